@@ -1,0 +1,269 @@
+"""Open file descriptions and descriptor tables.
+
+`FileDescription` mirrors struct file with its file_operations (include/linux/fs.h): what an open(2) made, shared by
+dup and fork.  `FdTable` mirrors files_struct: the numbers of one process (or of several: CLONE_FILES), each with its
+close-on-exec flag.
+
+Operations here never sleep: one that would raises EAGAIN, and the calls sleep on `queue` when the description is not
+O_NONBLOCK (`wait.retry`).  Lifetimes are explicit: `retain` and `release` count the tables and in-flight messages
+that hold a description; the last release calls `released`.
+"""
+
+from __future__ import annotations
+
+from syscalls.abi.errno import (
+    EBADF,
+    EINVAL,
+    EISDIR,
+    EMFILE,
+    ENODEV,
+    ENOTDIR,
+    ENOTTY,
+    EOPNOTSUPP,
+    ESPIPE,
+    LinuxError,
+)
+from syscalls.wait import WaitQueue
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Iterator
+
+    from syscalls.fs.inode import Inode, Stat
+    from syscalls.fs.vfs import Location
+    from syscalls.task import Task
+    from translator.machine import Backing
+
+O_ACCMODE, O_RDONLY, O_WRONLY, O_RDWR, O_PATH = 3, 0, 1, 2, 0o10000000
+O_APPEND, O_NONBLOCK, O_CLOEXEC = 0o2000, 0o4000, 0o2000000
+
+POLLIN, POLLPRI, POLLOUT, POLLERR, POLLHUP = 1, 2, 4, 8, 0x10
+POLLRDNORM, POLLRDBAND, POLLWRNORM, POLLWRBAND, POLLRDHUP = 0x40, 0x80, 0x100, 0x200, 0x2000
+ALWAYS_READY = POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM
+
+
+class FileDescription:
+    """An open file description.  Subclasses override the operations that their kind of object has."""
+
+    kind = "file"
+    """For reports and the trace: 'file', 'pipe', 'socket', 'tty', 'eventfd', 'epoll', ..."""
+    seekable = False
+    """pread, pwrite and lseek work (FMODE_LSEEK, FMODE_PREAD)."""
+
+    def __init__(self, flags: int, location: Location | None = None, inode: Inode | None = None) -> None:
+        self.flags = flags
+        """Access mode and status flags; the creation flags (O_CREAT, O_CLOEXEC, ...) are not kept."""
+        self.location = location
+        self.inode = inode
+        self.offset = 0
+        self.queue: WaitQueue = WaitQueue()
+        self.references = 0
+        self.owner = 0
+        """F_SETOWN: a pid, or minus a process group."""
+        self.owner_signal = 0
+
+    # --- life
+
+    def retain(self) -> FileDescription:
+        self.references += 1
+        return self
+
+    def release(self) -> None:
+        self.references -= 1
+        if self.references == 0:
+            self.released()
+
+    def released(self) -> None:
+        """The last reference is gone (file_operations.release)."""
+
+    def flush(self, task: Task) -> None:
+        """A descriptor of it is being closed (file_operations.flush): POSIX locks go here."""
+
+    # --- access
+
+    @property
+    def readable(self) -> bool:
+        return self.flags & O_ACCMODE in (O_RDONLY, O_RDWR) and not self.flags & O_PATH
+
+    @property
+    def writable(self) -> bool:
+        return self.flags & O_ACCMODE in (O_WRONLY, O_RDWR) and not self.flags & O_PATH
+
+    @property
+    def nonblock(self) -> bool:
+        return bool(self.flags & O_NONBLOCK)
+
+    # --- data.  All may raise EAGAIN; the caller has checked readable/writable.
+
+    def read(self, task: Task, length: int) -> bytes:
+        """From the description's position (or the stream), at most `length`; b"" is end of file."""
+        raise LinuxError(EINVAL)
+
+    def write(self, task: Task, data: bytes) -> int:
+        raise LinuxError(EINVAL)
+
+    def pread(self, task: Task, length: int, offset: int) -> bytes:
+        raise LinuxError(ESPIPE)
+
+    def pwrite(self, task: Task, data: bytes, offset: int) -> int:
+        raise LinuxError(ESPIPE)
+
+    def seek(self, task: Task, offset: int, whence: int) -> int:
+        raise LinuxError(ESPIPE)
+
+    # --- readiness
+
+    def ready(self, mask: int) -> int:
+        """The poll bits of `mask` (plus POLLERR and POLLHUP) that hold now; wakes of `queue` announce changes."""
+        return ALWAYS_READY & mask
+
+    pollable = False
+    """epoll accepts it (file_operations.poll exists); EPERM otherwise."""
+
+    # --- everything else
+
+    def ioctl(self, task: Task, code: int, arg: int) -> int | Awaitable[int]:
+        """Codes that all descriptions have (FIONBIO, FIOCLEX, ...) are served before this is called."""
+        raise LinuxError(ENOTTY)
+
+    def stat(self, task: Task) -> Stat:
+        if self.inode is None:
+            raise LinuxError(EBADF)
+        return self.inode.stat(task)
+
+    def entries(self, task: Task) -> list[tuple[bytes, int, int]]:
+        """Directory content from the start with `.` and `..`: (name, ino, DT_ type).  getdents keeps the position
+        in `offset` and caches the list in the description."""
+        raise LinuxError(ENOTDIR)
+
+    def truncate(self, task: Task, length: int) -> None:
+        raise LinuxError(EINVAL)
+
+    def allocate(self, task: Task, mode: int, offset: int, length: int) -> None:
+        raise LinuxError(EOPNOTSUPP if self.writable else EBADF)
+
+    def sync(self, task: Task, data_only: bool) -> None:
+        raise LinuxError(EINVAL)
+
+    def backing(self, task: Task, shared: bool, prot: int) -> Backing:
+        """What mmap maps.  ENODEV when it cannot be mapped."""
+        raise LinuxError(ENODEV)
+
+    def set_flags(self, task: Task, flags: int) -> None:
+        """fcntl(F_SETFL) with the settable bits already chosen."""
+        self.flags = flags
+
+    def describe(self) -> bytes:
+        """What readlink of /proc/pid/fd/N shows when there is no location: b"pipe:[4711]"."""
+        return b"anon_inode:[" + self.kind.encode() + b"]"
+
+    def fdinfo(self, task: Task) -> list[tuple[str, str]]:
+        """Lines of /proc/pid/fdinfo/N beyond pos, flags, mnt_id and ino."""
+        return []
+
+
+class FdTable:
+    """The descriptors of one process."""
+
+    __slots__ = ("cloexec", "files", "lowest", "sharers")
+
+    def __init__(self) -> None:
+        self.files: dict[int, FileDescription] = {}
+        self.cloexec: set[int] = set()
+        self.lowest = 0
+        """No number below this is free."""
+        self.sharers = 1
+        """Tasks that use this table (CLONE_FILES)."""
+
+    def get(self, fd: int) -> FileDescription:
+        """The description of `fd`.  EBADF for none and for O_PATH ones (fget)."""
+        file = self.files.get(fd)
+        if file is None or file.flags & O_PATH:
+            raise LinuxError(EBADF)
+        return file
+
+    def get_raw(self, fd: int) -> FileDescription:
+        """The same, O_PATH included (fget_raw)."""
+        file = self.files.get(fd)
+        if file is None:
+            raise LinuxError(EBADF)
+        return file
+
+    def directory(self, fd: int) -> FileDescription:
+        return self.get_raw(fd)
+
+    def install(self, file: FileDescription, cloexec: bool, limit: int, lowest: int = 0) -> int:
+        """Put `file` at the lowest free number >= lowest; takes a reference.  EMFILE at RLIMIT_NOFILE `limit`."""
+        fd = max(lowest, self.lowest)
+        files = self.files
+        while fd in files:
+            fd += 1
+        if fd >= limit:
+            raise LinuxError(EMFILE)
+        if lowest <= self.lowest:
+            self.lowest = fd + 1
+        files[fd] = file.retain()
+        if cloexec:
+            self.cloexec.add(fd)
+        return fd
+
+    def place(self, task: Task, fd: int, file: FileDescription, cloexec: bool) -> None:
+        """dup2: put `file` at exactly `fd`, closing what was there."""
+        file.retain()
+        old = self.files.get(fd)
+        self.files[fd] = file
+        if cloexec:
+            self.cloexec.add(fd)
+        else:
+            self.cloexec.discard(fd)
+        if old is not None:
+            old.flush(task)
+            old.release()
+
+    def close(self, task: Task, fd: int) -> None:
+        """EBADF when it is not open."""
+        file = self.files.pop(fd, None)
+        if file is None:
+            raise LinuxError(EBADF)
+        self.cloexec.discard(fd)
+        self.lowest = min(self.lowest, fd)
+        file.flush(task)
+        file.release()
+
+    def close_all(self, task: Task) -> None:
+        for fd in list(self.files):
+            self.close(task, fd)
+
+    def close_on_exec(self, task: Task) -> None:
+        for fd in sorted(self.cloexec):
+            self.close(task, fd)
+
+    def copy(self) -> FdTable:
+        """dup_fd: a new table with the same descriptions."""
+        other = FdTable()
+        other.files = {fd: file.retain() for fd, file in self.files.items()}
+        other.cloexec = set(self.cloexec)
+        other.lowest = self.lowest
+        return other
+
+    def drop(self, task: Task) -> None:
+        """One task less uses this table; the last one closes everything."""
+        self.sharers -= 1
+        if self.sharers == 0:
+            self.close_all(task)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(sorted(self.files))
+
+
+class DirectoryDescription(FileDescription):
+    """An open directory: `entries` through the inode, data operations refused with EISDIR."""
+
+    kind = "directory"
+    seekable = True
+
+    def read(self, task: Task, length: int) -> bytes:
+        raise LinuxError(EISDIR)
+
+    def pread(self, task: Task, length: int, offset: int) -> bytes:
+        raise LinuxError(EISDIR)

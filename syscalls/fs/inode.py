@@ -1,0 +1,152 @@
+"""Inodes and filesystems: what every kind of file system implements.
+
+`Inode` mirrors struct inode with its inode_operations.  Names are single components in bytes; the VFS (`vfs.py`) has
+checked permissions, walked the path and followed links before it calls a method here.  Methods raise LinuxError; the
+defaults are what Linux answers for an object that lacks the operation.
+"""
+
+from __future__ import annotations
+
+from syscalls.abi.errno import (
+    EACCES,
+    EINVAL,
+    ENOENT,
+    ENOTDIR,
+    EOPNOTSUPP,
+    EPERM,
+    EROFS,
+    LinuxError,
+)
+from translator.hosts.base import HostStat as Stat
+from translator.hosts.base import HostStatFs as StatFs
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from syscalls.fd import FileDescription
+    from syscalls.fs.vfs import Location
+    from syscalls.task import Task
+
+__all__ = ["S_IFBLK", "S_IFCHR", "S_IFDIR", "S_IFIFO", "S_IFLNK", "S_IFMT", "S_IFREG", "S_IFSOCK", "FileSystem",
+           "Inode", "Stat", "StatFs"]
+
+S_IFMT, S_IFSOCK, S_IFLNK, S_IFREG, S_IFBLK, S_IFDIR, S_IFCHR, S_IFIFO = (
+    0o170000, 0o140000, 0o120000, 0o100000, 0o060000, 0o040000, 0o020000, 0o010000)
+
+
+class Inode:
+    """A file of any type.  Subclasses: one per file system and file type."""
+
+    filesystem: FileSystem
+    mode: int
+    """S_IF type and permission bits; for host files as of the last stat."""
+
+    # --- attributes
+
+    def stat(self, task: Task) -> Stat:
+        raise LinuxError(EINVAL)
+
+    def chmod(self, task: Task, mode: int) -> None:
+        """Permission bits only (07777)."""
+        raise LinuxError(EPERM)
+
+    def chown(self, task: Task, uid: int, gid: int) -> None:
+        """-1 leaves that one alone."""
+        raise LinuxError(EPERM)
+
+    def utime(self, task: Task, atime_ns: int | None, mtime_ns: int | None) -> None:
+        """None leaves that time alone."""
+        raise LinuxError(EPERM)
+
+    def truncate(self, task: Task, length: int) -> None:
+        raise LinuxError(EINVAL)
+
+    def getxattr(self, task: Task, name: bytes) -> bytes:
+        raise LinuxError(EOPNOTSUPP)
+
+    def setxattr(self, task: Task, name: bytes, value: bytes, flags: int) -> None:
+        raise LinuxError(EOPNOTSUPP)
+
+    def listxattr(self, task: Task) -> list[bytes]:
+        return []
+
+    def removexattr(self, task: Task, name: bytes) -> None:
+        raise LinuxError(EOPNOTSUPP)
+
+    # --- directories
+
+    def lookup(self, task: Task, name: bytes) -> Inode:
+        """The child; ENOENT.  Never called for `.` and `..`."""
+        raise LinuxError(ENOTDIR)
+
+    def entries(self, task: Task) -> list[tuple[bytes, int, int]]:
+        """(name, inode number, DT_ type), without `.` and `..`."""
+        raise LinuxError(ENOTDIR)
+
+    def create(self, task: Task, name: bytes, mode: int) -> Inode:
+        """A regular file; mode is S_IFREG | permissions, umask applied.  EEXIST is the caller's check, but a host
+        may still raise it."""
+        raise LinuxError(EACCES)
+
+    def mkdir(self, task: Task, name: bytes, mode: int) -> Inode:
+        raise LinuxError(EPERM)
+
+    def mknod(self, task: Task, name: bytes, mode: int, rdev: int) -> Inode:
+        """FIFO, socket, device or regular file by S_IFMT of mode."""
+        raise LinuxError(EPERM)
+
+    def symlink(self, task: Task, name: bytes, target: bytes) -> Inode:
+        raise LinuxError(EPERM)
+
+    def link(self, task: Task, name: bytes, inode: Inode) -> None:
+        raise LinuxError(EPERM)
+
+    def unlink(self, task: Task, name: bytes) -> None:
+        raise LinuxError(EPERM)
+
+    def rmdir(self, task: Task, name: bytes) -> None:
+        raise LinuxError(EPERM)
+
+    def rename(self, task: Task, name: bytes, target: Inode, new_name: bytes, flags: int) -> None:
+        """Move the child `name` to directory `target` of the same file system; RENAME_NOREPLACE and _EXCHANGE."""
+        raise LinuxError(EPERM)
+
+    # --- symbolic links
+
+    def readlink(self, task: Task) -> bytes:
+        raise LinuxError(EINVAL)
+
+    def follow(self, task: Task) -> Location | None:
+        """Where a magic link (/proc/pid/fd/N, cwd, exe, root) leads, without a path walk; None: use readlink."""
+        return None
+
+    # --- files
+
+    def open(self, task: Task, flags: int, location: Location) -> FileDescription:
+        """A description for this inode.  ENXIO, ENODEV, ...  FIFO opens that sleep are the VFS's business."""
+        raise LinuxError(EOPNOTSUPP)
+
+
+class FileSystem:
+    """A mounted file system (struct super_block)."""
+
+    name = "none"
+    """As in /proc/filesystems and mountinfo."""
+    readonly = False
+    magic = 0
+    """f_type of statfs."""
+
+    def __init__(self, device: int) -> None:
+        self.device = device
+        """st_dev; host files carry their own."""
+        self.root: Inode
+
+    def statfs(self, task: Task, inode: Inode) -> StatFs:
+        return StatFs(self.magic, 4096, 0, 0, 0, 0, 0, 255, 0)
+
+    def check_writable(self) -> None:
+        if self.readonly:
+            raise LinuxError(EROFS)
+
+
+def not_found(name: bytes) -> LinuxError:
+    return LinuxError(ENOENT, name.decode("utf-8", "backslashreplace"))

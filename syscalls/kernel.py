@@ -1,0 +1,290 @@
+"""The kernel: one object that serves all guest processes of a run, and its scheduler.
+
+The engine calls `syscall` for each SYSCALL instruction, mostly from inside the running guest: a call that can be
+answered is answered there.  A call that has to sleep leaves its coroutine in `Task.coroutine`, the guest stops, and
+the scheduler (`run`) goes on with the next task that is ready; with none, it sleeps in the host's poller until a
+host event or the next timer.  Everything runs in one thread.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from heapq import heappop, heappush
+
+from syscalls.abi.errno import EINTR, ENOSYS, LinuxError
+from syscalls.table import TABLE
+from syscalls.task import NO_RESULT, RUNNING, SLEEPING, ProcessGroup, Session, Task, ThreadGroup
+from syscalls.wait import Interrupted, Timer
+from translator.hosts.base import HostError
+from translator.machine import ORIG_RAX, RAX
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from typing import Any
+
+    from syscalls.clock import Clock
+    from syscalls.fs.vfs import Vfs
+    from syscalls.table import Syscall
+    from syscalls.trace import Tracer
+    from translator.hosts.base import Host, HostWatch, Poller
+    from translator.machine import Cpu, CpuFault, Engine
+
+    __all__ = ["HostWatch", "Kernel"]
+
+SLICE_NS = 10_000_000
+"""How long a task computes while others wait."""
+POLL_NS = 1_000_000
+"""How often host events are looked for while guests compute."""
+PID_MAX = 4194304
+
+
+class KernelBug(Exception):
+    """A handler failed with something that is not an error of the guest: a defect of pylx.  Carries the call."""
+
+    def __init__(self, task: Task, record: Syscall, args: tuple[int, ...]) -> None:
+        super().__init__(record.name)
+        self.task = task
+        self.record = record
+        self.call_args = args
+
+
+class Gap:
+    """Something a guest asked for that is not served: counted, with its first site."""
+
+    __slots__ = ("count", "first_ip", "first_task", "value", "what")
+
+    def __init__(self, what: str, value: int, task: Task) -> None:
+        self.what = what
+        self.value = value
+        self.count = 0
+        self.first_task = task.comm
+        self.first_ip = task.cpu.get(16)
+
+
+class Kernel:
+    def __init__(self, engine: Engine, host: Host, clock: Clock, *, deterministic: bool = False) -> None:
+        self.engine = engine
+        self.host = host
+        self.clock = clock
+        self.deterministic = deterministic
+        self.poller: Poller = host.poller()
+        self.vfs: Vfs
+        self.tasks: dict[int, Task] = {}
+        self.groups: dict[int, ThreadGroup] = {}
+        self.process_groups: dict[int, ProcessGroup] = {}
+        self.sessions: dict[int, Session] = {}
+        self.init: ThreadGroup
+        """The first process: orphans are its children, as with PID 1 of a namespace."""
+        self.current: Task | None = None
+        self.ready: deque[Task] = deque()
+        self.timers: list[tuple[int, int, Timer]] = []
+        self.timer_sequence = 0
+        self.last_poll_ns = 0
+        self.next_pid = 1
+        self.gaps: dict[tuple[str, int], Gap] = {}
+        self.call_counts = [0] * 512
+        self.tracer: Tracer | None = None
+        self.first_ended: Callable[[], None] | None = None
+        """Called when the first process has ended."""
+        self.hostname = host.nodename()
+        self.domainname = b"(none)"
+        self.boot_ns = clock.boottime()
+        self.start_realtime_ns = clock.realtime()
+        self._random_counter = 0
+        engine.attach(self)
+
+    # --- names
+
+    def allocate_pid(self) -> int:
+        """The next free number for a task, never one that a task, group or session still uses."""
+        while True:
+            pid = self.next_pid
+            self.next_pid = pid + 1 if pid + 1 < PID_MAX else 300
+            if (pid not in self.tasks and pid not in self.groups and pid not in self.process_groups
+                    and pid not in self.sessions):
+                return pid
+
+    def random(self, length: int) -> bytes:
+        if not self.deterministic:
+            return self.host.random(length)
+        # A counter-mode stream: the same bytes in every deterministic run.
+        from hashlib import blake2b
+        out = b""
+        while len(out) < length:
+            out += blake2b(self._random_counter.to_bytes(8, "little"), person=b"pylx").digest()
+            self._random_counter += 1
+        return out[:length]
+
+    def gap(self, task: Task, what: str, value: int) -> None:
+        """Count a call, flag or code that is not served."""
+        gap = self.gaps.get((what, value))
+        if gap is None:
+            gap = self.gaps[what, value] = Gap(what, value, task)
+        gap.count += 1
+
+    # --- timers
+
+    def start_timer(self, deadline_ns: int, expired: Callable[[], Any]) -> Timer:
+        timer = Timer(deadline_ns, expired)
+        self.timer_sequence += 1
+        heappush(self.timers, (deadline_ns, self.timer_sequence, timer))
+        return timer
+
+    def _run_timers(self) -> None:
+        timers = self.timers
+        now = self.clock.monotonic()
+        while timers and timers[0][0] <= now:
+            expired = heappop(timers)[2].expired
+            if expired is not None:
+                expired()
+
+    # --- scheduling
+
+    def make_ready(self, task: Task) -> None:
+        """Put a task on the run queue: it was woken, continued, or has a signal to look at."""
+        if not task.queued and not task.dead:
+            task.queued = True
+            self.ready.append(task)
+
+    def run(self) -> None:
+        """Run until the last guest process has ended."""
+        ready = self.ready
+        while self.groups:
+            if not ready:
+                self._idle()
+                continue
+            task = ready.popleft()
+            task.queued = False
+            self._run_task(task)
+            now = self.clock.monotonic()
+            if now - self.last_poll_ns >= POLL_NS or self.clock.is_virtual:
+                self.last_poll_ns = now
+                self.poller.poll(0)
+            self._run_timers()
+
+    def _idle(self) -> None:
+        timers = self.timers
+        while timers and timers[0][2].expired is None:
+            heappop(timers)
+        if timers:
+            deadline = timers[0][0]
+            if self.clock.is_virtual:
+                self.poller.poll(0)
+                if not self.ready:
+                    self.clock.advance_to(deadline)
+            else:
+                self.poller.poll(max(0, deadline - self.clock.monotonic()))
+        else:
+            self.poller.poll(None)
+        self._run_timers()
+
+    def _run_task(self, task: Task) -> None:
+        if task.dead:
+            return
+        self.current = task
+        if task.coroutine is not None:
+            self._resume(task)
+            if task.coroutine is not None or task.dead:
+                return
+        if task.sigpending:
+            task.signals.handle(task)
+            if task.dead or task.coroutine is not None:
+                return
+        if task.state is not RUNNING:
+            return
+        start = self.clock.monotonic()
+        self.engine.run(task.cpu, SLICE_NS)
+        task.cpu_ns += self.clock.monotonic() - start
+        if task.coroutine is None and not task.dead and task.state is RUNNING:
+            self.make_ready(task)
+
+    # --- system calls
+
+    def syscall(self, cpu: Cpu, number: int, args: tuple[int, int, int, int, int, int]) -> int | None:
+        """TrapSink: serve one call of the running guest."""
+        task: Task = cpu.owner  # type: ignore[assignment]
+        task.call_number = number
+        task.call_args = args
+        task.syscalls += 1
+        record = TABLE[number] if 0 <= number < 512 else None
+        if self.clock.is_virtual:
+            self.clock.tick()
+        if record is None:
+            self.gap(task, "syscall", number)
+            if self.tracer is not None:
+                self.tracer.unknown(task, number, args)
+            value = -ENOSYS
+        else:
+            self.call_counts[number] += 1
+            if self.tracer is not None:
+                self.tracer.entered(task, record, args)
+            value = self._start(task, record, args)
+            if value is None:
+                return None
+        if task.sigpending or task.state is not RUNNING:
+            cpu.set(RAX, value)
+            return None
+        return value
+
+    def _start(self, task: Task, record: Syscall, args: tuple[int, ...]) -> int | None:
+        """Run a handler until it is done or sleeps; its value for RAX, None when the guest has to stop."""
+        try:
+            value = record.call(task, args)
+            if record.is_async:
+                coroutine: Coroutine[Any, Any, int] = value
+                try:
+                    coroutine.send(None)
+                except StopIteration as stop:
+                    value = stop.value
+                else:
+                    task.coroutine = coroutine
+                    task.state = SLEEPING
+                    return None
+        except (LinuxError, HostError) as error:
+            value = -error.errno
+        except Interrupted as interrupted:
+            task.interrupted = interrupted
+            value = -EINTR
+        except Exception as error:
+            raise KernelBug(task, record, args) from error
+        if self.tracer is not None:
+            self.tracer.left(task, record, args, value)
+        if value is NO_RESULT or task.dead:
+            return None
+        return int(value)
+
+    def _resume(self, task: Task) -> None:
+        """Continue the call that a task sleeps in."""
+        coroutine = task.coroutine
+        assert coroutine is not None
+        record = TABLE[task.call_number]
+        assert record is not None
+        args = task.call_args
+        try:
+            coroutine.send(None)
+            return
+        except StopIteration as stop:
+            value = stop.value
+        except (LinuxError, HostError) as error:
+            value = -error.errno
+        except Interrupted as interrupted:
+            task.interrupted = interrupted
+            value = -EINTR
+        except Exception as error:
+            raise KernelBug(task, record, args) from error
+        task.coroutine = None
+        if task.dead:
+            return
+        if task.state is SLEEPING:
+            task.state = RUNNING
+        if self.tracer is not None:
+            self.tracer.left(task, record, args, value)
+        if value is not NO_RESULT:
+            task.cpu.set(RAX, value)
+
+    def fault(self, cpu: Cpu, fault: CpuFault) -> None:
+        """TrapSink: an instruction of the guest faulted."""
+        task: Task = cpu.owner  # type: ignore[assignment]
+        task.cpu.set(ORIG_RAX, -1)
+        task.signals.fault(task, fault)

@@ -1,0 +1,184 @@
+"""Tasks, thread groups, process groups and sessions: who is running.
+
+`Task` mirrors task_struct: one guest thread.  `ThreadGroup` mirrors signal_struct: what the threads of a process
+share.  Objects that clone may share separately (`Mm`, `FdTable`, `FsContext`, `SignalHandlers`) are attributes.
+A task is born in `clone.py`, replaced in `exec.py`, ends in `exit.py`.
+"""
+
+from __future__ import annotations
+
+from syscalls.wait import WaitQueue, sleep_on
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine
+    from typing import Any
+
+    from syscalls.credentials import Credentials
+    from syscalls.fd import FdTable
+    from syscalls.fs.vfs import FsContext, Location
+    from syscalls.kernel import Kernel
+    from syscalls.mm import Mm
+    from syscalls.signals import GroupSignals, SignalHandlers, TaskSignals
+    from syscalls.tty import Tty
+    from syscalls.usermem import UserMemory
+    from syscalls.wait import Interrupted, Sleeper
+    from translator.machine import Cpu
+
+NO_RESULT = -(1 << 70)
+"""What a handler returns when RAX must not be written: it has replaced the registers, or the task is gone."""
+
+# Task.state, by the letters of /proc/pid/stat.
+RUNNING, SLEEPING, STOPPED, TRACED, ZOMBIE, DEAD = "R", "S", "T", "t", "Z", "X"
+
+RLIM_INFINITY = 2**64 - 1
+(RLIMIT_CPU, RLIMIT_FSIZE, RLIMIT_DATA, RLIMIT_STACK, RLIMIT_CORE, RLIMIT_RSS, RLIMIT_NPROC, RLIMIT_NOFILE,
+ RLIMIT_MEMLOCK, RLIMIT_AS, RLIMIT_LOCKS, RLIMIT_SIGPENDING, RLIMIT_MSGQUEUE, RLIMIT_NICE, RLIMIT_RTPRIO,
+ RLIMIT_RTTIME) = range(16)
+
+
+class Session:
+    """A session: its process groups, and the controlling terminal if it has one."""
+
+    __slots__ = ("groups", "sid", "tty")
+
+    def __init__(self, sid: int) -> None:
+        self.sid = sid
+        self.groups: set[ProcessGroup] = set()
+        self.tty: Tty | None = None
+
+
+class ProcessGroup:
+    __slots__ = ("members", "pgid", "session")
+
+    def __init__(self, pgid: int, session: Session) -> None:
+        self.pgid = pgid
+        self.session = session
+        self.members: set[ThreadGroup] = set()
+        session.groups.add(self)
+
+
+class ThreadGroup:
+    """A process.  `leader` stays the task whose tid is the pid, a zombie included, until the group is reaped."""
+
+    def __init__(self, kernel: Kernel, pid: int, parent: ThreadGroup | None, pgrp: ProcessGroup) -> None:
+        self.kernel = kernel
+        self.pid = pid
+        self.tasks: dict[int, Task] = {}
+        self.leader: Task
+        self.parent = parent
+        """None only for the first process: its parent is outside."""
+        self.children: dict[int, ThreadGroup] = {}
+        self.pgrp = pgrp
+        pgrp.members.add(self)
+        self.exit_signal = 17
+        self.exit_status = 0
+        """Wait status, once `state` is ZOMBIE."""
+        self.exiting = False
+        """exit_group or a fatal signal: every thread is on its way out (SIGNAL_GROUP_EXIT)."""
+        self.group_exit_code = 0
+        self.is_subreaper = False
+        self.has_execed = False
+        """execve since fork: setpgid by the parent is refused (EACCES)."""
+        self.child_event = WaitQueue()
+        """Woken when a child changes state (wait_chldexit)."""
+        self.rlimits: list[tuple[int, int]] = [(RLIM_INFINITY, RLIM_INFINITY)] * 16
+        self.signals: GroupSignals
+        self.start_ns = kernel.clock.monotonic()
+        self.dumpable = 1
+        self.timers: Any = None
+        """itimers and POSIX timers: made by timers.py when first used."""
+        # Resources of ended threads and of reaped children, ns and counts.
+        self.dead_cpu_ns = 0
+        self.children_cpu_ns = 0
+        self.stop_status = 0
+        """Pending report to the parent: a wait status of a stop or continue, 0 when none."""
+        self.vfork_done: WaitQueue | None = None
+        self.exe: Location | None = None
+
+    @property
+    def session(self) -> Session:
+        return self.pgrp.session
+
+    @property
+    def state(self) -> str:
+        return self.leader.state
+
+    def soft_limit(self, resource: int) -> int:
+        return self.rlimits[resource][0]
+
+
+class Task:
+    """One guest thread."""
+
+    def __init__(self, kernel: Kernel, tid: int, group: ThreadGroup, cpu: Cpu) -> None:
+        self.kernel = kernel
+        self.tid = tid
+        self.group = group
+        self.cpu = cpu
+        cpu.owner = self
+        group.tasks[tid] = self
+        self.mm: Mm
+        self.mem: UserMemory
+        self.files: FdTable
+        self.fs: FsContext
+        self.cred: Credentials
+        self.handlers: SignalHandlers
+        self.signals: TaskSignals
+        self.comm = b""
+        self.state = RUNNING
+        # Scheduling.
+        self.queued = False
+        self.coroutine: Coroutine[Any, Any, int] | None = None
+        """The system call that this task sleeps in."""
+        self.sleeper: Sleeper | None = None
+        self.interruptible = True
+        self.sigpending = False
+        """TIF_SIGPENDING: a signal, stop or exit wants this task's attention before it runs guest code."""
+        self.dead = False
+        # The system call in progress (or last served).
+        self.call_number = -1
+        self.call_args: tuple[int, ...] = (0, 0, 0, 0, 0, 0)
+        self.interrupted: Interrupted | None = None
+        """How the call that just ended wants to go on: read and cleared by the signal code."""
+        self.restart_block: Callable[[Task], Awaitable[int]] | None = None
+        self.restart_call: tuple[int, tuple[int, ...]] | None = None
+        # Addresses that the guest registered.
+        self.clear_child_tid = 0
+        self.set_child_tid = 0
+        self.robust_list = 0
+        self.rseq = 0
+        self.parent_death_signal = 0
+        self.no_new_privs = False
+        self.keep_capabilities = False
+        self.cpu_ns = 0
+        """Time in guest code and in its system calls."""
+        self.syscalls = 0
+        self.nice = 0
+        self.sched_policy = 0
+        self.sched_priority = 0
+        self.affinity: bytes | None = None
+        self.tracer: Any = None
+        self.vfork_parent: Task | None = None
+        self.timer_slack_ns = 50000
+
+    def signal_wanted(self) -> bool:
+        """Whether an interruptible sleep has to end (signal_pending)."""
+        return self.sigpending
+
+    def killed(self) -> bool:
+        """Whether even an uninterruptible sleep has to end (fatal_signal_pending)."""
+        return self.group.exiting or self.dead
+
+    async def sleep(self, queue: WaitQueue, mask: int = -1, deadline_ns: int | None = None, *,
+                    restart: int = 1) -> bool:
+        """Sleep on one queue; False at the deadline (monotonic ns); Interrupted."""
+        return await sleep_on(self, [(queue, mask)], deadline_ns, restart=restart)
+
+    def interrupt(self) -> None:
+        """Make a sleeping task look at its signals: `sigpending` was set."""
+        if self.sleeper is not None and (self.interruptible or self.killed()):
+            self.kernel.make_ready(self)
+
+    def __repr__(self) -> str:
+        return f"<Task {self.tid} of {self.group.pid} {self.comm.decode('utf-8', 'backslashreplace')}>"

@@ -1,0 +1,320 @@
+"""The host abstraction layer: what the Linux personality may ask of the system it stands on.
+
+A host speaks Linux at this seam: numbers (`O_*`, `S_IF*`, errno, signal numbers, `AF_*`) are the guest's, and each
+host translates them to its own.  A failed host operation raises `HostError` with a *Linux* errno: no other
+exception of the operating system may cross.  Paths are bytes.  Times are nanoseconds.
+
+Primitives a host lacks raise HostError(ENOSYS or EOPNOTSUPP) and say so in `capabilities`.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Literal, Protocol
+else:
+    Protocol = object
+
+
+class HostError(Exception):
+    """A host operation failed; `errno` is a Linux error number."""
+
+    def __init__(self, errno: int, message: str = "") -> None:
+        super().__init__(errno, message)
+        self.errno = errno
+        self.message = message
+
+
+class Capability:
+    """Whether a host has one primitive: level 'native', 'bridged' (how, at what cost) or 'absent' (why)."""
+
+    __slots__ = ("level", "note")
+
+    def __init__(self, level: Literal["native", "bridged", "absent"], note: str = "") -> None:
+        self.level = level
+        self.note = note
+
+
+class HostStat:
+    """What stat and statx know of a file; times in nanoseconds since 1970, btime_ns -1 when unknown."""
+
+    __slots__ = ("atime_ns", "blksize", "blocks", "btime_ns", "ctime_ns", "dev", "gid", "ino", "mode", "mtime_ns",
+                 "nlink", "rdev", "size", "uid")
+
+    def __init__(self, *, dev: int = 0, ino: int = 0, mode: int = 0, nlink: int = 1, uid: int = 0, gid: int = 0,
+                 rdev: int = 0, size: int = 0, blksize: int = 4096, blocks: int = 0, atime_ns: int = 0,
+                 mtime_ns: int = 0, ctime_ns: int = 0, btime_ns: int = -1) -> None:
+        self.dev = dev
+        self.ino = ino
+        self.mode = mode
+        self.nlink = nlink
+        self.uid = uid
+        self.gid = gid
+        self.rdev = rdev
+        self.size = size
+        self.blksize = blksize
+        self.blocks = blocks
+        self.atime_ns = atime_ns
+        self.mtime_ns = mtime_ns
+        self.ctime_ns = ctime_ns
+        self.btime_ns = btime_ns
+
+
+class HostStatFs:
+    """What statfs knows of a filesystem (struct statfs, man 2 statfs)."""
+
+    __slots__ = ("bavail", "bfree", "blocks", "bsize", "ffree", "files", "flags", "namelen", "type")
+
+    def __init__(self, type: int, bsize: int, blocks: int, bfree: int, bavail: int, files: int, ffree: int,
+                 namelen: int, flags: int) -> None:
+        self.type = type
+        self.bsize = bsize
+        self.blocks = blocks
+        self.bfree = bfree
+        self.bavail = bavail
+        self.files = files
+        self.ffree = ffree
+        self.namelen = namelen
+        self.flags = flags
+
+
+class HostFile(Protocol):
+    """An open host file, directory, FIFO or device.  Closed by close(), not by the collector."""
+
+    def fileno(self) -> int:
+        """A handle the host's Poller takes; -1 when there is none."""
+
+    def read(self, length: int) -> bytes:
+        """At the file's own position (streams: FIFOs, devices).  HostError(EAGAIN) instead of sleeping."""
+
+    def write(self, data: bytes | memoryview) -> int: ...
+    def pread(self, length: int, offset: int) -> bytes: ...
+    def pread_into(self, into: memoryview, offset: int) -> int: ...
+    def pwrite(self, data: bytes | memoryview, offset: int) -> int: ...
+    def append(self, data: bytes | memoryview) -> int:
+        """Write at the end, atomically with respect to other writers; returns the bytes written."""
+
+    def stat(self) -> HostStat: ...
+    def statfs(self) -> HostStatFs: ...
+    def truncate(self, size: int) -> None: ...
+    def sync(self, data_only: bool) -> None: ...
+    def allocate(self, mode: int, offset: int, length: int) -> None:
+        """fallocate(2) with its FALLOC_FL_ bits."""
+
+    def seek_data(self, offset: int, hole: bool) -> int:
+        """SEEK_DATA / SEEK_HOLE: HostError(ENXIO) past the end."""
+
+    def chmod(self, mode: int) -> None: ...
+    def chown(self, uid: int, gid: int) -> None: ...
+    def utime(self, atime_ns: int | None, mtime_ns: int | None) -> None:
+        """None leaves that time alone."""
+
+    def getxattr(self, name: bytes) -> bytes: ...
+    def setxattr(self, name: bytes, value: bytes, flags: int) -> None: ...
+    def listxattr(self) -> list[bytes]: ...
+    def removexattr(self, name: bytes) -> None: ...
+    def lock(self, exclusive: bool | None, start: int, length: int) -> None:
+        """Advisory lock against other *host* processes (None unlocks, length 0: to the end); EAGAIN if held."""
+
+    def close(self) -> None: ...
+
+
+class HostTree(Protocol):
+    """A host directory tree.  `path` is relative to its root, has no leading slash and no `.` or `..`
+    components; b"" is the root.  The caller has resolved symbolic links: no method follows one in any component
+    (the last included), and a tree made with `confined` guarantees that against concurrent renames: a link met
+    on the way raises ELOOP, and the caller walks again."""
+
+    def lstat(self, path: bytes) -> HostStat: ...
+    def lookup(self, path: bytes) -> tuple[int, HostStat]:
+        """Optimistic walk: (n, stat) where the first n bytes of path are free of symbolic links and name an
+        existing object of that stat.  n == len(path): all of it; otherwise that object is a symbolic link or
+        no directory, or the next component does not exist."""
+
+    def open(self, path: bytes, flags: int, mode: int) -> HostFile:
+        """flags: Linux O_ bits; O_NOFOLLOW is implied; O_CREAT honours mode exactly (the host umask is 0)."""
+
+    def readlink(self, path: bytes) -> bytes: ...
+    def entries(self, path: bytes) -> Iterator[tuple[bytes, int, int]]:
+        """(name, inode number, DT_ type) without `.` and `..`."""
+
+    def mkdir(self, path: bytes, mode: int) -> None: ...
+    def mknod(self, path: bytes, mode: int, rdev: int) -> None: ...
+    def symlink(self, target: bytes, path: bytes) -> None: ...
+    def link(self, old: bytes, new: bytes) -> None: ...
+    def unlink(self, path: bytes) -> None: ...
+    def rmdir(self, path: bytes) -> None: ...
+    def rename(self, old: bytes, new: bytes, flags: int) -> None:
+        """flags: RENAME_NOREPLACE, RENAME_EXCHANGE."""
+
+    def chmod(self, path: bytes, mode: int) -> None: ...
+    def chown(self, path: bytes, uid: int, gid: int) -> None: ...
+    def utime(self, path: bytes, atime_ns: int | None, mtime_ns: int | None) -> None: ...
+    def truncate(self, path: bytes, size: int) -> None: ...
+    def statfs(self, path: bytes) -> HostStatFs: ...
+    def getxattr(self, path: bytes, name: bytes) -> bytes: ...
+    def setxattr(self, path: bytes, name: bytes, value: bytes, flags: int) -> None: ...
+    def listxattr(self, path: bytes) -> list[bytes]: ...
+    def removexattr(self, path: bytes, name: bytes) -> None: ...
+    def watch(self, path: bytes, changed: Callable[[int, bytes, int], None], mask: int) -> HostWatch:
+        """Report changes made by others: changed(IN_ mask, name, cookie), called from Poller.poll.  ENOSYS: only
+        the guests' own changes are seen."""
+
+    def close(self) -> None: ...
+
+
+class HostWatch(Protocol):
+    def close(self) -> None: ...
+
+
+class HostSocket(Protocol):
+    """A host socket, always non-blocking.  Addresses are Linux `struct sockaddr` bytes; levels, options and
+    flags are Linux numbers.  Kinds: AF_INET and AF_INET6, stream and datagram; AF_UNIX only to reach sockets of
+    host programs (X11, D-Bus, docker): AF_UNIX between guests is the kernel's own."""
+
+    def fileno(self) -> int: ...
+    def bind(self, address: bytes) -> None: ...
+    def listen(self, backlog: int) -> None: ...
+    def accept(self) -> tuple[HostSocket, bytes]: ...
+    def connect(self, address: bytes) -> None:
+        """HostError(EINPROGRESS) when it goes on; then writable, and SO_ERROR tells."""
+
+    def recvfrom(self, length: int, flags: int) -> tuple[bytes, bytes, int]:
+        """(data, sender's address, MSG_ flags)."""
+
+    def sendto(self, data: bytes | memoryview, flags: int, address: bytes | None) -> int: ...
+    def getsockopt(self, level: int, option: int, length: int) -> bytes: ...
+    def setsockopt(self, level: int, option: int, value: bytes) -> None: ...
+    def getsockname(self) -> bytes: ...
+    def getpeername(self) -> bytes: ...
+    def shutdown(self, how: int) -> None: ...
+    def pending(self) -> int:
+        """FIONREAD."""
+
+    def close(self) -> None: ...
+
+
+class HostInterface:
+    """A network interface: index, name, flags (IFF_), hardware address and (family, address, prefix length)s."""
+
+    __slots__ = ("addresses", "flags", "hwaddr", "index", "mtu", "name")
+
+    def __init__(self, index: int, name: bytes, flags: int, mtu: int, hwaddr: bytes,
+                 addresses: list[tuple[int, bytes, int]]) -> None:
+        self.index = index
+        self.name = name
+        self.flags = flags
+        self.mtu = mtu
+        self.hwaddr = hwaddr
+        self.addresses = addresses
+
+
+class Poller(Protocol):
+    """Readiness of host handles.  Arming is one-shot: after an event, or to add bits, arm again."""
+
+    def arm(self, fileno: int, mask: int, ready: Callable[[int], None]) -> None:
+        """Call ready(poll bits: POLLIN 1, POLLOUT 4, POLLERR 8, POLLHUP 16 as in Linux) once, from poll()."""
+
+    def disarm(self, fileno: int) -> None:
+        """Must be called before a handle that may be armed is closed; harmless otherwise."""
+
+    def probe(self, fileno: int, mask: int) -> int:
+        """The bits that hold now; never sleeps."""
+
+    def poll(self, timeout_ns: int | None) -> None:
+        """Wait for events (None: for ever, 0: only look), and run their callbacks and those of signals."""
+
+    def wake(self) -> None:
+        """End a poll() that sleeps.  Callable from any thread and from signal handlers."""
+
+
+class HostTerminal(Protocol):
+    """The terminal that pylx was started on.  While open it is a raw byte stream: the guest's line discipline
+    runs in the kernel.  The host's own settings come back at close(), and when pylx is killed."""
+
+    def fileno(self) -> int: ...
+    def read(self, length: int) -> bytes:
+        """HostError(EAGAIN) when nothing was typed; b"" when the terminal hung up."""
+
+    def write(self, data: bytes | memoryview) -> int: ...
+    def size(self) -> tuple[int, int, int, int]:
+        """rows, columns, x pixels, y pixels."""
+
+    def set_size(self, rows: int, columns: int) -> None: ...
+    def termios(self) -> bytes:
+        """struct termios (kernel layout, 36 bytes + NCCS 19: `struct termios` of asm-generic) as it was before."""
+
+    def name(self) -> bytes:
+        """b"/dev/pts/3": what ttyname should say."""
+
+    def foreground(self) -> bool:
+        """Whether pylx is in the terminal's foreground process group."""
+
+    def resume(self) -> None:
+        """Take the terminal in raw mode (again)."""
+
+    def suspend(self) -> None:
+        """Give the host's settings back, until resume()."""
+
+    def close(self) -> None: ...
+
+
+class Host(Protocol):
+    name: str
+    capabilities: dict[str, Capability]
+    """By primitive: 'files.symlink', 'files.xattr', 'sockets.inet', 'memory.shared', ... (kebab words, dotted)."""
+
+    def tree(self, root: bytes, confined: bool) -> HostTree: ...
+    def poller(self) -> Poller: ...
+    def socket(self, family: int, kind: int, protocol: int) -> HostSocket: ...
+    def interfaces(self) -> list[HostInterface]: ...
+
+    def stream(self, number: int) -> HostFile | None:
+        """pylx's own standard stream 0, 1 or 2 as a stream, in non-blocking use (a shared O_NONBLOCK flag of the
+        description must not be changed for other processes); None when it is closed."""
+
+    def stream_is_terminal(self, number: int) -> bool: ...
+    def terminal(self) -> HostTerminal | None:
+        """The controlling terminal, or None; nothing is changed before its resume()."""
+
+    def realtime_ns(self) -> int: ...
+    def monotonic_ns(self) -> int: ...
+    def boottime_ns(self) -> int: ...
+    def cputime_ns(self) -> int:
+        """CPU time of this process."""
+
+    def random(self, length: int) -> bytes: ...
+    def timezone_minutes_west(self) -> int: ...
+
+    def ids(self) -> tuple[int, int, list[int]]:
+        """uid, gid and supplementary groups that files made by this process get."""
+
+    def pid(self) -> int: ...
+    def ppid(self) -> int: ...
+    def cpus(self) -> int:
+        """CPUs this process may use."""
+
+    def memory(self) -> tuple[int, int]:
+        """(total, available) bytes."""
+
+    def loadavg(self) -> tuple[float, float, float]: ...
+    def nodename(self) -> bytes: ...
+    def umask(self) -> int:
+        """The umask pylx was started with; the host's own is set to 0 from then on."""
+
+    def rlimit(self, resource: int) -> tuple[int, int]:
+        """Linux RLIMIT_ number -> (soft, hard), infinity as 2**64-1, as pylx was started with."""
+
+    def on_signal(self, received: Callable[[int], None]) -> None:
+        """Report catchable signals sent to pylx, by Linux number; called from Poller.poll."""
+
+    def ignored_signals(self) -> list[int]:
+        """Signals that pylx was started with as ignored (nohup)."""
+
+    def stop_self(self) -> None:
+        """Stop pylx as SIGTSTP does (job control of the user's shell); returns when it is continued."""
+
+    def die_of(self, signal: int) -> None:
+        """End this process by a Linux signal number with its default action, so that the parent sees it; where the
+        host has no signals, exit with 128 + signal.  No core file is written."""
