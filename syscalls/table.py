@@ -77,27 +77,38 @@ class Support:
 FULL = Support("FULL")
 
 
-def PARTIAL(note: str) -> Support:  # noqa: N802
+def PARTIAL(note: str) -> Support:
     return Support("PARTIAL", note)
 
 
-def FAKE(note: str) -> Support:  # noqa: N802
+def FAKE(note: str) -> Support:
     return Support("FAKE", note)
 
 
-def STUB(errno: int, note: str) -> Support:  # noqa: N802
+def STUB(errno: int, note: str) -> Support:
     return Support("STUB", note, errno)
 
 
-def REFUSED(errno: int, reason: str) -> Support:  # noqa: N802
+def REFUSED(errno: int, reason: str) -> Support:
     return Support("REFUSED", reason, errno)
 
 
 class Syscall:
     """One declared call."""
 
-    __slots__ = ("handler", "is_async", "kinds", "name", "needs", "number", "params", "since", "support",
-                 "unsupported", "call")
+    __slots__ = (
+        "call",
+        "handler",
+        "is_async",
+        "kinds",
+        "name",
+        "needs",
+        "number",
+        "params",
+        "since",
+        "support",
+        "unsupported",
+    )
 
     def __init__(self, number: int, handler: Callable[..., Any], since: str, support: Support,
                  needs: tuple[str, ...], unsupported: dict[str, int]) -> None:

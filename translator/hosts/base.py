@@ -17,6 +17,10 @@ else:
     Protocol = object
 
 
+UTIME_NOW = 1 << 63
+"""As a time for utime(): the host's own current time, which whoever may write the file may set (man 2 utimensat)."""
+
+
 class HostError(Exception):
     """A host operation failed; `errno` is a Linux error number."""
 
@@ -89,13 +93,22 @@ class HostFile(Protocol):
         """At the file's own position (streams: FIFOs, devices).  HostError(EAGAIN) instead of sleeping."""
 
     def write(self, data: bytes | memoryview) -> int: ...
+    def seek(self, offset: int, whence: int) -> int:
+        """Move the file's own position, which standard streams share with other host processes; SEEK_SET, SEEK_CUR
+        or SEEK_END.  HostError(ESPIPE) for what has none."""
+
     def pread(self, length: int, offset: int) -> bytes: ...
     def pread_into(self, into: memoryview, offset: int) -> int: ...
     def pwrite(self, data: bytes | memoryview, offset: int) -> int: ...
     def append(self, data: bytes | memoryview) -> int:
         """Write at the end, atomically with respect to other writers; returns the bytes written."""
 
-    def stat(self) -> HostStat: ...
+    def stat(self) -> HostStat:
+        """btime_ns may be -1 although btime() knows it: few ask, and it costs."""
+
+    def btime(self) -> int:
+        """When the file was made, in nanoseconds since 1970; -1 when unknown."""
+
     def statfs(self) -> HostStatFs: ...
     def truncate(self, size: int) -> None: ...
     def sync(self, data_only: bool) -> None: ...
@@ -115,7 +128,12 @@ class HostFile(Protocol):
     def listxattr(self) -> list[bytes]: ...
     def removexattr(self, name: bytes) -> None: ...
     def lock(self, exclusive: bool | None, start: int, length: int) -> None:
-        """Advisory lock against other *host* processes (None unlocks, length 0: to the end); EAGAIN if held."""
+        """Advisory lock against other *host* processes (None unlocks, length 0: to the end); EAGAIN if held.
+        Locks of one inode belong to pylx as a whole: two HostFiles of it do not conflict, and they go when the last
+        HostFile that locked it is closed."""
+
+    def flock(self, exclusive: bool | None) -> None:
+        """flock(2) of this open file, conflicting with other HostFiles too; EAGAIN if held, None unlocks."""
 
     def close(self) -> None: ...
 
@@ -127,13 +145,15 @@ class HostTree(Protocol):
     on the way raises ELOOP, and the caller walks again."""
 
     def lstat(self, path: bytes) -> HostStat: ...
+    def btime(self, path: bytes) -> int: ...
     def lookup(self, path: bytes) -> tuple[int, HostStat]:
         """Optimistic walk: (n, stat) where the first n bytes of path are free of symbolic links and name an
         existing object of that stat.  n == len(path): all of it; otherwise that object is a symbolic link or
         no directory, or the next component does not exist."""
 
     def open(self, path: bytes, flags: int, mode: int) -> HostFile:
-        """flags: Linux O_ bits; O_NOFOLLOW is implied; O_CREAT honours mode exactly (the host umask is 0)."""
+        """flags: Linux O_ bits; O_NOFOLLOW is implied; O_CREAT honours mode exactly (the host umask is 0).
+        Never sleeps: FIFOs and devices are opened with O_NONBLOCK.  O_APPEND is for append() to honour, not kept."""
 
     def readlink(self, path: bytes) -> bytes: ...
     def entries(self, path: bytes) -> Iterator[tuple[bytes, int, int]]:
@@ -143,6 +163,9 @@ class HostTree(Protocol):
     def mknod(self, path: bytes, mode: int, rdev: int) -> None: ...
     def symlink(self, target: bytes, path: bytes) -> None: ...
     def link(self, old: bytes, new: bytes) -> None: ...
+    def link_open(self, file: HostFile, new: bytes) -> None:
+        """Give an open file (of O_TMPFILE) a name."""
+
     def unlink(self, path: bytes) -> None: ...
     def rmdir(self, path: bytes) -> None: ...
     def rename(self, old: bytes, new: bytes, flags: int) -> None:
@@ -252,10 +275,14 @@ class HostTerminal(Protocol):
         """Whether pylx is in the terminal's foreground process group."""
 
     def resume(self) -> None:
-        """Take the terminal in raw mode (again)."""
+        """Take the terminal in raw mode (again); while pylx is in the background, as soon as it no longer is."""
 
     def suspend(self) -> None:
         """Give the host's settings back, until resume()."""
+
+    def signal_job(self, signal: int) -> None:
+        """Send a signal typed at the terminal to the rest of the host's foreground job, pylx itself left out: the
+        other ends of its pipeline, the script that called it."""
 
     def close(self) -> None: ...
 
@@ -312,8 +339,9 @@ class Host(Protocol):
     def ignored_signals(self) -> list[int]:
         """Signals that pylx was started with as ignored (nohup)."""
 
-    def stop_self(self) -> None:
-        """Stop pylx as SIGTSTP does (job control of the user's shell); returns when it is continued."""
+    def stop_self(self, signal: int = 20) -> None:
+        """Stop pylx as SIGTSTP (or SIGTTIN, SIGTTOU, SIGSTOP) does, so that the user's shell sees that; returns when
+        it is continued, at once where that signal stops nobody (an orphaned process group)."""
 
     def die_of(self, signal: int) -> None:
         """End this process by a Linux signal number with its default action, so that the parent sees it; where the
