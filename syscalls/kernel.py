@@ -91,6 +91,8 @@ class Kernel:
         self.domainname = b"(none)"
         self.boot_ns = clock.boottime()
         self.start_realtime_ns = clock.realtime()
+        self.at_shutdown: list[Callable[[], Any]] = []
+        """What must happen when pylx ends: the terminal's settings, temporary host files."""
         self._random_counter = 0
         engine.attach(self)
 
@@ -122,6 +124,23 @@ class Kernel:
         if gap is None:
             gap = self.gaps[what, value] = Gap(what, value, task)
         gap.count += 1
+
+    def gap_lines(self) -> list[str]:
+        """What guests asked for and did not get, a line each, most frequent first."""
+        out = []
+        for gap in sorted(self.gaps.values(), key=lambda gap: -gap.count):
+            what = f"system call {gap.value}" if gap.what == "syscall" else f"{gap.what} {gap.value:#x}"
+            times = "once" if gap.count == 1 else f"{gap.count} times"
+            out.append(f"not served: {what}, {times}, first by {gap.first_task.decode('utf-8', 'backslashreplace')} "
+                       f"at {gap.first_ip:#x}")
+        return out
+
+    def shutdown(self) -> None:
+        """End of the run, however it ended: the terminal and the engine's memory go back.  May be called twice."""
+        for close in self.at_shutdown:
+            close()
+        self.at_shutdown.clear()
+        self.engine.close()
 
     # --- timers
 

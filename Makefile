@@ -1,0 +1,54 @@
+# `make run` and `make test` set up everything they need, state it, and run.
+PYTHON ?= python3
+VENV := .venv
+PYLX := $(VENV)/bin/pylx
+ARGS ?= /bin/bash -c 'echo "hello from $$(uname -sr) in process $$$$"; ls -ld / /proc/self'
+
+# Debian packages: what the tests compile and run as guests.
+APT_RUN := python3-venv
+APT_TEST := gcc g++ libc6-dev musl-tools busybox-static gawk perl make git xz-utils gzip tar bash coreutils \
+	findutils tmux procps golang-go sqlite3 python3 python3-venv rustc attr util-linux
+APT_FULL := $(APT_TEST) qemu-user debootstrap
+
+.PHONY: run test test-full lint setup setup-test setup-full bench clean
+
+run: setup
+	@$(PYLX) $(ARGS)
+
+setup: $(VENV)/.ready
+
+$(VENV)/.ready: pyproject.toml
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || sh tools/apt.sh $(APT_RUN)
+	@echo "setting up $(VENV): pylx and its Python packages"
+	@$(PYTHON) -m venv $(VENV)
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+$(VENV)/.ready-test: $(VENV)/.ready
+	@echo "setting up $(VENV): ruff, mypy, pytest, hypothesis"
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+setup-test: $(VENV)/.ready-test
+	@sh tools/apt.sh $(APT_TEST)
+
+setup-full: $(VENV)/.ready-test
+	@sh tools/apt.sh $(APT_FULL)
+
+lint: $(VENV)/.ready-test
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/mypy --platform win32 -p translator.hosts.portable -m translator.machine -m translator.hosts.base
+	$(VENV)/bin/mypy --platform darwin -p translator.hosts.portable -m translator.machine -m translator.hosts.base
+
+test: setup-test lint
+	$(VENV)/bin/python -m pytest -n auto tests
+
+test-full: setup-full lint
+	PYLX_TEST_SIZE=full $(VENV)/bin/python -m pytest -n auto tests
+
+bench: setup-full
+	$(VENV)/bin/python -m bench.run
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

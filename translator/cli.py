@@ -1,0 +1,295 @@
+"""The `pylx` command: the composition root, the only module that knows every part.
+
+    pylx [options] program [arguments]
+
+Exit status: the program's own; 128+n is not used for a death by signal n, pylx dies of the same signal, so that
+the shell sees what it would have seen.  126: the program cannot be executed; 127: it was not found; 125: pylx itself
+could not start (wrong options, engine missing); 70: a defect of pylx.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from syscalls.boot import BootOptions
+    from syscalls.kernel import Kernel, KernelBug
+    from translator.hosts.base import Host
+    from translator.machine import Engine
+
+USAGE = """\
+usage: pylx [options] program [arguments]
+
+Run a Linux x86-64 program on a Linux kernel personality written in Python.
+
+  --engine ENGINE     who executes the instructions: unicorn (default)
+  --host HOST         what the system calls stand on: linux, portable (default: linux on Linux, else portable)
+  --root DIR          the guest's / is DIR; nothing outside it can be reached
+  --cwd DIR           start in DIR (inside the guest's tree; default: where you are)
+  --env NAME=VALUE    set an environment variable; --env NAME removes it (may be repeated)
+  --argv0 NAME        what the program sees as its own name
+  --trace[=json]      print each system call, on stderr unless --trace-file says where
+  --trace-file FILE   write the trace there (implies --trace)
+  --deterministic     fixed clock, pids, random bytes and schedule: two runs give the same trace
+  --memory SIZE       the most memory that guests may use together (K, M, G)
+  -v, --verbose       say at exit which calls were asked for and not served
+  --version           print versions
+  -h, --help          print this
+"""
+
+EXIT_USAGE, EXIT_CANNOT_EXECUTE, EXIT_NOT_FOUND, EXIT_BUG = 125, 126, 127, 70
+
+
+class CommandError(Exception):
+    """Ends pylx with one line on stderr and this exit status."""
+
+    def __init__(self, message: str, status: int = EXIT_USAGE) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Arguments:
+    def __init__(self) -> None:
+        self.engine = "unicorn"
+        self.host = "linux" if sys.platform == "linux" else "portable"
+        self.root: str | None = None
+        self.cwd: str | None = None
+        self.env: list[str] = []
+        self.argv0: str | None = None
+        self.trace = ""
+        self.trace_file: str | None = None
+        self.deterministic = False
+        self.memory = 0
+        self.verbose = False
+        self.command: list[str] = []
+
+
+def parse_arguments(words: list[str]) -> Arguments | str:
+    """The options, or a text to print and end with success.  argparse would cost 8 ms of each start."""
+    out = Arguments()
+    index = 0
+
+    def value(option: str, attached: str | None) -> str:
+        nonlocal index
+        if attached is not None:
+            return attached
+        index += 1
+        if index >= len(words):
+            raise CommandError(f"{option} needs a value; see pylx --help")
+        return words[index]
+
+    while index < len(words):
+        word = words[index]
+        if word == "--":
+            index += 1
+            break
+        if not word.startswith("-") or word == "-":
+            break
+        option, equals, rest = word.partition("=")
+        attached = rest if equals else None
+        if option == "--engine":
+            out.engine = value(option, attached)
+        elif option == "--host":
+            out.host = value(option, attached)
+        elif option == "--root":
+            out.root = value(option, attached)
+        elif option == "--cwd":
+            out.cwd = value(option, attached)
+        elif option == "--env":
+            out.env.append(value(option, attached))
+        elif option == "--argv0":
+            out.argv0 = value(option, attached)
+        elif option == "--trace":
+            out.trace = attached or "text"
+            if out.trace not in ("text", "json"):
+                raise CommandError(f"--trace={out.trace}: the forms are text and json")
+        elif option == "--trace-file":
+            out.trace_file = value(option, attached)
+        elif option == "--memory":
+            out.memory = parse_size(value(option, attached))
+        elif word == "--deterministic":
+            out.deterministic = True
+        elif word in ("-v", "--verbose"):
+            out.verbose = True
+        elif word == "--version":
+            return version_text()
+        elif word in ("-h", "--help"):
+            return USAGE
+        else:
+            raise CommandError(f"unknown option {word}; see pylx --help")
+        index += 1
+    out.command = words[index:]
+    if not out.command:
+        raise CommandError("no program given; see pylx --help")
+    if out.trace_file is not None and not out.trace:
+        out.trace = "text"
+    if out.engine != "unicorn":
+        raise CommandError(f"--engine {out.engine}: the engines are: unicorn")
+    if out.host not in ("linux", "portable"):
+        raise CommandError(f"--host {out.host}: the hosts are linux and portable")
+    if out.host == "linux" and sys.platform != "linux":
+        raise CommandError("--host linux works on Linux only; use --host portable")
+    return out
+
+
+def parse_size(text: str) -> int:
+    """Bytes from digits with an optional K, M or G."""
+    scale = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}.get(text[-1:].upper(), 1)
+    digits = text[:-1] if scale != 1 else text
+    if not digits.isdigit() or not int(digits):
+        raise CommandError(f"--memory {text}: a size such as 512M or 4G is wanted")
+    return int(digits) * scale
+
+
+def version_text() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    def of(name: str) -> str:
+        try:
+            return version(name)
+        except PackageNotFoundError:
+            return "not installed"
+
+    return (f"pylx {of('pylx')}\nunicorn {of('unicorn')}, python-ptrace {of('python-ptrace')}, "
+            f"pyelftools {of('pyelftools')}, Python {sys.version.split()[0]} on {sys.platform}\n")
+
+
+def open_engine(arguments: Arguments) -> Engine:
+    from translator.engines.unicorn import EngineUnavailable, UnicornEngine
+    try:
+        return UnicornEngine(memory=arguments.memory or None, deterministic=arguments.deterministic)
+    except EngineUnavailable as error:
+        raise CommandError(str(error)) from None
+
+
+def boot_options(arguments: Arguments, host: Host) -> BootOptions:
+    from syscalls.boot import BootOptions
+    environment = {os.fsencode(name): os.fsencode(text) for name, text in os.environ.items()}
+    for setting in arguments.env:
+        name, equals, text = setting.partition("=")
+        if equals:
+            environment[os.fsencode(name)] = os.fsencode(text)
+        else:
+            environment.pop(os.fsencode(name), None)
+    root = os.fsencode(os.path.abspath(arguments.root)) if arguments.root is not None else b"/"
+    if arguments.root is not None and not os.path.isdir(root):
+        raise CommandError(f"--root {arguments.root}: no such directory")
+    if arguments.cwd is not None:
+        cwd = os.fsencode(arguments.cwd)
+    elif arguments.root is not None:
+        cwd = b"/"
+    else:
+        try:
+            cwd = os.fsencode(os.getcwd())
+        except OSError:
+            raise CommandError("the current directory is gone; use --cwd DIR") from None
+    command = [os.fsencode(word) for word in arguments.command]
+    argv = [os.fsencode(arguments.argv0), *command[1:]] if arguments.argv0 is not None else command
+    return BootOptions(command[0], argv, [name + b"=" + text for name, text in environment.items()],
+                       cwd=cwd, root=root, deterministic=arguments.deterministic)
+
+
+def start(kernel: Kernel, options: BootOptions) -> None:
+    """Boot the first program; CommandError in words when it cannot be."""
+    from syscalls.abi.errno import LinuxError
+    from syscalls.boot import boot, find_program, make_first_task
+    from syscalls.exec import ExecFailure
+    from translator.hosts.base import HostError
+
+    shown = options.program.decode("utf-8", "backslashreplace")
+    task = make_first_task(kernel, options)
+    try:
+        task.fs.cwd = kernel.vfs.resolve(task, options.cwd)
+    except (LinuxError, HostError) as error:
+        raise CommandError(f"cannot start in {options.cwd.decode('utf-8', 'backslashreplace')}: "
+                           f"{error_words(error.errno)}") from None
+    search = next((entry[5:] for entry in options.environment if entry.startswith(b"PATH=")),
+                  b"/usr/local/bin:/usr/bin:/bin")
+    program = find_program(kernel, task, options.program, search)
+    if program is None:
+        raise CommandError(f"{shown}: command not found (searched PATH inside the guest's tree)", EXIT_NOT_FOUND)
+    options.program = program
+    try:
+        boot(kernel, options, task)
+    except ExecFailure as failure:
+        raise CommandError(f"{shown}: {failure.words}",
+                           EXIT_NOT_FOUND if failure.errno == 2 else EXIT_CANNOT_EXECUTE) from None
+
+
+def error_words(errno: int) -> str:
+    """strerror's words for the errors that a start can meet."""
+    from syscalls.abi.errno import NAMES
+    words = {2: "no such file or directory", 13: "permission denied", 20: "not a directory",
+             40: "too many levels of symbolic links"}
+    return words.get(errno, NAMES.get(errno, str(errno)))
+
+
+def report_bug(bug: KernelBug) -> None:
+    """One place that says what to send and where."""
+    import traceback
+    cause = bug.__cause__
+    shown = ", ".join(f"{word:#x}" for word in bug.call_args[:len(bug.record.params)])
+    where = "".join(traceback.format_exception(cause)) if cause is not None else ""
+    sys.stderr.write(f"{where}pylx: this is a defect of pylx, not of the program: {bug.record.name}({shown}) in "
+                     f"{bug.task!r} failed with {cause!r}.\n"
+                     "pylx: please report it, with the lines above, to the project that you installed pylx from; "
+                     "--trace shows what led there.\n")
+
+
+def main(words: list[str] | None = None) -> int:
+    try:
+        arguments = parse_arguments(sys.argv[1:] if words is None else words)
+        if isinstance(arguments, str):
+            sys.stdout.write(arguments)
+            return 0
+        return run(arguments)
+    except CommandError as error:
+        sys.stderr.write(f"pylx: {error}\n")
+        return error.status
+
+
+def run(arguments: Arguments) -> int:
+    from syscalls.boot import make_kernel
+    from syscalls.kernel import KernelBug
+    from translator.hosts import open_host
+
+    host = open_host(arguments.host)
+    options = boot_options(arguments, host)
+    engine = open_engine(arguments)
+    kernel = make_kernel(engine, host, options)
+    tracer = None
+    if arguments.trace or arguments.verbose:
+        from syscalls.trace import open_tracer
+        try:
+            tracer = open_tracer(kernel, arguments.trace, arguments.trace_file)
+        except OSError as error:
+            raise CommandError(f"--trace-file {arguments.trace_file}: {error.strerror}") from None
+    try:
+        start(kernel, options)
+        kernel.run()
+    except KernelBug as bug:
+        kernel.shutdown()
+        report_bug(bug)
+        return EXIT_BUG
+    finally:
+        kernel.shutdown()
+        if tracer is not None:
+            tracer.close()
+    if arguments.verbose or arguments.trace:
+        for line in kernel.gap_lines():
+            sys.stderr.write(f"pylx: {line}\n")
+    status = kernel.init.exit_status
+    if status & 0x7F:
+        sys.stderr.flush()
+        host.die_of(status & 0x7F)
+    return status >> 8 & 0xFF
+
+
+if __name__ == "__main__":
+    # Nothing is left to tidy up: leaving by os._exit saves the interpreter's teardown.
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

@@ -1,0 +1,83 @@
+"""pylx as a process of a Linux host: its signals, its end, its stops."""
+
+from __future__ import annotations
+
+import os
+
+import _signal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal as _signal
+    from collections.abc import Callable
+    from types import FrameType
+
+SIGKILL, SIGPIPE, SIGCHLD, SIGCONT, SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU = 9, 13, 17, 18, 19, 20, 21, 22
+_FAULTS = {4, 5, 7, 8, 11, 31}  # SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV, SIGSYS: pylx's own bugs
+_LIBC = {32, 33}  # the C library's own, for threads
+_NOT_FORWARDED = _FAULTS | _LIBC | {SIGKILL, SIGSTOP, SIGPIPE, SIGCHLD, SIGTTIN, SIGTTOU}
+"""SIGTTIN and SIGTTOU are ignored: caught, they would make terminal calls fail with EINTR for ever."""
+_PR_SET_DUMPABLE = 4
+
+
+def _noted(_signal_number: int, _frame: FrameType | None) -> None:
+    """Nothing: the C handler has written the number to the poller's pipe, where poll() finds it."""
+
+
+def ignored_signals() -> list[int]:
+    """SIGPIPE and SIGXFSZ cannot be told: the interpreter ignores them before anything else runs."""
+    return [number for number in range(1, 65)
+            if number not in _LIBC | {SIGPIPE, 25} and _signal.getsignal(number) == _signal.SIG_IGN]
+
+
+def catch_signals(wakeup_fd: int) -> None:
+    for number in range(1, 65):
+        if number not in _NOT_FORWARDED:
+            _signal.signal(number, _noted)
+    for number in (SIGPIPE, SIGTTIN, SIGTTOU):
+        _signal.signal(number, _signal.SIG_IGN)
+    _signal.set_wakeup_fd(wakeup_fd, warn_on_full_buffer=False)
+
+
+def stop_self(number: int) -> None:
+    if number == SIGSTOP:
+        os.kill(os.getpid(), SIGSTOP)
+        return
+    before = _signal.signal(number, _signal.SIG_DFL)
+    try:
+        # A stop is taken as soon as kill returns to user mode: by the time the next line runs, pylx was continued,
+        # or the signal had no effect, as in an orphaned process group.
+        os.kill(os.getpid(), number)
+    finally:
+        _signal.signal(number, before)
+
+
+def die_of(number: int) -> None:
+    _forbid_core()
+    if 0 < number < 65:
+        if number not in _LIBC | {SIGKILL, SIGSTOP}:
+            _signal.signal(number, _signal.SIG_DFL)
+        _signal.pthread_sigmask(_signal.SIG_UNBLOCK, [number])
+        os.kill(os.getpid(), number)
+    # Signals that do not kill by default, and a process 1, which no signal of its own kills.
+    os._exit(128 + number)
+
+
+def _forbid_core() -> None:
+    import resource
+
+    from translator.hosts.linux_calls import libc
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)  # for a core_pattern that is a pipe, which no limit holds back
+
+
+def signal_others(number: int) -> None:
+    """Send a signal to pylx's process group, and take pylx's own copy out before it is handled."""
+    before = _signal.pthread_sigmask(_signal.SIG_BLOCK, [number])
+    try:
+        os.killpg(0, number)
+        _signal.sigtimedwait([number], 0)
+    finally:
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
+
+

@@ -1,0 +1,373 @@
+"""A directory tree of a Linux host, by a descriptor of its root.
+
+An unconfined tree hands whole paths to the *at() calls.  A confined one first opens the parent by openat2 with
+RESOLVE_BENEATH and RESOLVE_NO_SYMLINKS and then works on the last component alone, so that no link or directory
+that another process puts in the way meanwhile leads out of the tree.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from translator.hosts import linux_calls as calls
+from translator.hosts.base import HostError, HostFile, HostStat, HostStatFs
+from translator.hosts.linux_files import O_APPEND, LinuxFile, open_flags
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from translator.hosts.base import HostWatch
+    from translator.hosts.linux_poll import LinuxPoller
+
+_PATH_ONLY = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
+_DIRECTORY_PATH = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_DIRECTORY
+_CREATES = os.O_CREAT | (os.O_TMPFILE & ~os.O_DIRECTORY)
+_LONGEST = 4000
+"""Longer paths are walked in pieces: the host takes 4095 bytes at once, but a guest may be deeper than that."""
+_S_IFMT = 0o170000
+_S_IFLNK = 0o120000
+_S_IFDIR = 0o040000
+
+
+class LinuxTree:
+    __slots__ = ("_confined", "_openat2", "_poller", "_resolve", "_root", "_walk_how")
+
+    def __init__(self, root: bytes, confined: bool, poller: LinuxPoller) -> None:
+        try:
+            self._root = os.open(root or b"/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise HostError(error.errno) from None
+        self._poller = poller
+        self._confined = confined
+        self._resolve = calls.RESOLVE_NO_SYMLINKS | calls.RESOLVE_NO_MAGICLINKS
+        if confined:
+            self._resolve |= calls.RESOLVE_BENEATH
+        self._openat2 = calls.have_openat2(self._root)
+        self._walk_how = calls.open_how(_PATH_ONLY, 0, self._resolve)
+
+    # Getting at a path
+
+    def _open_path(self, path: bytes, flags: int = _PATH_ONLY) -> int:
+        """An O_PATH descriptor of what path names, no link followed: ELOOP for one that is not the last."""
+        if not path:
+            path = b"."
+        if self._openat2 and len(path) <= _LONGEST:
+            how = self._walk_how if flags == _PATH_ONLY else calls.open_how(flags, 0, self._resolve)
+            return calls.openat2(self._root, path, how)
+        return self._walk(path, flags)
+
+    def _walk(self, path: bytes, flags: int) -> int:
+        """What openat2 does, a component at a time: a little slower, and as safe against links, though not against
+        directories that are moved out of the tree during the walk."""
+        at = self._root
+        try:
+            for part in path.split(b"/"):
+                if at != self._root and os.fstat(at).st_mode & _S_IFMT == _S_IFLNK:
+                    raise OSError(errno.ELOOP, "")
+                below = os.open(part, _PATH_ONLY, dir_fd=at)
+                if at != self._root:
+                    os.close(at)
+                at = below
+            if flags & os.O_DIRECTORY:
+                kind = os.fstat(at).st_mode & _S_IFMT
+                if kind != _S_IFDIR:
+                    raise OSError(errno.ELOOP if kind == _S_IFLNK else errno.ENOTDIR, "")
+        except OSError as error:
+            if at != self._root:
+                os.close(at)
+            raise HostError(error.errno) from None
+        return at
+
+    def _parent(self, path: bytes) -> tuple[int, bytes]:
+        """(directory, name) for an *at() call; the directory is given back to `_release`."""
+        if not self._confined and len(path) <= _LONGEST:
+            return self._root, path or b"."
+        cut = path.rfind(b"/")
+        if cut < 0:
+            return self._root, path or b"."
+        return self._open_path(path[:cut], _DIRECTORY_PATH), path[cut + 1:]
+
+    def _release(self, directory: int) -> None:
+        if directory != self._root:
+            os.close(directory)
+
+    # Looking
+
+    def lstat(self, path: bytes) -> HostStat:
+        directory, name = self._parent(path)
+        try:
+            return calls.host_stat(os.stat(name, dir_fd=directory, follow_symlinks=False))
+        except OSError as error:
+            raise HostError(error.errno) from None
+        finally:
+            self._release(directory)
+
+    def btime(self, path: bytes) -> int:
+        fd = self._open_path(path)
+        try:
+            return calls.btime(fd)
+        finally:
+            os.close(fd)
+
+    def _stat_path(self, path: bytes) -> HostStat:
+        fd = self._open_path(path)
+        try:
+            return calls.host_stat(os.fstat(fd))
+        finally:
+            os.close(fd)
+
+    def lookup(self, path: bytes) -> tuple[int, HostStat]:
+        try:
+            return len(path), self._stat_path(path)
+        except HostError as error:
+            if error.errno == errno.ELOOP:
+                return self._first_link(path)
+            if error.errno not in {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG}:
+                raise
+        # Mostly only the last component is missing: look from the end.
+        cut = path.rfind(b"/")
+        while cut > 0:
+            try:
+                return cut, self._stat_path(path[:cut])
+            except HostError as error:
+                if error.errno == errno.ELOOP:
+                    return self._first_link(path)
+                if error.errno not in {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG}:
+                    raise
+            cut = path.rfind(b"/", 0, cut)
+        return 0, self._stat_path(b"")
+
+    def _first_link(self, path: bytes) -> tuple[int, HostStat]:
+        cut = path.find(b"/")
+        while cut > 0:
+            stat = self._stat_path(path[:cut])
+            if stat.mode & _S_IFMT != _S_IFDIR:
+                return cut, stat
+            cut = path.find(b"/", cut + 1)
+        return len(path), self._stat_path(path)
+
+    def readlink(self, path: bytes) -> bytes:
+        directory, name = self._parent(path)
+        try:
+            return os.readlink(name, dir_fd=directory)
+        except OSError as error:
+            raise HostError(error.errno) from None
+        finally:
+            self._release(directory)
+
+    def entries(self, path: bytes) -> Iterator[tuple[bytes, int, int]]:
+        """The whole directory is read at once, so that no descriptor stays open with a half-used iterator."""
+        fd = self._open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, 0)
+        try:
+            return iter(calls.directory_entries(fd))
+        finally:
+            os.close(fd)
+
+    # Opening
+
+    def _open(self, path: bytes, host_flags: int, mode: int) -> int:
+        if self._confined and self._openat2 and len(path) <= _LONGEST:
+            mode = mode & 0o7777 if host_flags & _CREATES else 0
+            return calls.openat2(self._root, path or b".", calls.open_how(host_flags, mode, self._resolve))
+        directory, name = self._parent(path)
+        try:
+            return os.open(name, host_flags, mode & 0o7777, dir_fd=directory)
+        except OSError as error:
+            raise HostError(error.errno) from None
+        finally:
+            self._release(directory)
+
+    def open(self, path: bytes, flags: int, mode: int) -> HostFile:
+        host_flags = open_flags(flags)
+        try:
+            return LinuxFile(self._open(path, host_flags, mode))
+        except HostError as error:
+            if error.errno == errno.EPERM and flags & O_APPEND:
+                return LinuxFile(self._open(path, host_flags | os.O_APPEND, mode))  # chattr +a
+            raise
+
+    # Making and removing
+
+    def mkdir(self, path: bytes, mode: int) -> None:
+        directory, name = self._parent(path)
+        try:
+            os.mkdir(name, mode & 0o7777, dir_fd=directory)
+        except OSError as error:
+            raise HostError(error.errno) from None
+        finally:
+            self._release(directory)
+
+    def mknod(self, path: bytes, mode: int, rdev: int) -> None:
+        directory, name = self._parent(path)
+        try:
+            os.mknod(name, mode, rdev, dir_fd=directory)
+        except OSError as error:
+            raise HostError(error.errno) from None
+        finally:
+            self._release(directory)
+
+    def symlink(self, target: bytes, path: bytes) -> None:
+        directory, name = self._parent(path)
+        try:
+            os.symlink(target, name, dir_fd=directory)
+        except OSError as error:
+            raise HostError(error.errno) from None
+        finally:
+            self._release(directory)
+
+    def link(self, old: bytes, new: bytes) -> None:
+        old_directory, old_name = self._parent(old)
+        try:
+            new_directory, new_name = self._parent(new)
+            try:
+                os.link(old_name, new_name, src_dir_fd=old_directory, dst_dir_fd=new_directory, follow_symlinks=False)
+            except OSError as error:
+                raise HostError(error.errno) from None
+            finally:
+                self._release(new_directory)
+        finally:
+            self._release(old_directory)
+
+    def link_open(self, file: HostFile, new: bytes) -> None:
+        directory, name = self._parent(new)
+        try:
+            os.link(b"/proc/self/fd/%d" % file.fileno(), name, dst_dir_fd=directory, follow_symlinks=True)
+        except OSError as error:
+            raise HostError(error.errno) from None
+        finally:
+            self._release(directory)
+
+    def unlink(self, path: bytes) -> None:
+        directory, name = self._parent(path)
+        try:
+            os.unlink(name, dir_fd=directory)
+        except OSError as error:
+            raise HostError(error.errno) from None
+        finally:
+            self._release(directory)
+
+    def rmdir(self, path: bytes) -> None:
+        directory, name = self._parent(path)
+        try:
+            os.rmdir(name, dir_fd=directory)
+        except OSError as error:
+            raise HostError(error.errno) from None
+        finally:
+            self._release(directory)
+
+    def rename(self, old: bytes, new: bytes, flags: int) -> None:
+        old_directory, old_name = self._parent(old)
+        try:
+            new_directory, new_name = self._parent(new)
+            try:
+                if flags:
+                    calls.renameat2(old_directory, old_name, new_directory, new_name, flags)
+                else:
+                    os.rename(old_name, new_name, src_dir_fd=old_directory, dst_dir_fd=new_directory)
+            except OSError as error:
+                raise HostError(error.errno) from None
+            finally:
+                self._release(new_directory)
+        finally:
+            self._release(old_directory)
+
+    # Changing attributes
+
+    def chmod(self, path: bytes, mode: int) -> None:
+        fd = self._open_path(path)
+        try:
+            if os.fstat(fd).st_mode & _S_IFMT == _S_IFLNK:
+                raise HostError(errno.EOPNOTSUPP)
+            calls.chmod_path(fd, mode)
+        finally:
+            os.close(fd)
+
+    def chown(self, path: bytes, uid: int, gid: int) -> None:
+        directory, name = self._parent(path)
+        try:
+            os.chown(name, uid, gid, dir_fd=directory, follow_symlinks=False)
+        except OSError as error:
+            raise HostError(error.errno) from None
+        finally:
+            self._release(directory)
+
+    def utime(self, path: bytes, atime_ns: int | None, mtime_ns: int | None) -> None:
+        directory, name = self._parent(path)
+        try:
+            calls.utimensat(directory, name, atime_ns, mtime_ns)
+        finally:
+            self._release(directory)
+
+    def truncate(self, path: bytes, size: int) -> None:
+        """By /proc, because opening has effects of its own on FIFOs and devices."""
+        fd = self._open_path(path)
+        try:
+            if os.fstat(fd).st_mode & _S_IFMT == _S_IFLNK:
+                raise HostError(errno.ELOOP)
+            os.truncate(b"/proc/self/fd/%d" % fd, size)
+        except OSError as error:
+            raise HostError(error.errno) from None
+        finally:
+            os.close(fd)
+
+    def statfs(self, path: bytes) -> HostStatFs:
+        fd = self._open_path(path)
+        try:
+            return calls.fstatfs(fd)
+        finally:
+            os.close(fd)
+
+    # Extended attributes: the calls take no directory and refuse O_PATH, but /proc's magic links lead to the very
+    # object that is open, be it a symbolic link.
+
+    def getxattr(self, path: bytes, name: bytes) -> bytes:
+        fd = self._open_path(path)
+        try:
+            return os.getxattr(b"/proc/self/fd/%d" % fd, name)
+        except OSError as error:
+            raise HostError(error.errno) from None
+        finally:
+            os.close(fd)
+
+    def setxattr(self, path: bytes, name: bytes, value: bytes, flags: int) -> None:
+        fd = self._open_path(path)
+        try:
+            os.setxattr(b"/proc/self/fd/%d" % fd, name, value, flags)
+        except OSError as error:
+            raise HostError(error.errno) from None
+        finally:
+            os.close(fd)
+
+    def listxattr(self, path: bytes) -> list[bytes]:
+        fd = self._open_path(path)
+        try:
+            return [os.fsencode(name) for name in os.listxattr(b"/proc/self/fd/%d" % fd)]
+        except OSError as error:
+            raise HostError(error.errno) from None
+        finally:
+            os.close(fd)
+
+    def removexattr(self, path: bytes, name: bytes) -> None:
+        fd = self._open_path(path)
+        try:
+            os.removexattr(b"/proc/self/fd/%d" % fd, name)
+        except OSError as error:
+            raise HostError(error.errno) from None
+        finally:
+            os.close(fd)
+
+    # Watching
+
+    def watch(self, path: bytes, changed: Callable[[int, bytes, int], None], mask: int) -> HostWatch:
+        fd = self._open_path(path)
+        try:
+            return self._poller.watches().add(fd, changed, mask)
+        finally:
+            os.close(fd)
+
+    def close(self) -> None:
+        if self._root >= 0:
+            os.close(self._root)
+            self._root = -1
