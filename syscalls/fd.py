@@ -29,6 +29,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterator
 
+    from syscalls.epoll import EpollItem
+    from syscalls.fasync import SigioWaiter
     from syscalls.fs.inode import Inode, Stat
     from syscalls.fs.vfs import Location
     from syscalls.task import Task
@@ -49,6 +51,12 @@ class FileDescription:
     """For reports and the trace: 'file', 'pipe', 'socket', 'tty', 'eventfd', 'epoll', ..."""
     seekable = False
     """pread, pwrite and lseek work (FMODE_LSEEK, FMODE_PREAD)."""
+    stream = False
+    """A blocking write goes on, asleep in between, until everything is written: pipes, stream sockets, terminals."""
+    epoll_items: list[EpollItem] | None = None
+    """Where epoll instances watch this description: they forget it with the last reference."""
+    sigio: SigioWaiter | None = None
+    """Who is told by a signal of readiness: set while O_ASYNC is on (fcntl)."""
 
     def __init__(self, flags: int, location: Location | None = None, inode: Inode | None = None) -> None:
         self.flags = flags
@@ -71,6 +79,9 @@ class FileDescription:
     def release(self) -> None:
         self.references -= 1
         if self.references == 0:
+            if self.epoll_items:
+                for item in list(self.epoll_items):
+                    item.remove()
             self.released()
 
     def released(self) -> None:
@@ -110,6 +121,11 @@ class FileDescription:
 
     def seek(self, task: Task, offset: int, whence: int) -> int:
         raise LinuxError(ESPIPE)
+
+    def unread(self, data: bytes) -> None:
+        """Take back what `read` just gave, because the guest's buffer could not hold it (EFAULT)."""
+        if self.seekable:
+            self.offset -= len(data)
 
     # --- readiness
 

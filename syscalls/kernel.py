@@ -14,7 +14,7 @@ from heapq import heappop, heappush
 from syscalls.abi.errno import EINTR, ENOSYS, LinuxError
 from syscalls.table import TABLE
 from syscalls.task import NO_RESULT, RUNNING, SLEEPING, ProcessGroup, Session, Task, ThreadGroup
-from syscalls.wait import Interrupted, Timer
+from syscalls.wait import CoroutineType, Interrupted, Timer
 from translator.hosts.base import HostError
 from translator.machine import ORIG_RAX, RAX
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from syscalls.clock import Clock
     from syscalls.fs.vfs import Vfs
+    from syscalls.pipe import Pipe
     from syscalls.table import Syscall
     from syscalls.trace import Tracer
     from translator.hosts.base import Host, HostWatch, Poller
@@ -94,6 +95,10 @@ class Kernel:
         self.at_shutdown: list[Callable[[], Any]] = []
         """What must happen when pylx ends: the terminal's settings, temporary host files."""
         self._random_counter = 0
+        self.fifos: dict[tuple[int, int], Pipe] = {}
+        """Pipes of the FIFOs that are open, by (st_dev, st_ino)."""
+        self.next_inode = 4711
+        """For objects without a file system's number: pipes, sockets."""
         engine.attach(self)
 
     # --- names
@@ -250,7 +255,7 @@ class Kernel:
         """Run a handler until it is done or sleeps; its value for RAX, None when the guest has to stop."""
         try:
             value = record.call(task, args)
-            if record.is_async:
+            if value.__class__ is CoroutineType:
                 coroutine: Coroutine[Any, Any, int] = value
                 try:
                     coroutine.send(None)

@@ -141,6 +141,17 @@ class _Suspend:
 SUSPEND = _Suspend()
 
 
+async def _nothing() -> int:
+    return 0
+
+
+_coroutine = _nothing()
+CoroutineType = type(_coroutine)
+"""What a plain handler may return when it finds, after a first look, that it has to sleep: the calls that mostly do
+not sleep (read, write) save the cost of a coroutine that way."""
+_coroutine.close()
+
+
 class Sleeper(Waiter):
     """A task asleep: woken by the first notification."""
 
