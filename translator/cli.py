@@ -16,6 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from syscalls.boot import BootOptions
     from syscalls.kernel import Kernel, KernelBug
+    from syscalls.trace import Tracer
     from translator.hosts.base import Host
     from translator.machine import Engine
 
@@ -238,6 +239,19 @@ def report_bug(bug: KernelBug) -> None:
                      "--trace shows what led there.\n")
 
 
+def start_trace(kernel: Kernel, arguments: Arguments) -> Tracer:
+    from syscalls.trace import attach_tracer
+    if arguments.trace_file is None:
+        # Straight to the descriptor: the guest's own output on it keeps its place among the lines.
+        return attach_tracer(kernel, arguments.trace, lambda text: os.write(2, text.encode()))
+    try:
+        file = open(arguments.trace_file, "w", encoding="utf-8")  # noqa: SIM115 (closed when pylx ends)
+    except OSError as error:
+        raise CommandError(f"--trace-file {arguments.trace_file}: {error.strerror}") from None
+    kernel.at_shutdown.append(file.close)
+    return attach_tracer(kernel, arguments.trace, file.write)
+
+
 def main(words: list[str] | None = None) -> int:
     try:
         arguments = parse_arguments(sys.argv[1:] if words is None else words)
@@ -259,24 +273,17 @@ def run(arguments: Arguments) -> int:
     options = boot_options(arguments, host)
     engine = open_engine(arguments)
     kernel = make_kernel(engine, host, options)
-    tracer = None
-    if arguments.trace or arguments.verbose:
-        from syscalls.trace import open_tracer
-        try:
-            tracer = open_tracer(kernel, arguments.trace, arguments.trace_file)
-        except OSError as error:
-            raise CommandError(f"--trace-file {arguments.trace_file}: {error.strerror}") from None
+    tracer = start_trace(kernel, arguments) if arguments.trace else None
     try:
         start(kernel, options)
         kernel.run()
     except KernelBug as bug:
-        kernel.shutdown()
         report_bug(bug)
         return EXIT_BUG
     finally:
-        kernel.shutdown()
         if tracer is not None:
             tracer.close()
+        kernel.shutdown()
     if arguments.verbose or arguments.trace:
         for line in kernel.gap_lines():
             sys.stderr.write(f"pylx: {line}\n")

@@ -9,14 +9,14 @@ import _signal
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal as _signal
-    from collections.abc import Callable
     from types import FrameType
 
-SIGKILL, SIGPIPE, SIGCHLD, SIGCONT, SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU = 9, 13, 17, 18, 19, 20, 21, 22
+SIGKILL, SIGPIPE, SIGCHLD, SIGSTOP, SIGTTIN, SIGTTOU, SIGXFSZ = 9, 13, 17, 19, 21, 22, 25
 _FAULTS = {4, 5, 7, 8, 11, 31}  # SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV, SIGSYS: pylx's own bugs
 _LIBC = {32, 33}  # the C library's own, for threads
-_NOT_FORWARDED = _FAULTS | _LIBC | {SIGKILL, SIGSTOP, SIGPIPE, SIGCHLD, SIGTTIN, SIGTTOU}
-"""SIGTTIN and SIGTTOU are ignored: caught, they would make terminal calls fail with EINTR for ever."""
+_NOT_FORWARDED = _FAULTS | _LIBC | {SIGKILL, SIGSTOP, SIGPIPE, SIGCHLD, SIGTTIN, SIGTTOU, SIGXFSZ}
+"""SIGXFSZ stays ignored, as the interpreter has it: writes fail with EFBIG, and the kernel sends the guest's own.
+SIGTTIN and SIGTTOU are ignored: caught, they would make terminal calls fail with EINTR for ever."""
 _PR_SET_DUMPABLE = 4
 
 
@@ -27,7 +27,7 @@ def _noted(_signal_number: int, _frame: FrameType | None) -> None:
 def ignored_signals() -> list[int]:
     """SIGPIPE and SIGXFSZ cannot be told: the interpreter ignores them before anything else runs."""
     return [number for number in range(1, 65)
-            if number not in _LIBC | {SIGPIPE, 25} and _signal.getsignal(number) == _signal.SIG_IGN]
+            if number not in _LIBC | {SIGPIPE, SIGXFSZ} and _signal.getsignal(number) == _signal.SIG_IGN]
 
 
 def catch_signals(wakeup_fd: int) -> None:
@@ -72,12 +72,9 @@ def _forbid_core() -> None:
 
 
 def signal_others(number: int) -> None:
-    """Send a signal to pylx's process group, and take pylx's own copy out before it is handled."""
-    before = _signal.pthread_sigmask(_signal.SIG_BLOCK, [number])
+    """Send a signal to pylx's process group; pylx itself ignores it at that moment."""
+    before = _signal.signal(number, _signal.SIG_IGN)
     try:
         os.killpg(0, number)
-        _signal.sigtimedwait([number], 0)
     finally:
-        _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
-
-
+        _signal.signal(number, before)
