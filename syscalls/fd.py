@@ -70,6 +70,12 @@ class FileDescription:
         """F_SETOWN: a pid, or minus a process group."""
         self.owner_signal = 0
 
+    read_timeout_ns: int | None = None
+    """How long a read may sleep before EAGAIN (SO_RCVTIMEO); None: for ever.  With a timeout an interrupted call is
+    not restarted (sock_intr_errno)."""
+    write_timeout_ns: int | None = None
+    """The same for writing (SO_SNDTIMEO)."""
+
     # --- life
 
     def retain(self) -> FileDescription:

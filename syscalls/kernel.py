@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from syscalls.clock import Clock
     from syscalls.fs.vfs import Vfs
+    from syscalls.sockets import Network
     from syscalls.pipe import Pipe
     from syscalls.table import Syscall
     from syscalls.trace import Tracer
@@ -71,6 +72,8 @@ class Kernel:
         self.deterministic = deterministic
         self.poller: Poller = host.poller()
         self.vfs: Vfs
+        self.net: Network | None = None
+        """The sockets' world, made by sockets.network() when first needed."""
         self.tasks: dict[int, Task] = {}
         self.groups: dict[int, ThreadGroup] = {}
         self.process_groups: dict[int, ProcessGroup] = {}
