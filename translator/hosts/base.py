@@ -22,11 +22,11 @@ UTIME_NOW = 1 << 63
 
 
 class HostError(Exception):
-    """A host operation failed; `errno` is a Linux error number."""
+    """A host operation failed; `errno` is a Linux error number, EIO where the system gave none."""
 
-    def __init__(self, errno: int, message: str = "") -> None:
+    def __init__(self, errno: int | None, message: str = "") -> None:
         super().__init__(errno, message)
-        self.errno = errno
+        self.errno = errno or 5
         self.message = message
 
 
@@ -289,8 +289,10 @@ class HostTerminal(Protocol):
 
 class Host(Protocol):
     name: str
-    capabilities: dict[str, Capability]
-    """By primitive: 'files.symlink', 'files.xattr', 'sockets.inet', 'memory.shared', ... (kebab words, dotted)."""
+
+    @property
+    def capabilities(self) -> dict[str, Capability]:
+        """By primitive: 'files.symlink', 'files.xattr', 'sockets.inet', 'memory.shared', ... (kebab words, dotted)."""
 
     def tree(self, root: bytes, confined: bool) -> HostTree: ...
     def poller(self) -> Poller: ...

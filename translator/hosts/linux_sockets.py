@@ -1,0 +1,165 @@
+"""Sockets of a Linux host: guest addresses, options and flags are the host's own and pass as they are."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+
+from translator.hosts import linux_calls as calls
+from translator.hosts.base import HostError
+
+AF_UNIX, AF_INET, AF_INET6 = 1, 2, 10
+SOCK_STREAM, SOCK_DGRAM = 1, 2
+_SOCK_FLAGS = 0o4000 | 0o2000000  # SOCK_NONBLOCK | SOCK_CLOEXEC
+_MSG_DONTWAIT, _MSG_NOSIGNAL, _MSG_TRUNC, _MSG_CMSG_CLOEXEC = 0x40, 0x4000, 0x20, 0x40000000
+_FIONREAD = 0x541B
+_LONGEST_ADDRESS = 128  # struct sockaddr_storage
+
+_libc = calls.libc
+_int = ctypes.c_int
+
+
+class _Iovec(ctypes.Structure):
+    _fields_ = (("base", ctypes.c_void_p), ("length", ctypes.c_size_t))
+
+
+class _Msghdr(ctypes.Structure):
+    """struct msghdr (man 2 recvmsg)."""
+
+    _fields_ = (("name", ctypes.c_void_p), ("namelen", ctypes.c_uint32), ("iov", ctypes.POINTER(_Iovec)),
+                ("iovlen", ctypes.c_size_t), ("control", ctypes.c_void_p), ("controllen", ctypes.c_size_t),
+                ("flags", ctypes.c_int))
+
+
+class _Arrival:
+    """Where recvmsg puts things: made once, used for every message."""
+
+    __slots__ = ("address", "buffer", "iovec", "message", "size")
+
+    def __init__(self) -> None:
+        self.address = ctypes.create_string_buffer(_LONGEST_ADDRESS)
+        self.message = _Msghdr()
+        self.iovec = _Iovec()
+        self.message.name = ctypes.addressof(self.address)
+        self.message.iov = ctypes.pointer(self.iovec)
+        self.message.iovlen = 1
+        self.size = 0
+        self.reserve(65536)
+
+    def reserve(self, size: int) -> None:
+        if size > self.size:
+            self.buffer = ctypes.create_string_buffer(size)
+            self.iovec.base = ctypes.addressof(self.buffer)
+            self.size = size
+
+
+_arrival = _Arrival()
+
+
+def _check(result: int) -> int:
+    if result < 0:
+        raise calls.failure()
+    return result
+
+
+def open_socket(family: int, kind: int, protocol: int) -> LinuxSocket:
+    kind &= 0xF
+    if family not in {AF_INET, AF_INET6, AF_UNIX}:
+        raise HostError(errno.EAFNOSUPPORT)
+    if kind not in {SOCK_STREAM, SOCK_DGRAM} and family != AF_UNIX:
+        raise HostError(errno.EPERM if kind == 3 else errno.ESOCKTNOSUPPORT)
+    return LinuxSocket(_check(_libc.socket(_int(family), _int(kind | _SOCK_FLAGS), _int(protocol))))
+
+
+class LinuxSocket:
+    __slots__ = ("_fd",)
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def fileno(self) -> int:
+        return self._fd
+
+    def bind(self, address: bytes) -> None:
+        _check(_libc.bind(_int(self._fd), address, ctypes.c_uint32(len(address))))
+
+    def listen(self, backlog: int) -> None:
+        _check(_libc.listen(_int(self._fd), _int(backlog)))
+
+    def accept(self) -> tuple[LinuxSocket, bytes]:
+        address = ctypes.create_string_buffer(_LONGEST_ADDRESS)
+        length = ctypes.c_uint32(_LONGEST_ADDRESS)
+        fd = _check(_libc.accept4(_int(self._fd), address, ctypes.byref(length), _int(_SOCK_FLAGS)))
+        return LinuxSocket(fd), address.raw[:length.value]
+
+    def connect(self, address: bytes) -> None:
+        _check(_libc.connect(_int(self._fd), address, ctypes.c_uint32(len(address))))
+
+    def recvfrom(self, length: int, flags: int) -> tuple[bytes, bytes, int]:
+        """With MSG_TRUNC asked for, data is what fits, and the datagram's real length is not told: see recv_length."""
+        data, address, flags, _ = self._receive(length, flags)
+        return data, address, flags
+
+    def recv_length(self, length: int, flags: int) -> tuple[bytes, bytes, int, int]:
+        """As recvfrom, and the length recvmsg returned: with MSG_TRUNC that of the whole datagram."""
+        return self._receive(length, flags)
+
+    def _receive(self, length: int, flags: int) -> tuple[bytes, bytes, int, int]:
+        arrival = _arrival
+        arrival.reserve(length)
+        message = arrival.message
+        arrival.iovec.length = length
+        message.namelen = _LONGEST_ADDRESS
+        message.flags = 0
+        count = _check(_libc.recvmsg(_int(self._fd), ctypes.byref(message), _int(flags | _MSG_DONTWAIT)))
+        data = ctypes.string_at(arrival.buffer, min(count, length))
+        address = ctypes.string_at(arrival.address, message.namelen) if message.namelen else b""
+        return data, address, message.flags & ~_MSG_CMSG_CLOEXEC, count
+
+    def sendto(self, data: bytes | memoryview, flags: int, address: bytes | None) -> int:
+        if address is None and data and not flags & ~(_MSG_DONTWAIT | _MSG_NOSIGNAL):
+            try:
+                return os.write(self._fd, data)  # SIGPIPE is ignored
+            except OSError as error:
+                raise HostError(error.errno) from None
+        data = bytes(data)
+        return _check(_libc.sendto(_int(self._fd), data, ctypes.c_size_t(len(data)),
+                                   _int(flags | _MSG_DONTWAIT | _MSG_NOSIGNAL), address,
+                                   ctypes.c_uint32(len(address) if address is not None else 0)))
+
+    def getsockopt(self, level: int, option: int, length: int) -> bytes:
+        value = ctypes.create_string_buffer(max(length, 1))
+        size = ctypes.c_uint32(length)
+        _check(_libc.getsockopt(_int(self._fd), _int(level), _int(option), value, ctypes.byref(size)))
+        return value.raw[:size.value]
+
+    def setsockopt(self, level: int, option: int, value: bytes) -> None:
+        _check(_libc.setsockopt(_int(self._fd), _int(level), _int(option), value, ctypes.c_uint32(len(value))))
+
+    def _name(self, call: str) -> bytes:
+        address = ctypes.create_string_buffer(_LONGEST_ADDRESS)
+        length = ctypes.c_uint32(_LONGEST_ADDRESS)
+        _check(getattr(_libc, call)(_int(self._fd), address, ctypes.byref(length)))
+        return address.raw[:length.value]
+
+    def getsockname(self) -> bytes:
+        return self._name("getsockname")
+
+    def getpeername(self) -> bytes:
+        return self._name("getpeername")
+
+    def shutdown(self, how: int) -> None:
+        _check(_libc.shutdown(_int(self._fd), _int(how)))
+
+    def pending(self) -> int:
+        from fcntl import ioctl
+        try:
+            return int.from_bytes(ioctl(self._fd, _FIONREAD, bytes(4)), "little")
+        except OSError as error:
+            raise HostError(error.errno) from None
+
+    def close(self) -> None:
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
