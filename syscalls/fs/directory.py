@@ -1,0 +1,65 @@
+"""An open directory, of any file system."""
+
+from __future__ import annotations
+
+from syscalls.abi.errno import EINVAL, LinuxError
+from syscalls.abi.fs import DT_DIR, O_ACCMODE, SEEK_CUR, SEEK_END, SEEK_SET
+from syscalls.fd import DirectoryDescription
+from translator.hosts.base import HostError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from syscalls.fs.inode import Inode
+    from syscalls.fs.vfs import Location
+    from syscalls.task import Task
+
+
+class OpenDirectory(DirectoryDescription):
+    """Positions are indexes into the list as it was when it was read from its start: they stay valid while files come
+    and go, and a rewind reads the directory afresh."""
+
+    def __init__(self, flags: int, location: Location, inode: Inode) -> None:
+        super().__init__(flags, location, inode)
+        self.listing: list[tuple[bytes, int, int]] | None = None
+
+    def entries(self, task: Task) -> list[tuple[bytes, int, int]]:
+        """Everything, with `.`, `..` and the mount points that the file system itself does not have."""
+        assert self.location is not None and self.inode is not None
+        if self.listing is not None and self.offset:
+            return self.listing
+        vfs = task.kernel.vfs
+        children = self.inode.entries(task)
+        parent_number = number = self.inode.stat(task).ino
+        try:
+            parent_number = vfs.parent(task, self.location).inode.stat(task).ino
+        except (LinuxError, HostError):
+            pass
+        listing = [(b".", number, DT_DIR), (b"..", parent_number, DT_DIR)]
+        listing += children
+        missing = vfs.mount_names(self.location)
+        if missing:
+            known = {entry[0] for entry in children}
+            listing += [(name, ino, DT_DIR) for name, ino in missing if name not in known]
+        self.listing = listing
+        return listing
+
+    def seek(self, task: Task, offset: int, whence: int) -> int:
+        if whence == SEEK_CUR:
+            offset += self.offset
+        elif whence == SEEK_END:
+            offset += len(self.entries(task))
+        elif whence != SEEK_SET:
+            raise LinuxError(EINVAL)
+        if offset < 0:
+            raise LinuxError(EINVAL)
+        self.offset = offset
+        return offset
+
+    def sync(self, task: Task, data_only: bool) -> None:
+        """Names are as durable as the host makes them."""
+
+    def describe(self) -> bytes:
+        return b""
+
+    def set_flags(self, task: Task, flags: int) -> None:
+        self.flags = self.flags & O_ACCMODE | flags & ~O_ACCMODE
