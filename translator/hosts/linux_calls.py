@@ -33,7 +33,7 @@ NR_FCHMODAT2 = 452
 
 _OPEN_HOW = Struct("=QQQ")
 
-_openat2 = libc.syscall
+_openat2 = libc["syscall"]  # a function object of its own, for the types
 _openat2.argtypes = (ctypes.c_long, ctypes.c_int, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_size_t)
 _openat2.restype = ctypes.c_long
 
@@ -162,7 +162,9 @@ def utimensat(dirfd: int, path: bytes | None, atime_ns: int | None, mtime_ns: in
 
 def chmod_path(fd: int, mode: int) -> None:
     """chmod by an O_PATH descriptor, which fchmod refuses: fchmodat2 (Linux 6.6), or else /proc."""
-    if libc.syscall(NR_FCHMODAT2, fd, b"", mode & 0o7777, AT_EMPTY_PATH) == 0:
+    call = libc["syscall"]
+    number, flags = ctypes.c_long(NR_FCHMODAT2), ctypes.c_uint(AT_EMPTY_PATH)
+    if call(number, ctypes.c_int(fd), b"", ctypes.c_uint(mode & 0o7777), flags) == 0:
         return
     if get_errno() not in {errno.ENOSYS, errno.EPERM}:
         raise failure()

@@ -1,0 +1,48 @@
+"""What the tests of the hosts share: each host that this system can be, with its process-wide effects undone."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from translator.hosts import open_host
+from translator.hosts.base import Host, HostError, HostTree
+
+ROOT = Path(__file__).resolve().parents[2]
+HOSTS = ["linux", "portable"] if sys.platform == "linux" else ["portable"]
+
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="the linux host needs Linux")
+
+
+@pytest.fixture(params=HOSTS)
+def host(request: pytest.FixtureRequest) -> Iterator[Host]:
+    from resource import RLIMIT_NOFILE, getrlimit, setrlimit
+    limit = getrlimit(RLIMIT_NOFILE)
+    umask = os.umask(0)
+    os.umask(umask)
+    try:
+        yield open_host(request.param)
+    finally:
+        os.umask(umask)
+        setrlimit(RLIMIT_NOFILE, limit)
+
+
+@pytest.fixture(params=["unconfined", "confined"])
+def tree(host: Host, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[HostTree]:
+    tree = host.tree(os.fsencode(tmp_path), request.param == "confined")
+    yield tree
+    tree.close()
+
+
+def errno_of(call: object, *arguments: object) -> int:
+    """The errno with which the call fails; 0 when it does not."""
+    assert callable(call)
+    try:
+        call(*arguments)
+    except HostError as error:
+        return error.errno
+    return 0
