@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterator
 
     from syscalls.epoll import EpollItem
-    from syscalls.fasync import SigioWaiter
+    from syscalls.fasync import Owner, SigioWaiter
     from syscalls.fs.inode import Inode, Stat
     from syscalls.fs.vfs import Location
     from syscalls.task import Task
@@ -56,7 +56,9 @@ class FileDescription:
     epoll_items: list[EpollItem] | None = None
     """Where epoll instances watch this description: they forget it with the last reference."""
     sigio: SigioWaiter | None = None
-    """Who is told by a signal of readiness: set while O_ASYNC is on (fcntl)."""
+    """Tells the owner by a signal of readiness: set while O_ASYNC is on (fcntl)."""
+    owner_record: Owner | None = None
+    """What F_SETOWN(_EX) was given."""
 
     def __init__(self, flags: int, location: Location | None = None, inode: Inode | None = None) -> None:
         self.flags = flags
@@ -88,6 +90,8 @@ class FileDescription:
             if self.epoll_items:
                 for item in list(self.epoll_items):
                     item.remove()
+            if self.sigio is not None:
+                self.queue.remove(self.sigio)
             self.released()
 
     def released(self) -> None:

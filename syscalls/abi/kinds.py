@@ -1,0 +1,24 @@
+"""Names of layouts and flag lists in declarations (`In[IoVec]`, `Flags[RwFlags]`): for the reader, the type checker and
+the trace; never imported at run time."""
+
+from __future__ import annotations
+
+
+class IoVec:
+    """struct iovec[]"""
+
+
+class RwFlags:
+    """RWF_ bits"""
+
+
+class CloseRangeFlags:
+    """CLOSE_RANGE_ bits"""
+
+
+class Int32Pair:
+    """int[2]"""
+
+
+class OpenFlags:
+    """O_ bits"""

@@ -1,0 +1,462 @@
+"""read, write and their relatives, and lseek (fs/read_write.c).
+
+One look first, without a coroutine: most calls need not sleep.  Only a call that would (EAGAIN on a blocking
+description, or a stream that took part of a write) returns the coroutine that goes on.  A partial count wins over
+an error that comes after it.
+"""
+
+from __future__ import annotations
+
+from syscalls.abi.errno import EAGAIN, EBADF, EFAULT, EINVAL, EOPNOTSUPP, EPIPE, ESPIPE, LinuxError
+from syscalls.fd import POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDHUP, POLLRDNORM, POLLWRNORM
+from syscalls.table import PARTIAL, syscall
+from syscalls.usermem import MAX_RW_COUNT
+from syscalls.wait import RESTART_NEVER, RESTART_SYS, Interrupted, retry, sleep_on
+from translator.hosts.base import HostError
+from translator.machine import TASK_SIZE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from typing import Any
+
+    from syscalls.abi.kinds import IoVec, RwFlags
+    from syscalls.fd import FileDescription
+    from syscalls.table import S64, U32, Buf, Fd, Flags, In, OutBuf, Size
+    from syscalls.task import Task
+
+    Result = int | Coroutine[Any, Any, int]
+    Vector = list[tuple[int, int]]
+
+TO_READ = POLLIN | POLLRDNORM | POLLERR | POLLHUP | POLLRDHUP
+TO_WRITE = POLLOUT | POLLWRNORM | POLLERR | POLLHUP
+CHUNK = 4 << 20
+"""The most bytes that one object operation moves."""
+WINDOW = 256 << 10
+"""The most bytes of a large write that are offered to a stream at a time, once it was full."""
+SIGPIPE = 13
+O_NONBLOCK, O_APPEND = 0o4000, 0o2000
+
+RWF_HIPRI, RWF_DSYNC, RWF_SYNC, RWF_NOWAIT, RWF_APPEND, RWF_NOAPPEND, RWF_ATOMIC, RWF_DONTCACHE, RWF_NOSIGNAL = (
+    1 << bit for bit in range(9))
+RWF_SUPPORTED = 0x1FF
+
+
+# --- descriptions to read and to write
+
+def input_file(task: Task, fd: int) -> FileDescription:
+    file = task.files.get(fd)
+    if file.flags & 3 not in (0, 2):
+        raise LinuxError(EBADF)
+    return file
+
+
+def output_file(task: Task, fd: int) -> FileDescription:
+    file = task.files.get(fd)
+    if file.flags & 3 not in (1, 2):
+        raise LinuxError(EBADF)
+    return file
+
+
+def broken_pipe(task: Task) -> None:
+    """SIGPIPE to the writing thread (send_sig(SIGPIPE, current, 0))."""
+    from syscalls.signals import SigInfo, send_task
+    send_task(task, SigInfo(SIGPIPE, 0, task.group.pid, task.cred.uid))
+
+
+# --- reading
+
+def read_now(task: Task, file: FileDescription, addr: int, count: int) -> int:
+    """Read into guest memory without sleeping.  EAGAIN, EFAULT and the file's own errors."""
+    if count > CHUNK:
+        return _read_large(task, file, addr, count)
+    data = file.read(task, count)
+    if data:
+        try:
+            task.mem.write(addr, data)
+        except LinuxError:
+            return _keep_prefix(task, file, addr, data)
+    return len(data)
+
+
+def _keep_prefix(task: Task, file: FileDescription, addr: int, data: bytes) -> int:
+    """The buffer ends inside `data`: fill what there is and give the rest back.  EFAULT when there is nothing."""
+    good = task.mem.writable(addr, len(data))
+    task.mem.write(addr, data[:good])
+    file.unread(data[good:])
+    if not good:
+        raise LinuxError(EFAULT)
+    return good
+
+
+def _read_large(task: Task, file: FileDescription, addr: int, count: int) -> int:
+    done = 0
+    while done < count:
+        step = min(CHUNK, count - done)
+        try:
+            got = read_now(task, file, addr + done, step)
+        except (LinuxError, HostError):
+            if done:
+                break
+            raise
+        done += got
+        if got < step or not file.seekable:
+            break
+    return done
+
+
+def readv_now(task: Task, file: FileDescription, vector: Vector) -> int:
+    total = sum(length for _, length in vector)
+    if total <= CHUNK:
+        data = file.read(task, total)
+        try:
+            done = task.mem.scatter(vector, data)
+        except LinuxError:
+            file.unread(data)
+            raise
+        if done < len(data):
+            file.unread(data[done:])
+        return done
+    return _each(vector, lambda addr, length: read_now(task, file, addr, length))
+
+
+def _each(vector: Vector, move: Callable[[int, int], int]) -> int:
+    """Move the parts of a vector one after the other, until one comes out short."""
+    done = 0
+    for addr, length in vector:
+        if not length:
+            continue
+        try:
+            got = move(addr, length)
+        except (LinuxError, HostError):
+            if done:
+                break
+            raise
+        done += got
+        if got < length:
+            break
+    return done
+
+
+def _later(task: Task, file: FileDescription, error: LinuxError | HostError, attempt: Callable[[], int]) -> Result:
+    """A first attempt to read failed: sleep and try again where that helps."""
+    if error.errno != EAGAIN or file.flags & O_NONBLOCK:
+        raise error
+    timeout = file.read_timeout_ns
+    if timeout is None:
+        return retry(task, file.queue, TO_READ, attempt)
+    return retry(task, file.queue, TO_READ, attempt, deadline_ns=task.kernel.clock.monotonic() + timeout,
+                 restart=RESTART_NEVER)
+
+
+@syscall(0)
+def read(task: Task, fd: Fd, buf: OutBuf, count: Size) -> Result:
+    file = input_file(task, fd)
+    if buf + count > TASK_SIZE:
+        raise LinuxError(EFAULT)
+    count = min(count, MAX_RW_COUNT)
+    try:
+        return read_now(task, file, buf, count)
+    except (LinuxError, HostError) as error:
+        return _later(task, file, error, lambda: read_now(task, file, buf, count))
+
+
+@syscall(19)
+def readv(task: Task, fd: Fd, vec: In[IoVec], vlen: U32) -> Result:
+    file = input_file(task, fd)
+    vector = task.mem.iovec(vec, vlen)
+    return _readv(task, file, vector)
+
+
+def _readv(task: Task, file: FileDescription, vector: Vector) -> Result:
+    if not any(length for _, length in vector):
+        return 0
+    try:
+        return readv_now(task, file, vector)
+    except (LinuxError, HostError) as error:
+        return _later(task, file, error, lambda: readv_now(task, file, vector))
+
+
+# --- writing
+
+def write_now(task: Task, file: FileDescription, data: bytes) -> int:
+    """Write without sleeping; SIGPIPE goes out with EPIPE."""
+    try:
+        return file.write(task, data)
+    except (LinuxError, HostError) as error:
+        if error.errno == EPIPE:
+            broken_pipe(task)
+        raise
+
+
+async def write_rest(task: Task, file: FileDescription, data: bytes, done: int) -> int:
+    """A blocking write of which `done` bytes are written: sleep and go on until all are, a signal or an error comes
+    or the time is up (then what is written counts)."""
+    timeout = file.write_timeout_ns
+    deadline = None if timeout is None else task.kernel.clock.monotonic() + timeout
+    restart = RESTART_SYS if timeout is None else RESTART_NEVER
+    try:
+        while True:
+            if not await sleep_on(task, [(file.queue, TO_WRITE)], deadline, restart=restart):
+                raise LinuxError(EAGAIN)
+            try:
+                while True:
+                    done += write_now(task, file, data[done:done + WINDOW] if len(data) > WINDOW or done else data)
+                    if done >= len(data) or not file.stream:
+                        return done
+            except (LinuxError, HostError) as error:
+                if error.errno != EAGAIN or file.flags & O_NONBLOCK:
+                    raise
+    except (LinuxError, HostError, Interrupted):
+        if done:
+            return done
+        raise
+
+
+def write_data(task: Task, file: FileDescription, data: bytes) -> Result:
+    """write(2) of bytes that were copied from the guest."""
+    try:
+        done = write_now(task, file, data)
+    except (LinuxError, HostError) as error:
+        if error.errno != EAGAIN or file.flags & O_NONBLOCK:
+            raise
+        done = 0
+    else:
+        if done >= len(data) or not file.stream or file.flags & O_NONBLOCK:
+            return done
+    return write_rest(task, file, data, done)
+
+
+@syscall(1)
+def write(task: Task, fd: Fd, buf: Buf, count: Size) -> Result:
+    file = output_file(task, fd)
+    if buf + count > TASK_SIZE:
+        raise LinuxError(EFAULT)
+    if count > CHUNK and file.seekable:
+        return _write_large(task, file, buf, min(count, MAX_RW_COUNT))
+    # A stream takes a large write in one piece: its writer sleeps in between, over the same copy.
+    return write_data(task, file, task.mem.input(buf, min(count, MAX_RW_COUNT)) if count else b"")
+
+
+def _write_large(task: Task, file: FileDescription, addr: int, count: int) -> int:
+    done = 0
+    while done < count:
+        step = min(CHUNK, count - done)
+        try:
+            got = write_now(task, file, task.mem.input(addr + done, step))
+        except (LinuxError, HostError):
+            if done:
+                break
+            raise
+        done += got
+        if got < step:
+            break
+    return done
+
+
+@syscall(20)
+def writev(task: Task, fd: Fd, vec: In[IoVec], vlen: U32) -> Result:
+    file = output_file(task, fd)
+    vector = task.mem.iovec(vec, vlen)
+    return _writev(task, file, vector)
+
+
+def _writev(task: Task, file: FileDescription, vector: Vector) -> Result:
+    if not any(length for _, length in vector):
+        return 0
+    if file.seekable and sum(length for _, length in vector) > CHUNK:
+        return _each(vector, lambda addr, length: _write_large(task, file, addr, length))
+    return write_data(task, file, task.mem.gather(vector))
+
+
+# --- at a position
+
+def _check_position(file: FileDescription) -> None:
+    if not file.seekable:
+        raise LinuxError(ESPIPE)
+
+
+def pread_now(task: Task, file: FileDescription, addr: int, count: int, offset: int) -> int:
+    done = 0
+    while True:
+        step = min(CHUNK, count - done)
+        try:
+            data = file.pread(task, step, offset + done)
+            if data:
+                try:
+                    task.mem.write(addr + done, data)
+                except LinuxError:
+                    good = task.mem.writable(addr + done, len(data))
+                    task.mem.write(addr + done, data[:good])
+                    if done + good:
+                        return done + good
+                    raise
+        except (LinuxError, HostError):
+            if done:
+                return done
+            raise
+        done += len(data)
+        if done >= count or len(data) < step:
+            return done
+
+
+def pwrite_now(task: Task, file: FileDescription, addr: int, count: int, offset: int) -> int:
+    done = 0
+    while True:
+        step = min(CHUNK, count - done)
+        try:
+            data = task.mem.input(addr + done, step) if step else b""
+            got = file.pwrite(task, data, offset + done)
+        except (LinuxError, HostError):
+            if done:
+                return done
+            raise
+        done += got
+        if done >= count or got < step:
+            return done
+
+
+@syscall(17)
+def pread64(task: Task, fd: Fd, buf: OutBuf, count: Size, pos: S64) -> int:
+    if pos < 0:
+        raise LinuxError(EINVAL)
+    file = task.files.get(fd)
+    _check_position(file)
+    if file.flags & 3 not in (0, 2):
+        raise LinuxError(EBADF)
+    if buf + count > TASK_SIZE:
+        raise LinuxError(EFAULT)
+    return pread_now(task, file, buf, min(count, MAX_RW_COUNT), pos)
+
+
+@syscall(18)
+def pwrite64(task: Task, fd: Fd, buf: Buf, count: Size, pos: S64) -> int:
+    if pos < 0:
+        raise LinuxError(EINVAL)
+    file = task.files.get(fd)
+    _check_position(file)
+    if file.flags & 3 not in (1, 2):
+        raise LinuxError(EBADF)
+    if buf + count > TASK_SIZE:
+        raise LinuxError(EFAULT)
+    return pwrite_now(task, file, buf, min(count, MAX_RW_COUNT), pos)
+
+
+def _preadv(task: Task, fd: int, vec: int, vlen: int, pos: int) -> int:
+    if pos < 0:
+        raise LinuxError(EINVAL)
+    file = task.files.get(fd)
+    _check_position(file)
+    if file.flags & 3 not in (0, 2):
+        raise LinuxError(EBADF)
+    vector = task.mem.iovec(vec, vlen)
+    at = pos
+
+    def move(addr: int, length: int) -> int:
+        nonlocal at
+        got = pread_now(task, file, addr, length, at)
+        at += got
+        return got
+
+    return _each(vector, move)
+
+
+def _pwritev(task: Task, fd: int, vec: int, vlen: int, pos: int) -> int:
+    if pos < 0:
+        raise LinuxError(EINVAL)
+    file = task.files.get(fd)
+    _check_position(file)
+    if file.flags & 3 not in (1, 2):
+        raise LinuxError(EBADF)
+    vector = task.mem.iovec(vec, vlen)
+    if sum(length for _, length in vector) <= CHUNK:
+        data = task.mem.gather(vector)
+        return file.pwrite(task, data, pos) if data else 0
+    at = pos
+
+    def move(addr: int, length: int) -> int:
+        nonlocal at
+        got = pwrite_now(task, file, addr, length, at)
+        at += got
+        return got
+
+    return _each(vector, move)
+
+
+@syscall(295, since="2.6.30")
+def preadv(task: Task, fd: Fd, vec: In[IoVec], vlen: U32, pos: S64) -> int:
+    return _preadv(task, fd, vec, vlen, pos)
+
+
+@syscall(296, since="2.6.30")
+def pwritev(task: Task, fd: Fd, vec: In[IoVec], vlen: U32, pos: S64) -> int:
+    return _pwritev(task, fd, vec, vlen, pos)
+
+
+def _check_rwf(flags: int) -> None:
+    """kiocb_set_rw_flags.  RWF_ATOMIC needs a file that can: none here can."""
+    if flags & ~RWF_SUPPORTED or flags & RWF_ATOMIC:
+        raise LinuxError(EOPNOTSUPP)
+    if flags & RWF_APPEND and flags & RWF_NOAPPEND:
+        raise LinuxError(EINVAL)
+
+
+@syscall(327, since="4.6")
+def preadv2(task: Task, fd: Fd, vec: In[IoVec], vlen: U32, pos: S64, pos_high: S64, flags: Flags[RwFlags]) -> Result:
+    if pos != -1:
+        if pos < 0:
+            raise LinuxError(EINVAL)
+        file = task.files.get(fd)
+        _check_position(file)
+        _check_rwf(flags)
+        return _preadv(task, fd, vec, vlen, pos)
+    file = input_file(task, fd)
+    vector = task.mem.iovec(vec, vlen)
+    if not any(length for _, length in vector):
+        return 0
+    _check_rwf(flags)
+    if flags & RWF_NOWAIT:
+        return readv_now(task, file, vector)
+    return _readv(task, file, vector)
+
+
+@syscall(328, since="4.6", support=PARTIAL("RWF_ATOMIC is refused for every file, as for file systems without it"))
+def pwritev2(task: Task, fd: Fd, vec: In[IoVec], vlen: U32, pos: S64, pos_high: S64, flags: Flags[RwFlags]) -> Result:
+    if pos != -1:
+        if pos < 0:
+            raise LinuxError(EINVAL)
+        _check_position(task.files.get(fd))
+    file = output_file(task, fd)
+    _check_rwf(flags)
+    kept = file.flags
+    # The call's own status flags hold for this call only: objects look at the description's.
+    if flags & RWF_APPEND:
+        file.flags |= O_APPEND
+    if flags & RWF_NOAPPEND:
+        file.flags &= ~O_APPEND
+    try:
+        if pos != -1:
+            result: Result = _pwritev(task, fd, vec, vlen, pos)
+        elif flags & RWF_NOWAIT:
+            vector = task.mem.iovec(vec, vlen)
+            result = write_now(task, file, task.mem.gather(vector)) if vector else 0
+        else:
+            result = _writev(task, file, task.mem.iovec(vec, vlen))
+    finally:
+        file.flags = kept
+    if flags & (RWF_SYNC | RWF_DSYNC) and isinstance(result, int) and file.seekable:
+        file.sync(task, not flags & RWF_SYNC)
+    return result
+
+
+# --- position
+
+SEEK_MAX = 4
+
+
+@syscall(8)
+def lseek(task: Task, fd: Fd, offset: S64, whence: U32) -> int:
+    file = task.files.get(fd)
+    if whence > SEEK_MAX:
+        raise LinuxError(EINVAL)
+    return file.seek(task, offset, whence)
