@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FULL = os.environ.get("PYLX_TEST_SIZE") == "full"
 ENGINES = ["unicorn"]
 HOSTS = ["linux", "portable"]
-PYLX = [sys.executable, "-m", "translator.cli"]
+PYLX = [sys.executable, "-I", "-m", "translator.cli"]
 
 Rule = tuple[bytes, bytes]
 """(regular expression, replacement), applied to the output of both runs."""
@@ -52,7 +52,7 @@ def environment(scratch: Path) -> dict[str, str]:
     """The same small environment for both runs."""
     return {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/lib/go/bin",
             "HOME": str(scratch), "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "TERM": "dumb", "USER": "tester",
-            "TZ": "UTC", "PYTHONPATH": "", "PYTHONDONTWRITEBYTECODE": "1", "GIT_CONFIG_NOSYSTEM": "1",
+            "TZ": "UTC", "PYTHONDONTWRITEBYTECODE": "1", "GIT_CONFIG_NOSYSTEM": "1",
             "GOFLAGS": "-mod=mod", "GOCACHE": str(scratch.parent / "gocache"), "GO111MODULE": "off",
             "GOTOOLCHAIN": "local"}
 
@@ -60,10 +60,9 @@ def environment(scratch: Path) -> dict[str, str]:
 def run(command: Sequence[str], scratch: Path, timeout: float, stdin: bytes = b"",
         env: dict[str, str] | None = None) -> Outcome:
     """Run in `scratch`; at the time limit the whole process group is killed."""
-    full_env = environment(scratch) if env is None else env
-    full_env = {**full_env, "PYTHONPATH": str(ROOT)} if command[:1] == [sys.executable] else full_env
     process = subprocess.Popen(list(command), cwd=scratch, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                               stderr=subprocess.PIPE, env=full_env, start_new_session=True)
+                               stderr=subprocess.PIPE, env=environment(scratch) if env is None else env,
+                               start_new_session=True)
     timed_out = False
     try:
         stdout, stderr = process.communicate(stdin, timeout)
@@ -109,7 +108,8 @@ def normalised(outcome: Outcome, scratch: Path, rules: Sequence[Rule]) -> tuple[
 
 def compare(command: Sequence[str], tmp_path: Path, *, engine: str = "unicorn", host: str = "linux",
             options: Sequence[str] = (), stdin: bytes = b"", timeout: float = 60, rules: Sequence[Rule] = (),
-            setup: dict[str, bytes] | None = None, ignore: str = "", sort_lines: bool = False) -> None:
+            setup: dict[str, bytes] | None = None, ignore: str = "", sort_lines: bool = False,
+            extra_env: dict[str, str] | None = None) -> None:
     """Run natively and under pylx and assert that nothing differs.
 
     `setup`: files to make in both scratch directories (an executable when the content starts with #! ).
@@ -126,7 +126,7 @@ def compare(command: Sequence[str], tmp_path: Path, *, engine: str = "unicorn", 
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(content)
             target.chmod(0o755 if content.startswith((b"#!", b"\x7fELF")) else 0o644)
-        outcome = run([*prefix, *command], scratch, timeout, stdin)
+        outcome = run([*prefix, *command], scratch, timeout, stdin, {**environment(scratch), **(extra_env or {})})
         assert not outcome.timed_out, (f"{name} run of {list(command)} took more than {timeout} s\n"
                                        f"stdout: {outcome.stdout[-2000:]!r}\nstderr: {outcome.stderr[-2000:]!r}")
         outcomes.append((outcome, *normalised(outcome, scratch, rules)))
@@ -148,8 +148,8 @@ def compare(command: Sequence[str], tmp_path: Path, *, engine: str = "unicorn", 
 
 def difference(native: bytes, guest: bytes) -> str:
     import difflib
-    lines = difflib.unified_diff(native.decode(errors="replace").splitlines(), guest.decode(errors="replace").splitlines(),
-                                 "native", "pylx", lineterm="", n=2)
+    left, right = (text.decode(errors="replace").splitlines() for text in (native, guest))
+    lines = difflib.unified_diff(left, right, "native", "pylx", lineterm="", n=2)
     return "\n" + "\n".join(list(lines)[:60])
 
 

@@ -1,0 +1,5 @@
+(exit 9) & p=$!
+wait $p
+echo $?
+wait 999999 2>/dev/null
+echo $?

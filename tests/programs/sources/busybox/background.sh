@@ -1,0 +1,3 @@
+(sleep 0.05; echo late) & echo early
+wait
+echo done

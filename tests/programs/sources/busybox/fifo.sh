@@ -1,0 +1,4 @@
+mkfifo p
+(echo through > p) & cat p
+wait
+rm p

@@ -1,0 +1,1 @@
+echo one two three | tr ' ' '\n' | sort -r | head -n 2 | wc -l

@@ -1,0 +1,42 @@
+import os, tempfile, shutil, mmap, fcntl, stat, glob
+
+with tempfile.TemporaryDirectory(dir=".") as d:
+    p = os.path.join(d, "f")
+    open(p, "wb").write(b"0123456789" * 1000)
+    f = open(p, "r+b")
+    m = mmap.mmap(f.fileno(), 0)
+    m[0:3] = b"abc"
+    m.flush()
+    print(open(p, "rb").read(5), m.find(b"9"))
+    os.pwrite(f.fileno(), b"Z", 4)
+    print(m[4:5])
+    m.close()
+    os.truncate(p, 5)
+    print(os.stat(p).st_size, os.path.getsize(p))
+    os.link(p, p + "2")
+    os.symlink("f", p + "3")
+    print(os.readlink(p + "3"), os.stat(p).st_nlink)
+    print(sorted(e.name for e in os.scandir(d)), shutil.disk_usage(d).total > 0, os.access(p, os.X_OK))
+    os.utime(p, ns=(10**18, 10**18 + 5))
+    print(os.stat(p).st_mtime_ns)
+    fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    fcntl.lockf(f, fcntl.LOCK_EX)
+    os.makedirs(d + "/a/b/c")
+    shutil.copytree(d + "/a", d + "/z")
+    print(sorted(os.path.relpath(x, d) for x in glob.glob(d + "/**", recursive=True)))
+    fd = os.open(d, os.O_RDONLY)
+    print(sorted(os.listdir(fd)))
+    os.mkdir("n", dir_fd=fd)
+    os.rename("n", "m", src_dir_fd=fd, dst_dir_fd=fd)
+    print(stat.S_ISDIR(os.stat("m", dir_fd=fd).st_mode))
+    try:
+        os.setxattr(p, "user.k", b"v")
+        print(os.getxattr(p, "user.k"), os.listxattr(p))
+    except OSError as e:
+        print(e.errno)
+r, w = os.pipe()
+os.write(w, b"x")
+print(os.read(r, 9))
+print(
+    os.get_terminal_size.__name__, os.cpu_count() >= 1, len(os.urandom(8)), os.path.exists("/proc/self/maps")
+)

@@ -1,0 +1,3 @@
+import sys
+
+print("hello", sys.version_info[0], sys.argv)

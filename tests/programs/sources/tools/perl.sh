@@ -1,0 +1,2 @@
+# needs: perl
+perl -e 'use strict; my %h; $h{$_ % 7}++ for 1..1000; print join(",", map {"$_=$h{$_}"} sort keys %h), "\n"; my $pid = fork; if (!$pid) { exit 3 } waitpid $pid, 0; print $? >> 8, "\n"; open my $p, "-|", "echo", "piped"; print <$p>; local $SIG{ALRM} = sub { print "alarm\n" }; alarm 1; select undef, undef, undef, 3; opendir my $d, "/etc"; print scalar(grep {$_ eq "passwd"} readdir $d), "\n"; print -s "/bin/perl" > 0, "\n"; use Socket; socketpair my $a, my $b, AF_UNIX, SOCK_STREAM, 0; syswrite $a, "hi\n"; print scalar <$b>;'
