@@ -206,6 +206,9 @@ class HostSocket(Protocol):
     def recvfrom(self, length: int, flags: int) -> tuple[bytes, bytes, int]:
         """(data, sender's address, MSG_ flags)."""
 
+    def recv_length(self, length: int, flags: int) -> tuple[bytes, bytes, int, int]:
+        """As recvfrom, and the length recv(2) returns: with MSG_TRUNC that of the whole datagram."""
+
     def sendto(self, data: bytes | memoryview, flags: int, address: bytes | None) -> int: ...
     def getsockopt(self, level: int, option: int, length: int) -> bytes: ...
     def setsockopt(self, level: int, option: int, value: bytes) -> None: ...

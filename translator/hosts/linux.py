@@ -29,7 +29,8 @@ class LinuxHost:
         """Takes over the process: its umask becomes 0, its limit of descriptors the highest allowed."""
         import resource
 
-        from translator.hosts.linux_process import ignored_signals
+        from translator.hosts.linux_process import hold_standard_numbers, ignored_signals
+        closed = hold_standard_numbers()
         self._umask = os.umask(0)
         self._limits = {resource.RLIMIT_NOFILE: resource.getrlimit(resource.RLIMIT_NOFILE),
                         resource.RLIMIT_CORE: resource.getrlimit(resource.RLIMIT_CORE)}
@@ -39,7 +40,7 @@ class LinuxHost:
         self._poller = LinuxPoller()
         self._terminal: HostTerminal | None = None
         self._terminal_known = False
-        self._streams: dict[int, HostFile | None] = {}
+        self._streams: dict[int, HostFile | None] = dict.fromkeys(closed)
 
     @property
     def capabilities(self) -> dict[str, Capability]:

@@ -24,6 +24,19 @@ def _noted(_signal_number: int, _frame: FrameType | None) -> None:
     """Nothing: the C handler has written the number to the poller's pipe, where poll() finds it."""
 
 
+def hold_standard_numbers() -> list[int]:
+    """The standard streams that pylx was started without; their numbers get /dev/null, so that no descriptor of
+    pylx's own is taken for one of them."""
+    closed = []
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            closed.append(number)
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number
+    return closed
+
+
 def ignored_signals() -> list[int]:
     """SIGPIPE and SIGXFSZ cannot be told: the interpreter ignores them before anything else runs."""
     return [number for number in range(1, 65)

@@ -97,15 +97,9 @@ class LinuxSocket:
         _check(_libc.connect(_int(self._fd), address, ctypes.c_uint32(len(address))))
 
     def recvfrom(self, length: int, flags: int) -> tuple[bytes, bytes, int]:
-        """With MSG_TRUNC asked for, data is what fits, and the datagram's real length is not told: see recv_length."""
-        data, address, flags, _ = self._receive(length, flags)
-        return data, address, flags
+        return self.recv_length(length, flags)[:3]
 
     def recv_length(self, length: int, flags: int) -> tuple[bytes, bytes, int, int]:
-        """As recvfrom, and the length recvmsg returned: with MSG_TRUNC that of the whole datagram."""
-        return self._receive(length, flags)
-
-    def _receive(self, length: int, flags: int) -> tuple[bytes, bytes, int, int]:
         arrival = _arrival
         arrival.reserve(length)
         message = arrival.message
