@@ -111,8 +111,8 @@ def table(results: dict[str, dict[str, list[float]]]) -> str:
 def machine() -> str:
     model = "unknown CPU"
     if os.path.exists("/proc/cpuinfo"):
-        model = next((line.partition(":")[2].strip() for line in open("/proc/cpuinfo", encoding="utf-8")
-                      if line.startswith("model name")), model)
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), model)
     return (f"{os.cpu_count()} x {model}, Linux {platform.release()}, Python {platform.python_version()}, "
             f"load {os.getloadavg()[0]:.1f} at the end")
 
