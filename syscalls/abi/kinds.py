@@ -22,3 +22,19 @@ class Int32Pair:
 
 class OpenFlags:
     """O_ bits"""
+
+
+class S64Value:
+    """a loff_t"""
+
+
+class SpliceFlags:
+    """SPLICE_F_ bits"""
+
+
+class FallocateFlags:
+    """FALLOC_FL_ bits"""
+
+
+class SyncRangeFlags:
+    """SYNC_FILE_RANGE_ bits"""
