@@ -21,12 +21,12 @@ $(VENV)/.ready: pyproject.toml
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || sh tools/apt.sh $(APT_RUN)
 	@echo "setting up $(VENV): pylx and its Python packages"
 	@$(PYTHON) -m venv $(VENV)
-	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e .
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat -e .
 	@touch $@
 
 $(VENV)/.ready-test: $(VENV)/.ready
 	@echo "setting up $(VENV): ruff, mypy, pytest, hypothesis"
-	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat -e '.[dev]'
 	@touch $@
 
 setup-test: $(VENV)/.ready-test

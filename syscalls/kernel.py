@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from syscalls.clock import Clock
+    from syscalls.console import Console
+    from syscalls.fs.devpts import PtyTable
     from syscalls.fs.vfs import Vfs
     from syscalls.sockets import Network
     from syscalls.pipe import Pipe
@@ -100,6 +102,19 @@ class Kernel:
         self._random_counter = 0
         self.fifos: dict[tuple[int, int], Pipe] = {}
         """Pipes of the FIFOs that are open, by (st_dev, st_ino)."""
+        self.queued_signals: dict[int, int] = {}
+        """Queued siginfos by user, for RLIMIT_SIGPENDING."""
+        self.first_stopped: Callable[[int], None] | None = None
+        """Called when all threads of the first process have stopped, with the signal: pylx stops as it did."""
+        self.slice_start = 0
+        """When the current task was given the CPU (monotonic ns); 0 while none runs guest code."""
+        self.last_guest: Task | None = None
+        self.dead_cpus: list[Cpu] = []
+        """Of tasks that have ended: closed by the scheduler, outside the engine."""
+        self.ptys: PtyTable | None = None
+        """The terminals of /dev/pts, made by devpts.pty_table() when first needed."""
+        self.console: Console | None = None
+        """The terminal pylx was started on, as the guests see it; None when there is none."""
         self.next_inode = 4711
         """For objects without a file system's number: pipes, sockets."""
         engine.attach(self)
@@ -184,6 +199,10 @@ class Kernel:
             task = ready.popleft()
             task.queued = False
             self._run_task(task)
+            if self.dead_cpus:
+                for cpu in self.dead_cpus:
+                    cpu.close()
+                self.dead_cpus.clear()
             now = self.clock.monotonic()
             if now - self.last_poll_ns >= POLL_NS or self.clock.is_virtual:
                 self.last_poll_ns = now
@@ -220,9 +239,21 @@ class Kernel:
                 return
         if task.state is not RUNNING:
             return
-        start = self.clock.monotonic()
+        if self.last_guest is not task:
+            self.last_guest = task
+            if task.rseq:
+                from syscalls.rseq import preempted
+                preempted(task)
+                if task.sigpending:
+                    self.make_ready(task)
+                    return
+        start = self.slice_start = self.clock.monotonic()
         self.engine.run(task.cpu, SLICE_NS)
         task.cpu_ns += self.clock.monotonic() - start
+        self.slice_start = 0
+        if task.group.watches_cpu:
+            from syscalls.timers import check_cpu_timers
+            check_cpu_timers(task)
         if task.coroutine is None and not task.dead and task.state is RUNNING:
             self.make_ready(task)
 
@@ -272,6 +303,7 @@ class Kernel:
             value = -error.errno
         except Interrupted as interrupted:
             task.interrupted = interrupted
+            task.sigpending = True
             value = -EINTR
         except Exception as error:
             raise KernelBug(task, record, args) from error
@@ -297,6 +329,7 @@ class Kernel:
             value = -error.errno
         except Interrupted as interrupted:
             task.interrupted = interrupted
+            task.sigpending = True
             value = -EINTR
         except Exception as error:
             raise KernelBug(task, record, args) from error

@@ -40,12 +40,14 @@ RLIM_INFINITY = 2**64 - 1
 class Session:
     """A session: its process groups, and the controlling terminal if it has one."""
 
-    __slots__ = ("groups", "sid", "tty")
+    __slots__ = ("groups", "hung_up_pgrp", "sid", "tty")
 
     def __init__(self, sid: int) -> None:
         self.sid = sid
         self.groups: set[ProcessGroup] = set()
         self.tty: Tty | None = None
+        self.hung_up_pgrp: ProcessGroup | None = None
+        """The foreground group of a terminal that was hung up (tty_old_pgrp): it is told when the leader ends."""
 
 
 class ProcessGroup:
@@ -94,6 +96,19 @@ class ThreadGroup:
         self.stop_status = 0
         """Pending report to the parent: a wait status of a stop or continue, 0 when none."""
         self.vfork_done: WaitQueue | None = None
+        """While the parent of a vfork waits: exit.release_mm (exec, exit) wakes it and sets this to None."""
+        self.parent_task: Task | None = None
+        """The thread that is the parent: its end sends PR_SET_PDEATHSIG, and __WNOTHREAD asks for it."""
+        self.ended = False
+        """Every thread has ended: a zombie, or reaped."""
+        self.watches_cpu = False
+        """A timer or limit on CPU time is set: looked at when a slice ends."""
+        self.death_event: WaitQueue | None = None
+        """Woken when the process has been reaped; its pidfds make and share it."""
+        self.exec_waiter: WaitQueue | None = None
+        """The thread in execve waits here for the others to end."""
+        self.max_rss_kb = 0
+        self.children_max_rss_kb = 0
         self.exe: Location | None = None
 
     @property
@@ -161,6 +176,17 @@ class Task:
         self.tracer: Any = None
         self.vfork_parent: Task | None = None
         self.timer_slack_ns = 50000
+        self.sched_reset_on_fork = False
+        self.ioprio = 0
+        self.personality = 0
+        self.vfork_done: WaitQueue | None = None
+        """For a thread made with CLONE_VFORK, as ThreadGroup.vfork_done for a process."""
+        self.semaphore_undo: Any = None
+        """SEM_UNDO adjustments, shared by CLONE_SYSVSEM; `drop(task)` applies them when nobody else has them."""
+        self.pi_futexes: set[Any] = set()
+        """Priority-inheritance futexes that this task owns and others wait for (futex.py)."""
+        self.rseq_signature = 0
+        self.rseq_length = 0
 
     def signal_wanted(self) -> bool:
         """Whether an interruptible sleep has to end (signal_pending)."""
@@ -168,7 +194,7 @@ class Task:
 
     def killed(self) -> bool:
         """Whether even an uninterruptible sleep has to end (fatal_signal_pending)."""
-        return self.group.exiting or self.dead
+        return self.group.exiting or self.dead or self.signals.killed
 
     async def sleep(self, queue: WaitQueue, mask: int = -1, deadline_ns: int | None = None, *,
                     restart: int = 1) -> bool:

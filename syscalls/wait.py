@@ -186,6 +186,13 @@ class Timer:
         self.expired = None
 
 
+async def leave_engine(task: Task) -> None:
+    """Stop the guest and go on from the scheduler, without sleeping: for calls that close or replace the CPU or the
+    address space that the engine is running, and to let others run first."""
+    task.kernel.make_ready(task)
+    await SUSPEND
+
+
 async def sleep_on(task: Task, queues: list[tuple[WaitQueue, int]], deadline_ns: int | None = None, *,
                    interruptible: bool = True, restart: int = RESTART_SYS) -> bool:
     """Sleep until one of the queues is woken with a bit of its mask, or `deadline_ns` (monotonic) has passed.

@@ -9,6 +9,7 @@ could not start (wrong options, engine missing); 70: a defect of pylx.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -265,6 +266,7 @@ def main(words: list[str] | None = None) -> int:
 
 
 def run(arguments: Arguments) -> int:
+    gc.disable()
     from syscalls.boot import make_kernel
     from syscalls.kernel import KernelBug
     from translator.hosts import open_host
@@ -276,6 +278,10 @@ def run(arguments: Arguments) -> int:
     tracer = start_trace(kernel, arguments) if arguments.trace else None
     try:
         start(kernel, options)
+        # What exists now lives as long as the run: the collector need not look at it again and again.
+        gc.freeze()
+        gc.enable()
+        gc.set_threshold(20_000, 20, 50)
         kernel.run()
     except KernelBug as bug:
         report_bug(bug)
@@ -294,9 +300,13 @@ def run(arguments: Arguments) -> int:
     return status >> 8 & 0xFF
 
 
-if __name__ == "__main__":
-    # Nothing is left to tidy up: leaving by os._exit saves the interpreter's teardown.
-    code = main()
+def entry() -> None:
+    """The console script.  Nothing is left to tidy up: leaving by os._exit saves the interpreter's teardown."""
+    status = main()
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(code)
+    os._exit(status)
+
+
+if __name__ == "__main__":
+    entry()

@@ -36,14 +36,15 @@ VEC_GP, VEC_PF, VEC_MF, VEC_AC, VEC_XM = 13, 14, 16, 17, 19
 # Why an access to guest memory failed.
 UNMAPPED = "unmapped"    # no mapping there: SEGV_MAPERR
 DENIED = "denied"        # a mapping without that right: SEGV_ACCERR
-BEYOND_EOF = "beyond-eof"  # a file mapping past the file's last page: BUS_ADRERR
+BEYOND_EOF = "beyond-eof"  # a file mapping past the file's last page, or unreadable there: BUS_ADRERR
+NO_MEMORY = "no-memory"  # the engine's memory is exhausted: Linux's OOM killer would act (SIGKILL)
 
 
 class GuestFault(Exception):
     """An access to guest memory that the mapping does not allow.
 
     `address` is the first byte that could not be reached, `access` one of PROT_READ, PROT_WRITE, PROT_EXEC,
-    `reason` one of UNMAPPED, DENIED, BEYOND_EOF.
+    `reason` one of UNMAPPED, DENIED, BEYOND_EOF, NO_MEMORY.
     """
 
     def __init__(self, address: int, access: int, reason: str) -> None:
@@ -79,6 +80,9 @@ class Backing(Protocol):
 
     key: Hashable
     page_cache: PageCache | None
+    volatile: bool
+    """The pages live in memory only (shared anonymous memory): nothing is written back, and they are freed when the
+    last mapping is gone."""
 
     def size(self) -> int:
         """Length of the content in bytes, now."""
@@ -86,7 +90,8 @@ class Backing(Protocol):
     def version(self) -> Hashable: ...
 
     def read_page(self, offset: int, into: memoryview) -> int:
-        """Fill `into` from byte `offset`; short past the end (the caller zeroes the rest).  OSError: SIGBUS."""
+        """Fill `into` (one or more pages) from byte `offset`, a page multiple.  Short past the end (the caller
+        zeroes the rest); -1 when it cannot be read: the access is a SIGBUS."""
 
     def write_page(self, offset: int, data: bytes | memoryview) -> None:
         """Write dirty shared pages back (never past size())."""

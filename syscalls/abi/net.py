@@ -62,8 +62,8 @@ TCP_ESTABLISHED, TCP_SYN_SENT, TCP_CLOSE, TCP_LISTEN = 1, 2, 7, 10
 
 SOCK_MIN_SNDBUF, SOCK_MIN_RCVBUF = 4608, 2304
 RMEM_DEFAULT = WMEM_DEFAULT = 212992
-RMEM_MAX = WMEM_MAX = 212992
-"""Default of sysctl net.core.{r,w}mem_{default,max}."""
+RMEM_MAX = WMEM_MAX = 4194304
+"""Sysctl net.core.{r,w}mem_{default,max}, as of Linux 6.18."""
 UNIX_MAX_DGRAM_QLEN = 10
 UNIX_PATH_MAX = 108
 SOCKADDR_STORAGE = 128

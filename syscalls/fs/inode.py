@@ -23,7 +23,7 @@ from translator.hosts.base import HostStatFs as StatFs
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from syscalls.fd import FileDescription
-    from syscalls.fs.vfs import Location
+    from syscalls.fs.mounts import Dentry, Location, Pin
     from syscalls.task import Task
 
 __all__ = ["S_IFBLK", "S_IFCHR", "S_IFDIR", "S_IFIFO", "S_IFLNK", "S_IFMT", "S_IFREG", "S_IFSOCK", "FileSystem",
@@ -36,6 +36,7 @@ S_IFMT, S_IFSOCK, S_IFLNK, S_IFREG, S_IFBLK, S_IFDIR, S_IFCHR, S_IFIFO = (
 class Inode:
     """A file of any type.  Subclasses: one per file system and file type."""
 
+    __slots__ = ()
     filesystem: FileSystem
     mode: int
     """S_IF type and permission bits; for host files as of the last stat."""
@@ -59,6 +60,18 @@ class Inode:
 
     def truncate(self, task: Task, length: int) -> None:
         raise LinuxError(EINVAL)
+
+    def identity(self, task: Task) -> tuple[int, int]:
+        """(st_dev, st_ino): what locks, watches, FIFOs and sockets of this file are kept by."""
+        stat = self.stat(task)
+        return stat.dev, stat.ino
+
+    def btime(self, task: Task) -> int:
+        """When it was made, ns; -1 when unknown.  Only statx asks."""
+        return self.stat(task).btime_ns
+
+    def pinned(self, dentry: Dentry) -> None:
+        """The location of this inode is kept beyond the system call, and `dentry` is its name from now on."""
 
     def getxattr(self, task: Task, name: bytes) -> bytes:
         raise LinuxError(EOPNOTSUPP)
@@ -86,6 +99,14 @@ class Inode:
         """A regular file; mode is S_IFREG | permissions, umask applied.  EEXIST is the caller's check, but a host
         may still raise it."""
         raise LinuxError(EACCES)
+
+    def create_open(self, task: Task, name: bytes, mode: int, flags: int) -> Inode:
+        """The same for an open(2), whose O_ flags are at hand: a file system may open it right away."""
+        return self.create(task, name, mode)
+
+    def tmpfile(self, task: Task, mode: int, flags: int) -> Inode:
+        """A regular file without a name, in this directory's file system (O_TMPFILE)."""
+        raise LinuxError(EOPNOTSUPP)
 
     def mkdir(self, task: Task, name: bytes, mode: int) -> Inode:
         raise LinuxError(EPERM)
@@ -139,6 +160,11 @@ class FileSystem:
         self.device = device
         """st_dev; host files carry their own."""
         self.root: Inode
+        self.pins: dict[bytes, Pin] = {}
+        """The dentries that outlive a system call, by path."""
+
+    by_path = False
+    """The file system finds a path of many components at once: it is a HostFs."""
 
     def statfs(self, task: Task, inode: Inode) -> StatFs:
         return StatFs(self.magic, 4096, 0, 0, 0, 0, 0, 255, 0)
