@@ -1,0 +1,423 @@
+"""Memory calls: mmap(2) and its family, locking, advice, other processes' memory, membarrier."""
+
+from __future__ import annotations
+
+from syscalls.abi.errno import (
+    EBADF,
+    EBUSY,
+    EINVAL,
+    ENOMEM,
+    ENOSYS,
+    EPERM,
+    ESRCH,
+    LinuxError,
+)
+from syscalls.abi.mm import (
+    MAP_ANONYMOUS,
+    MAP_HUGETLB,
+    MCL_CURRENT,
+    MCL_FUTURE,
+    MCL_ONFAULT,
+    MEMBARRIER_CMD_GET_REGISTRATIONS,
+    MEMBARRIER_CMD_GLOBAL,
+    MEMBARRIER_CMD_GLOBAL_EXPEDITED,
+    MEMBARRIER_CMD_PRIVATE_EXPEDITED,
+    MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE,
+    MEMBARRIER_CMD_QUERY,
+    MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED,
+    MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED,
+    MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE,
+    MLOCK_ONFAULT,
+    MS_ASYNC,
+    MS_INVALIDATE,
+    MS_SYNC,
+    VM_LOCKED,
+    VM_LOCKED_MASK,
+    VM_LOCKONFAULT,
+    VM_SEALED,
+)
+from syscalls.mm import CAP_IPC_LOCK, page_align
+from syscalls.table import PARTIAL, REFUSED, syscall
+from syscalls.task import RLIMIT_MEMLOCK
+from translator.machine import PAGE_MASK, PAGE_SIZE, TASK_SIZE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from syscalls.abi.kinds import IoVec, PageVector
+    from syscalls.mm import Mm
+    from syscalls.table import S32, U32, U64, Addr, Fd, In, Out, Pid, Size
+    from syscalls.task import Task
+
+
+@syscall(9)
+def mmap(task: Task, addr: Addr, length: Size, prot: U64, flags: U64, fd: U64, offset: U64) -> int:
+    if offset & PAGE_MASK:
+        raise LinuxError(EINVAL)
+    file = None
+    if not flags & MAP_ANONYMOUS:
+        file = task.files.get((fd & 0xFFFFFFFF ^ 0x80000000) - 0x80000000)
+        if flags & MAP_HUGETLB:
+            raise LinuxError(EINVAL)
+    elif flags & MAP_HUGETLB:
+        # No huge page is configured: as with vm.nr_hugepages = 0, and EINVAL for sizes the CPU does not have.
+        raise LinuxError(ENOMEM if flags >> 26 & 0x3F in (0, 21, 30) else EINVAL)
+    return task.mm.map(task, addr, length, prot, flags, file, offset)
+
+
+@syscall(11)
+def munmap(task: Task, addr: Addr, length: Size) -> int:
+    task.mm.unmap(task, addr, length)
+    return 0
+
+
+@syscall(10)
+def mprotect(task: Task, addr: Addr, length: Size, prot: U64) -> int:
+    task.mm.protect(task, addr, length, prot)
+    return 0
+
+
+@syscall(12)
+def brk(task: Task, value: Addr) -> int:
+    return task.mm.set_brk(task, value)
+
+
+@syscall(25)
+def mremap(task: Task, addr: Addr, old_length: Size, new_length: Size, flags: U64, new_addr: Addr) -> int:
+    from syscalls.mremap import remap
+    return remap(task.mm, task, addr, old_length, new_length, flags, new_addr)
+
+
+@syscall(216, support=PARTIAL("an ordinary mapping of the other part replaces the old, as Linux does since 4.0"))
+def remap_file_pages(task: Task, start: Addr, size: Size, prot: U64, page: U64, flags: U64) -> int:
+    from syscalls.mremap import remap_file_pages as replace
+    return replace(task.mm, task, start, size, prot, page, flags)
+
+
+@syscall(28, support=PARTIAL("guard regions and memory poisoning are refused; MADV_FREE never frees"))
+def madvise(task: Task, start: Addr, length: Size, advice: S32) -> int:
+    from syscalls.madvise import advise
+    return advise(task.mm, task, start, length, advice)
+
+
+@syscall(440, since="5.10")
+def process_madvise(task: Task, pidfd: Fd, vector: In[IoVec], count: Size, advice: S32, flags: U32) -> int:
+    from syscalls.madvise import REMOTE, advise
+    if flags:
+        raise LinuxError(EINVAL)
+    ranges = task.mem.iovec(vector, min(count, 1 << 31))
+    group = getattr(task.files.get(pidfd), "group", None)
+    if group is None:
+        raise LinuxError(EBADF)
+    target = group.leader
+    if target.dead:
+        raise LinuxError(ESRCH)
+    mm = _other_mm(task, target, EPERM)
+    if mm is not task.mm and advice not in REMOTE:
+        raise LinuxError(EINVAL)
+    done = 0
+    for start, length in ranges:
+        try:
+            advise(mm, task, start, length, advice)
+        except LinuxError:
+            if done:
+                return done
+            raise
+        done += length
+    return done
+
+
+@syscall(26)
+def msync(task: Task, start: Addr, length: Size, flags: S32) -> int:
+    if flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC) or start & PAGE_MASK:
+        raise LinuxError(EINVAL)
+    if flags & MS_ASYNC and flags & MS_SYNC:
+        raise LinuxError(EINVAL)
+    end = start + page_align(length)
+    if end >= 1 << 64:
+        raise LinuxError(ENOMEM)
+    mm = task.mm
+    for area in mm.areas.overlapping(start, end) if end > start else ():
+        if flags & MS_INVALIDATE and area.flags & VM_LOCKED:
+            raise LinuxError(EBUSY)
+        if flags & MS_SYNC and area.shared:
+            low = max(start, area.start)
+            mm.space.sync(low, min(end, area.end) - low)
+    if end > start and not mm.areas.covers(start, end):
+        raise LinuxError(ENOMEM)
+    return 0
+
+
+@syscall(27)
+def mincore(task: Task, start: Addr, length: Size, vector: Out[PageVector]) -> int:
+    if start & PAGE_MASK:
+        raise LinuxError(EINVAL)
+    if start + length > TASK_SIZE:
+        raise LinuxError(ENOMEM)
+    end = start + page_align(length)
+    task.mem.check_range(vector, (end - start) // PAGE_SIZE)
+    if end == start:
+        return 0
+    mm = task.mm
+    covered = start
+    for area in mm.areas.overlapping(start, end):
+        if area.start > covered:
+            break
+        covered = min(area.end, end)
+    if covered > start:
+        task.mem.write(vector, mm.space.resident(start, covered - start))
+    if covered < end:
+        raise LinuxError(ENOMEM)
+    return 0
+
+
+# --- locking: nothing here is ever swapped, so a lock is a flag and a count against RLIMIT_MEMLOCK
+
+
+def _lock(task: Task, start: int, length: int, flags: int) -> int:
+    """do_mlock.  EPERM without any right to lock, ENOMEM beyond the limit or over a hole."""
+    limit = task.group.rlimits[RLIMIT_MEMLOCK][0]
+    if not limit and not task.cred.capable(CAP_IPC_LOCK):
+        raise LinuxError(EPERM)
+    end = page_align(start + length)
+    start &= ~PAGE_MASK
+    if end > TASK_SIZE:
+        raise LinuxError(ENOMEM if end < 1 << 64 else EINVAL)
+    mm = task.mm
+    new = sum(min(area.end, end) - max(area.start, start) for area in mm.areas.overlapping(start, end)
+              if not area.flags & VM_LOCKED) if end > start else 0
+    if mm.locked_bytes + new > limit and not task.cred.capable(CAP_IPC_LOCK):
+        raise LinuxError(ENOMEM)
+    if end == start:
+        return 0
+    mm.locked_bytes += new
+    mm.rewrite(start, end, None, flags, VM_LOCKED_MASK & ~flags)
+    if not mm.areas.covers(start, end):
+        raise LinuxError(ENOMEM)
+    if not flags & VM_LOCKONFAULT:
+        mm.populate(start, end)
+    return 0
+
+
+def _unlock(mm: Mm, start: int, end: int) -> None:
+    for area in mm.areas.overlapping(start, end):
+        if area.flags & VM_LOCKED:
+            mm.locked_bytes -= min(area.end, end) - max(area.start, start)
+    mm.rewrite(start, end, None, 0, VM_LOCKED_MASK)
+
+
+@syscall(149)
+def mlock(task: Task, start: Addr, length: Size) -> int:
+    return _lock(task, start, length, VM_LOCKED)
+
+
+@syscall(325, since="4.4")
+def mlock2(task: Task, start: Addr, length: Size, flags: S32) -> int:
+    if flags & ~MLOCK_ONFAULT:
+        raise LinuxError(EINVAL)
+    return _lock(task, start, length, VM_LOCKED | (VM_LOCKONFAULT if flags else 0))
+
+
+@syscall(150)
+def munlock(task: Task, start: Addr, length: Size) -> int:
+    end = page_align(start + length)
+    start &= ~PAGE_MASK
+    if end >= 1 << 64:
+        raise LinuxError(EINVAL)
+    if end > start:
+        _unlock(task.mm, start, end)
+        if not task.mm.areas.covers(start, end):
+            raise LinuxError(ENOMEM)
+    return 0
+
+
+@syscall(151)
+def mlockall(task: Task, flags: S32) -> int:
+    if not flags or flags & ~(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) or flags == MCL_ONFAULT:
+        raise LinuxError(EINVAL)
+    mm = task.mm
+    if not task.cred.capable(CAP_IPC_LOCK):
+        limit = task.group.rlimits[RLIMIT_MEMLOCK][0]
+        if not limit:
+            raise LinuxError(EPERM)
+        if flags & MCL_CURRENT and mm.total_bytes() > limit:
+            raise LinuxError(ENOMEM)
+    lock = VM_LOCKED | (VM_LOCKONFAULT if flags & MCL_ONFAULT else 0)
+    mm.default_flags = lock if flags & MCL_FUTURE else 0
+    if flags & MCL_CURRENT:
+        mm.rewrite(0, TASK_SIZE, None, lock, VM_LOCKED_MASK & ~lock)
+        mm.locked_bytes = mm.total_bytes()
+    return 0
+
+
+@syscall(152)
+def munlockall(task: Task) -> int:
+    mm = task.mm
+    mm.default_flags = 0
+    _unlock(mm, 0, TASK_SIZE)
+    mm.locked_bytes = 0
+    return 0
+
+
+@syscall(462, since="6.10")
+def mseal(task: Task, start: Addr, length: Size, flags: U64) -> int:
+    if flags or start & PAGE_MASK:
+        raise LinuxError(EINVAL)
+    size = page_align(length)
+    if size >= 1 << 64 or start + size >= 1 << 64:
+        raise LinuxError(EINVAL)
+    if not size:
+        return 0
+    mm = task.mm
+    if not mm.areas.covers(start, start + size):
+        raise LinuxError(ENOMEM)
+    mm.rewrite(start, start + size, None, VM_SEALED)
+    return 0
+
+
+# --- other processes' memory
+
+
+def _other_mm(task: Task, target: Task, refused: int) -> Mm:
+    """mm_access: the memory of a task that the caller may trace."""
+    cred, other = task.cred, target.cred
+    same = (cred.uid == other.uid == other.euid == other.suid and cred.gid == other.gid == other.egid == other.sgid
+            and target.group.dumpable == 1)
+    if target.group is not task.group and not same and not cred.capable(19):
+        raise LinuxError(refused)
+    return target.mm
+
+
+def _transfer(task: Task, pid: int, local: int, local_count: int, remote: int, remote_count: int, flags: int,
+              write: bool) -> int:
+    if flags:
+        raise LinuxError(EINVAL)
+    mine = task.mem.iovec(local, min(local_count, 1 << 31))
+    if not sum(length for _, length in mine):
+        return 0
+    theirs = task.mem.iovec(remote, min(remote_count, 1 << 31))
+    target = task.kernel.tasks.get(pid)
+    if target is None or target.dead:
+        raise LinuxError(ESRCH)
+    mm = _other_mm(task, target, EPERM)
+    source, sink = (task.mem, mm.mem) if write else (mm.mem, task.mem)
+    from_vector, to_vector = (mine, theirs) if write else (theirs, mine)
+    room = sum(length for _, length in to_vector)
+    wanted = []
+    for base, length in from_vector:
+        length = min(length, room)
+        room -= length
+        if length:
+            wanted.append((base, length))
+    if not wanted:
+        return 0
+    return sink.scatter(to_vector, source.gather(wanted))
+
+
+@syscall(310, since="3.2")
+def process_vm_readv(task: Task, pid: Pid, local: In[IoVec], local_count: U64, remote: In[IoVec], remote_count: U64,
+                     flags: U64) -> int:
+    return _transfer(task, pid, local, local_count, remote, remote_count, flags, False)
+
+
+@syscall(311, since="3.2")
+def process_vm_writev(task: Task, pid: Pid, local: In[IoVec], local_count: U64, remote: In[IoVec],
+                      remote_count: U64, flags: U64) -> int:
+    return _transfer(task, pid, local, local_count, remote, remote_count, flags, True)
+
+
+@syscall(448, since="5.15")
+def process_mrelease(task: Task, pidfd: Fd, flags: U32) -> int:
+    if flags:
+        raise LinuxError(EINVAL)
+    group = getattr(task.files.get(pidfd), "group", None)
+    if group is None:
+        raise LinuxError(EBADF)
+    if group.leader.dead:
+        raise LinuxError(ESRCH)
+    if not group.exiting:
+        raise LinuxError(EINVAL)
+    return 0
+
+
+# --- barriers
+
+_REGISTER = {
+    MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED: MEMBARRIER_CMD_GLOBAL_EXPEDITED,
+    MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED: MEMBARRIER_CMD_PRIVATE_EXPEDITED,
+    MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE: MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE,
+}
+_BARRIERS = (MEMBARRIER_CMD_GLOBAL | MEMBARRIER_CMD_GLOBAL_EXPEDITED | MEMBARRIER_CMD_PRIVATE_EXPEDITED
+             | MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE | MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED
+             | MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED | MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE
+             | MEMBARRIER_CMD_GET_REGISTRATIONS)
+
+
+@syscall(324, since="4.3", support=PARTIAL("the restartable-sequence commands are not offered"))
+def membarrier(task: Task, command: S32, flags: U32, cpu: S32) -> int:
+    """Guests run one at a time, and a switch between them is a full barrier: the commands only keep the books."""
+    if flags:
+        raise LinuxError(EINVAL)
+    mm = task.mm
+    if command == MEMBARRIER_CMD_QUERY:
+        return _BARRIERS
+    if command in _REGISTER:
+        mm.membarrier_registrations |= command
+        return 0
+    if command == MEMBARRIER_CMD_GET_REGISTRATIONS:
+        return mm.membarrier_registrations
+    if command in (MEMBARRIER_CMD_GLOBAL, MEMBARRIER_CMD_GLOBAL_EXPEDITED):
+        return 0
+    if command in (MEMBARRIER_CMD_PRIVATE_EXPEDITED, MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE):
+        if not mm.membarrier_registrations & command << 1:
+            raise LinuxError(EPERM)
+        return 0
+    raise LinuxError(EINVAL)
+
+
+# --- refused
+
+
+@syscall(323, since="4.3", support=REFUSED(ENOSYS, "page faults are served by the engine"))
+def userfaultfd(task: Task, flags: S32) -> int:
+    raise LinuxError(ENOSYS)
+
+
+_NO_PKU = "the emulated CPU has no protection keys"
+
+
+@syscall(329, since="4.9", support=PARTIAL(_NO_PKU))
+def pkey_mprotect(task: Task, addr: Addr, length: Size, prot: U64, pkey: S32) -> int:
+    if pkey != -1:
+        raise LinuxError(EINVAL)
+    task.mm.protect(task, addr, length, prot)
+    return 0
+
+
+@syscall(330, since="4.9", support=REFUSED(EINVAL, _NO_PKU))
+def pkey_alloc(task: Task, flags: U64, rights: U64) -> int:
+    raise LinuxError(EINVAL)
+
+
+@syscall(331, since="4.9", support=REFUSED(EINVAL, _NO_PKU))
+def pkey_free(task: Task, pkey: S32) -> int:
+    raise LinuxError(EINVAL)
+
+
+@syscall(447, since="5.14", support=REFUSED(ENOSYS, "memory hidden from the kernel needs a kernel that hides it"))
+def memfd_secret(task: Task, flags: U32) -> int:
+    raise LinuxError(ENOSYS)
+
+
+@syscall(453, since="6.6", support=REFUSED(EINVAL, "the emulated CPU has no shadow stack"))
+def map_shadow_stack(task: Task, addr: Addr, size: Size, flags: U32) -> int:
+    raise LinuxError(EINVAL)
+
+
+@syscall(167, support=REFUSED(EPERM, "memory is the host's business"))
+def swapon(task: Task, path: Addr, flags: S32) -> int:
+    raise LinuxError(EPERM)
+
+
+@syscall(168, support=REFUSED(EPERM, "memory is the host's business"))
+def swapoff(task: Task, path: Addr) -> int:
+    raise LinuxError(EPERM)

@@ -1,0 +1,159 @@
+"""Memory policy calls.  There is one node, 0, and every page is on it: policies are checked, kept and obeyed."""
+
+from __future__ import annotations
+
+from syscalls.abi.errno import EFAULT, EINVAL, ENODEV, ENOENT, EPERM, ESRCH, LinuxError
+from syscalls.abi.mm import (
+    MPOL_DEFAULT,
+    MPOL_F_ADDR,
+    MPOL_F_MEMS_ALLOWED,
+    MPOL_F_NODE,
+    MPOL_LOCAL,
+    MPOL_MF_VALID,
+    MPOL_MODE_FLAGS,
+    MPOL_PREFERRED,
+    MPOL_WEIGHTED,
+)
+from syscalls.mm import page_align
+from syscalls.table import FAKE, syscall
+from translator.machine import PAGE_MASK
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from syscalls.abi.kinds import NodeMask, PointerVector
+    from syscalls.table import S32, U64, Addr, In, Out, Pid, Size
+    from syscalls.task import Task
+
+_ONE_NODE = FAKE("one node: any valid policy is already obeyed")
+
+
+def _nodes(task: Task, mask: int, maximum: int) -> int:
+    """get_nodes: the set of node numbers.  EINVAL: more bits than a page holds, or nodes that are not there."""
+    maximum -= 1
+    if maximum <= 0 or not mask:
+        return 0
+    if maximum > 4096 * 8:
+        raise LinuxError(EINVAL)
+    raw = task.mem.read(mask, (maximum + 63) // 64 * 8)
+    bits = int.from_bytes(raw, "little") & (1 << maximum) - 1
+    if bits >> 1024:
+        raise LinuxError(EINVAL)
+    return bits
+
+
+def _check_policy(mode: int, nodes: int) -> tuple[int, int]:
+    """mpol_new and mpol_set_nodemask: the mode and the allowed nodes."""
+    kind = mode & ~MPOL_MODE_FLAGS
+    if not 0 <= kind <= MPOL_WEIGHTED or (mode & 0x4000 and mode & 0x8000):
+        raise LinuxError(EINVAL)
+    if kind == MPOL_DEFAULT:
+        if nodes:
+            raise LinuxError(EINVAL)
+    elif kind == MPOL_LOCAL:
+        if nodes or mode & (0x4000 | 0x8000):
+            raise LinuxError(EINVAL)
+    elif kind == MPOL_PREFERRED and not nodes:
+        kind = MPOL_LOCAL
+    elif not nodes & 1:
+        raise LinuxError(EINVAL)
+    return kind, nodes & 1
+
+
+@syscall(237, since="2.6.7", support=_ONE_NODE)
+def mbind(task: Task, start: Addr, length: Size, mode: U64, mask: In[NodeMask], maximum: U64, flags: U64) -> int:
+    nodes = _nodes(task, mask, maximum)
+    if start & PAGE_MASK or flags & ~MPOL_MF_VALID:
+        raise LinuxError(EINVAL)
+    if flags & 4 and not task.cred.capable(23):
+        raise LinuxError(EPERM)
+    kind = mode & ~MPOL_MODE_FLAGS
+    size = page_align(length)
+    if start + size >= 1 << 64:
+        raise LinuxError(EINVAL)
+    if not size:
+        return 0
+    _check_policy(mode, nodes)
+    if kind == MPOL_DEFAULT:
+        return 0
+    if not task.mm.areas.covers(start, start + size):
+        raise LinuxError(EFAULT)
+    return 0
+
+
+@syscall(238, since="2.6.7", support=_ONE_NODE)
+def set_mempolicy(task: Task, mode: S32, mask: In[NodeMask], maximum: U64) -> int:
+    kind, nodes = _check_policy(mode, _nodes(task, mask, maximum))
+    task.memory_policy = (mode if kind != MPOL_DEFAULT else 0, nodes)
+    return 0
+
+
+@syscall(239, since="2.6.7", support=_ONE_NODE)
+def get_mempolicy(task: Task, mode: Out[S32], mask: Out[NodeMask], maximum: U64, addr: Addr, flags: U64) -> int:
+    if mask and maximum < 1:
+        raise LinuxError(EINVAL)
+    if flags & ~(MPOL_F_NODE | MPOL_F_ADDR | MPOL_F_MEMS_ALLOWED):
+        raise LinuxError(EINVAL)
+    kind, nodes = task.memory_policy
+    if flags & MPOL_F_MEMS_ALLOWED:
+        if flags & (MPOL_F_NODE | MPOL_F_ADDR):
+            raise LinuxError(EINVAL)
+        kind, nodes = 0, 1
+    elif flags & MPOL_F_ADDR:
+        if task.mm.find(addr) is None:
+            raise LinuxError(EFAULT)
+        kind, nodes = MPOL_DEFAULT, 0
+        if flags & MPOL_F_NODE and not task.mm.space.reach(addr, 1, 1):
+            raise LinuxError(EFAULT)
+    elif addr:
+        raise LinuxError(EINVAL)
+    elif flags & MPOL_F_NODE:
+        if kind & ~MPOL_MODE_FLAGS not in (3, 6):
+            raise LinuxError(EINVAL)
+        kind = 0
+    if mode:
+        task.mem.put_u32(mode, kind)
+    if mask:
+        size = (maximum - 1 + 63) // 64 * 8
+        if size > 4096:
+            raise LinuxError(EINVAL)
+        task.mem.write(mask, nodes.to_bytes(max(size, 8), "little")[:size])
+    return 0
+
+
+@syscall(256, since="2.6.16", support=_ONE_NODE)
+def migrate_pages(task: Task, pid: Pid, maximum: U64, old: In[NodeMask], new: In[NodeMask]) -> int:
+    _nodes(task, old, maximum)
+    target = _nodes(task, new, maximum)
+    if pid and pid not in task.kernel.tasks:
+        raise LinuxError(ESRCH)
+    if not target & 1:
+        raise LinuxError(EINVAL)
+    return 0
+
+
+@syscall(279, since="2.6.18", support=_ONE_NODE)
+def move_pages(task: Task, pid: Pid, count: U64, pages: In[PointerVector], nodes: In[S32], status: Out[S32],
+               flags: S32) -> int:
+    if flags & ~6:
+        raise LinuxError(EINVAL)
+    if flags & 4 and not task.cred.capable(23):
+        raise LinuxError(EPERM)
+    target = task if not pid else task.kernel.tasks.get(pid)
+    if target is None:
+        raise LinuxError(ESRCH)
+    for index in range(count):
+        addr = task.mem.u64(pages + index * 8)
+        if nodes and task.mem.s32(nodes + index * 4) != 0:
+            raise LinuxError(ENODEV)
+        value = -EFAULT if target.mm.find(addr) is None else 0
+        if not value and not target.mm.space.resident(addr & ~PAGE_MASK, 4096)[0]:
+            value = -ENOENT
+        task.mem.put_u32(status + index * 4, value)
+    return 0
+
+
+@syscall(450, since="5.17", support=_ONE_NODE)
+def set_mempolicy_home_node(task: Task, start: Addr, length: Size, node: U64, flags: U64) -> int:
+    if flags or start & PAGE_MASK or node:
+        raise LinuxError(EINVAL)
+    return 0

@@ -1,0 +1,164 @@
+"""madvise(2): what each advice does to the areas of a range (mm/madvise.c)."""
+
+from __future__ import annotations
+
+from syscalls.abi.errno import EACCES, EFAULT, EINVAL, ENOMEM, EOPNOTSUPP, EPERM, LinuxError
+from syscalls.abi.mm import (
+    MADV_COLD,
+    MADV_COLLAPSE,
+    MADV_DODUMP,
+    MADV_DOFORK,
+    MADV_DONTDUMP,
+    MADV_DONTFORK,
+    MADV_DONTNEED,
+    MADV_DONTNEED_LOCKED,
+    MADV_FREE,
+    MADV_GUARD_INSTALL,
+    MADV_GUARD_REMOVE,
+    MADV_HUGEPAGE,
+    MADV_HWPOISON,
+    MADV_KEEPONFORK,
+    MADV_MERGEABLE,
+    MADV_NOHUGEPAGE,
+    MADV_NORMAL,
+    MADV_PAGEOUT,
+    MADV_POPULATE_READ,
+    MADV_POPULATE_WRITE,
+    MADV_RANDOM,
+    MADV_REMOVE,
+    MADV_SEQUENTIAL,
+    MADV_SOFT_OFFLINE,
+    MADV_UNMERGEABLE,
+    MADV_WILLNEED,
+    MADV_WIPEONFORK,
+    VM_DONTCOPY,
+    VM_DONTDUMP,
+    VM_HUGEPAGE,
+    VM_LOCKED,
+    VM_MAYWRITE,
+    VM_MERGEABLE,
+    VM_NOHUGEPAGE,
+    VM_RAND_READ,
+    VM_SEALED,
+    VM_SEQ_READ,
+    VM_SHARED,
+    VM_WIPEONFORK,
+)
+from syscalls.mm import page_align
+from translator.machine import PAGE_MASK, PROT_READ, PROT_WRITE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from syscalls.mm import Mm
+    from syscalls.task import Task
+    from syscalls.vma import Vma
+
+# Advice that only sets and clears flags: (set, clear).
+_FLAGS = {
+    MADV_NORMAL: (0, VM_RAND_READ | VM_SEQ_READ),
+    MADV_RANDOM: (VM_RAND_READ, VM_SEQ_READ),
+    MADV_SEQUENTIAL: (VM_SEQ_READ, VM_RAND_READ),
+    MADV_DONTFORK: (VM_DONTCOPY, 0),
+    MADV_DOFORK: (0, VM_DONTCOPY),
+    MADV_DONTDUMP: (VM_DONTDUMP, 0),
+    MADV_DODUMP: (0, VM_DONTDUMP),
+    MADV_WIPEONFORK: (VM_WIPEONFORK, 0),
+    MADV_KEEPONFORK: (0, VM_WIPEONFORK),
+    MADV_MERGEABLE: (VM_MERGEABLE, 0),
+    MADV_UNMERGEABLE: (0, VM_MERGEABLE),
+    MADV_HUGEPAGE: (VM_HUGEPAGE, VM_NOHUGEPAGE),
+    MADV_NOHUGEPAGE: (VM_NOHUGEPAGE, VM_HUGEPAGE),
+}
+_HINTS = (MADV_WILLNEED, MADV_COLD, MADV_PAGEOUT, MADV_COLLAPSE)
+_KNOWN = {*_FLAGS, *_HINTS, MADV_DONTNEED, MADV_DONTNEED_LOCKED, MADV_FREE, MADV_REMOVE, MADV_POPULATE_READ,
+          MADV_POPULATE_WRITE, MADV_HWPOISON, MADV_SOFT_OFFLINE}
+REMOTE = (MADV_COLD, MADV_PAGEOUT, MADV_WILLNEED, MADV_COLLAPSE)
+"""What process_madvise may do to another process."""
+CAP_SYS_ADMIN = 21
+
+
+def advise(mm: Mm, task: Task, start: int, length: int, advice: int) -> int:
+    """0; EINVAL for an unknown advice or a bad range, ENOMEM when part of it is unmapped (the rest is done)."""
+    if advice not in _KNOWN:
+        if advice in (MADV_GUARD_INSTALL, MADV_GUARD_REMOVE):
+            task.kernel.gap(task, "madvise", advice)
+        raise LinuxError(EINVAL)
+    if start & PAGE_MASK:
+        raise LinuxError(EINVAL)
+    size = page_align(length)
+    if (length and not size) or size >= 1 << 64:
+        raise LinuxError(EINVAL)
+    end = start + size
+    if end >= 1 << 64:
+        raise LinuxError(EINVAL)
+    if advice in (MADV_HWPOISON, MADV_SOFT_OFFLINE):
+        # Breaking memory on purpose: a right that nobody has here.
+        raise LinuxError(EINVAL if task.cred.capable(CAP_SYS_ADMIN) else EPERM)
+    if end == start:
+        return 0
+    if advice in (MADV_POPULATE_READ, MADV_POPULATE_WRITE):
+        return _populate(mm, start, end, PROT_WRITE if advice == MADV_POPULATE_WRITE else PROT_READ)
+    flags = _FLAGS.get(advice)
+    for area, low, high in _parts(mm, start, end):
+        if area.flags & VM_SEALED and advice in (MADV_DONTNEED, MADV_DONTNEED_LOCKED, MADV_FREE, MADV_REMOVE,
+                                                 MADV_DONTFORK, MADV_WIPEONFORK):
+            if area.backing is None and not area.prot & PROT_WRITE:
+                raise LinuxError(EPERM)
+        if flags is not None:
+            if advice == MADV_WIPEONFORK and area.backing is not None:
+                raise LinuxError(EINVAL)
+            mm.advise_flags(low, high, *flags)
+        elif advice in (MADV_DONTNEED, MADV_DONTNEED_LOCKED):
+            if area.flags & VM_LOCKED and advice == MADV_DONTNEED:
+                raise LinuxError(EINVAL)
+            mm.space.discard(low, high - low)
+        elif advice == MADV_FREE:
+            if area.backing is not None or area.flags & VM_LOCKED:
+                raise LinuxError(EINVAL)
+            # The pages may be taken when memory is short; the kernel is free never to need them.
+        elif advice == MADV_REMOVE:
+            _remove(mm, area, low, high)
+        elif advice in (MADV_COLD, MADV_PAGEOUT) and area.flags & VM_LOCKED:
+            raise LinuxError(EINVAL)
+    if not mm.areas.covers(start, end):
+        raise LinuxError(ENOMEM)
+    return 0
+
+
+def _parts(mm: Mm, start: int, end: int) -> Iterator[tuple[Vma, int, int]]:
+    for area in mm.areas.overlapping(start, end):
+        yield area, max(area.start, start), min(area.end, end)
+
+
+def _populate(mm: Mm, start: int, end: int, access: int) -> int:
+    """Fault everything in: ENOMEM for a hole, EINVAL for missing rights, EFAULT past the end of a file."""
+    if not mm.areas.covers(start, end):
+        raise LinuxError(ENOMEM)
+    done = mm.space.reach(start, end - start, access)
+    if start + done >= end:
+        return 0
+    area = mm.find(start + done)
+    if area is None:
+        raise LinuxError(ENOMEM)
+    if not area.prot & access:
+        raise LinuxError(EINVAL)
+    raise LinuxError(EFAULT)
+
+
+def _remove(mm: Mm, area: Vma, low: int, high: int) -> None:
+    """Punch a hole into the mapped object: only memory objects can."""
+    if area.flags & VM_LOCKED or area.backing is None:
+        raise LinuxError(EINVAL)
+    if area.flags & (VM_SHARED | VM_MAYWRITE) != VM_SHARED | VM_MAYWRITE:
+        raise LinuxError(EACCES)
+    punch = getattr(area.backing, "punch", None)
+    if punch is None:
+        raise LinuxError(EOPNOTSUPP)
+    offset = area.offset + low - area.start
+    cache = area.backing.page_cache
+    if cache is not None:
+        for at in range(offset, offset + high - low, 1 << 16):
+            cache.written(at, bytes(min(1 << 16, offset + high - low - at)))
+    punch(offset, high - low)

@@ -1,0 +1,558 @@
+"""The address space of a process as the kernel sees it: areas, limits and policy (mm_struct, mm/mmap.c).
+
+`Mm` decides what may be mapped where; the engine's AddressSpace (`Mm.space`) keeps the pages.  Placement is
+deterministic, without randomisation: translated code of the same library at the same address is shared by all
+processes.  The layout is that of a Linux with randomize_va_space=0: PIEs at 0x555555554000, libraries top-down from
+0x7ffff7fff000, the stack below 0x7ffffffff000.
+"""
+
+from __future__ import annotations
+
+from syscalls.abi.errno import (
+    EACCES,
+    EAGAIN,
+    EEXIST,
+    EFAULT,
+    EINVAL,
+    ENOMEM,
+    EOPNOTSUPP,
+    EOVERFLOW,
+    EPERM,
+    LinuxError,
+)
+from syscalls.abi.mm import (
+    DEFAULT_MAX_MAP_COUNT,
+    LEGACY_MAP_MASK,
+    MAP_32BIT,
+    MAP_FIXED,
+    MAP_FIXED_NOREPLACE,
+    MAP_GROWSDOWN,
+    MAP_LOCKED,
+    MAP_NONBLOCK,
+    MAP_NORESERVE,
+    MAP_POPULATE,
+    MAP_PRIVATE,
+    MAP_SHARED,
+    MAP_SHARED_VALIDATE,
+    MAP_TYPE,
+    MMAP_MIN_ADDR,
+    PROT_EXEC,
+    PROT_GROWSDOWN,
+    PROT_GROWSUP,
+    PROT_SEM,
+    STACK_GUARD_GAP,
+    VM_DONTCOPY,
+    VM_GROWSDOWN,
+    VM_LOCKED,
+    VM_LOCKED_MASK,
+    VM_MAYEXEC,
+    VM_MAYREAD,
+    VM_MAYSHARE,
+    VM_MAYWRITE,
+    VM_NORESERVE,
+    VM_SEALED,
+    VM_SHARED,
+    VM_WIPEONFORK,
+)
+from syscalls.task import RLIMIT_AS, RLIMIT_DATA, RLIMIT_MEMLOCK, RLIMIT_STACK
+from syscalls.usermem import UserMemory
+from syscalls.vma import Vma, VmaList
+from translator.machine import PAGE_MASK, PAGE_SIZE, PROT_READ, PROT_WRITE, TASK_SIZE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from syscalls.fd import FileDescription
+    from syscalls.fs.vfs import Location
+    from syscalls.kernel import Kernel
+    from syscalls.task import Task
+    from translator.machine import AddressSpace, Backing
+
+__all__ = ["DYN_BASE", "STACK_TOP", "Mm", "Vma"]
+
+STACK_TOP = TASK_SIZE
+DYN_BASE = 0x555555554000
+"""ELF_ET_DYN_BASE: two thirds of the address space."""
+MIN_GAP, MAX_GAP = 128 << 20, TASK_SIZE // 6 * 5
+MAY_ALL = VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC
+DEFAULT_STACK_LIMIT = 8 << 20
+CAP_IPC_LOCK, CAP_SYS_RAWIO = 14, 17
+OVERCOMMIT_LOOK = 1 << 30
+"""Only requests above this are compared with the memory there is."""
+
+
+def page_align(value: int) -> int:
+    return value + PAGE_MASK & ~PAGE_MASK
+
+
+class Mm:
+    """One address space.  Lengths and addresses are bytes; all errors are LinuxError."""
+
+    def __init__(self, kernel: Kernel, space: AddressSpace | None = None) -> None:
+        self.kernel = kernel
+        self.space: AddressSpace = space if space is not None else kernel.engine.new_space()
+        self.mem = UserMemory(self, self.space)
+        self.users = 1
+        self.areas = VmaList()
+        self.mmap_base = STACK_TOP - MIN_GAP
+        self.start_code = self.end_code = self.start_data = self.end_data = 0
+        self.start_brk = self.brk = self.start_stack = 0
+        self.arg_start = self.arg_end = self.env_start = self.env_end = 0
+        self.auxv = b""
+        self.exe: Location | None = None
+        self.exe_file: FileDescription | None = None
+        """Held so that the program file stays busy (ETXTBSY) while it runs."""
+        self.locked_bytes = 0
+        self.default_flags = 0
+        """mlockall(MCL_FUTURE)."""
+        self.membarrier_registrations = 0
+        self._advised = False
+        """Some area has VM_DONTCOPY or VM_WIPEONFORK."""
+
+    # --- life
+
+    def retain(self) -> Mm:
+        self.users += 1
+        return self
+
+    def drop(self) -> None:
+        """One task less; with the last one the memory goes."""
+        self.users -= 1
+        if self.users == 0:
+            self.space.close()
+            self.areas = VmaList()
+            if self.exe_file is not None:
+                self.exe_file.release()
+                self.exe_file = None
+
+    def fork(self, task: Task) -> Mm:
+        """dup_mm: a copy; private pages are copy-on-write, locks are not inherited.  ENOMEM."""
+        try:
+            other = Mm(self.kernel, self.space.fork())
+        except MemoryError:
+            raise LinuxError(ENOMEM) from None
+        other.areas = self.areas.copy()
+        for name in ("mmap_base", "start_code", "end_code", "start_data", "end_data", "start_brk", "brk",
+                     "start_stack", "arg_start", "arg_end", "env_start", "env_end", "auxv", "exe",
+                     "membarrier_registrations"):
+            setattr(other, name, getattr(self, name))
+        if self.exe_file is not None:
+            other.exe_file = self.exe_file.retain()
+        if self._advised:
+            other._advised = True
+            for area in self.areas:
+                if area.flags & VM_DONTCOPY:
+                    other.areas.remove(area.start, area.end)
+                    other.space.unmap(area.start, area.end - area.start)
+                elif area.flags & VM_WIPEONFORK:
+                    other.space.discard(area.start, area.end - area.start)
+        if self.locked_bytes:
+            for area in other.areas.areas[:]:
+                if area.flags & VM_LOCKED_MASK:
+                    other.areas.remove(area.start, area.end)
+                    other.areas.insert(area.changed(area.prot, area.flags & ~VM_LOCKED_MASK))
+        return other
+
+    # --- looking
+
+    @property
+    def vmas(self) -> list[Vma]:
+        """The areas in address order; not to be changed."""
+        return self.areas.areas
+
+    def find(self, addr: int) -> Vma | None:
+        return self.areas.find(addr)
+
+    def total_bytes(self) -> int:
+        return self.areas.total_bytes
+
+    def data_bytes(self) -> int:
+        return self.areas.data_bytes
+
+    def futex_key(self, addr: int, private: bool) -> Hashable:
+        """What a futex word is: equal keys are the same word.  EFAULT when a shared one is not mapped."""
+        if private:
+            return (id(self), addr)
+        area = self.areas.find(addr)
+        if area is None:
+            raise LinuxError(EFAULT)
+        if area.backing is not None and area.flags & VM_MAYSHARE:
+            return (area.backing.key, area.offset + addr - area.start)
+        return (id(self), addr)
+
+    # --- limits
+
+    def check_expansion(self, task: Task, length: int, data: bool) -> None:
+        """may_expand_vm: RLIMIT_AS, and RLIMIT_DATA for private writable memory."""
+        rlimits = task.group.rlimits
+        if (self.areas.total_bytes + length > rlimits[RLIMIT_AS][0]
+                or (data and self.areas.data_bytes + length > rlimits[RLIMIT_DATA][0])):
+            raise LinuxError(ENOMEM)
+
+    def _check_commit(self, length: int) -> None:
+        """__vm_enough_memory with the heuristic overcommit: only the obviously impossible is refused."""
+        if length > OVERCOMMIT_LOOK and length > self.kernel.host.memory()[0]:
+            raise LinuxError(ENOMEM)
+
+    def check_lock(self, task: Task, length: int) -> None:
+        """mlock_future_ok.  EPERM: no locking at all (RLIMIT_MEMLOCK 0); EAGAIN: beyond the limit."""
+        if task.cred.capable(CAP_IPC_LOCK):
+            return
+        limit = task.group.rlimits[RLIMIT_MEMLOCK][0]
+        if limit == 0:
+            raise LinuxError(EPERM)
+        if self.locked_bytes + length > limit:
+            raise LinuxError(EAGAIN)
+
+    # --- placement
+
+    def set_stack_limit(self, limit: int) -> None:
+        """mmap_base: libraries start below the room that the stack may grow into."""
+        gap = min(max(limit + STACK_GUARD_GAP, MIN_GAP), MAX_GAP)
+        self.mmap_base = page_align(STACK_TOP - gap)
+
+    def place(self, task: Task, addr: int, length: int, flags: int) -> int:
+        """get_unmapped_area: where a mapping of `length` goes."""
+        if length > TASK_SIZE:
+            raise LinuxError(ENOMEM)
+        if flags & MAP_FIXED:
+            if addr > TASK_SIZE - length:
+                raise LinuxError(ENOMEM)
+            if addr & PAGE_MASK:
+                raise LinuxError(EINVAL)
+            if addr < MMAP_MIN_ADDR and not task.cred.capable(CAP_SYS_RAWIO):
+                raise LinuxError(EPERM)
+            return addr
+        if addr:
+            addr = max(page_align(addr), MMAP_MIN_ADDR)
+            if addr <= TASK_SIZE - length and self._fits_at(addr, length) and (
+                    not flags & MAP_32BIT or addr + length <= 0x80000000):
+                return addr
+        if flags & MAP_32BIT:
+            place = self._place_low(length, 0x40000000, 0x80000000)
+        else:
+            place = self.areas.place(length, self.mmap_base) or self._place_low(length, self.mmap_base, TASK_SIZE)
+        if not place:
+            raise LinuxError(ENOMEM)
+        return place
+
+    def _fits_at(self, addr: int, length: int) -> bool:
+        above = self.areas.next_from(addr)
+        if above is None:
+            return True
+        start = above.start - STACK_GUARD_GAP if above.flags & VM_GROWSDOWN else above.start
+        return addr + length <= start
+
+    def _place_low(self, length: int, low: int, high: int) -> int:
+        """Bottom-up: the lowest free range in [low, high), 0 when there is none."""
+        addr = low
+        for area in self.areas.overlapping(low, high):
+            start = area.start - STACK_GUARD_GAP if area.flags & VM_GROWSDOWN else area.start
+            if addr + length <= start:
+                return addr
+            addr = max(addr, area.end)
+        return addr if addr + length <= high else 0
+
+    # --- mapping
+
+    def map(self, task: Task, addr: int, length: int, prot: int, flags: int, file: FileDescription | None,
+            offset: int) -> int:
+        """mmap(2) with flags already complete; the caller has refused MAP_HUGETLB and unaligned offsets."""
+        if not length:
+            raise LinuxError(EINVAL)
+        if flags & MAP_FIXED_NOREPLACE:
+            flags |= MAP_FIXED
+        if not flags & MAP_FIXED and addr:
+            addr = max(addr & ~PAGE_MASK, MMAP_MIN_ADDR)
+        length = page_align(length)
+        if length >= 1 << 64:
+            raise LinuxError(ENOMEM)
+        if offset + length >= 1 << 64:
+            raise LinuxError(EOVERFLOW)
+        if len(self.areas) > DEFAULT_MAX_MAP_COUNT:
+            raise LinuxError(ENOMEM)
+        addr = self.place(task, addr, length, flags)
+        end = addr + length
+        if flags & MAP_FIXED_NOREPLACE and not self.areas.is_free(addr, end):
+            raise LinuxError(EEXIST)
+        vm_flags = MAY_ALL | self.default_flags
+        if flags & MAP_LOCKED or vm_flags & VM_LOCKED:
+            self.check_lock(task, length)
+            vm_flags |= VM_LOCKED
+        kind = flags & MAP_TYPE
+        backing: Backing | None = None
+        name = None
+        if file is not None:
+            vm_flags, backing = self._file_mapping(task, prot, flags, vm_flags, file, offset, length)
+        elif kind == MAP_SHARED:
+            if flags & MAP_GROWSDOWN:
+                raise LinuxError(EINVAL)
+            vm_flags |= VM_SHARED | VM_MAYSHARE
+            offset = 0
+            name = b"/dev/zero (deleted)"
+        elif kind == MAP_PRIVATE:
+            offset = 0
+            if flags & MAP_GROWSDOWN:
+                vm_flags |= VM_GROWSDOWN
+        else:
+            raise LinuxError(EINVAL)
+        if flags & MAP_NORESERVE:
+            vm_flags |= VM_NORESERVE
+        prot &= 7
+        area = Vma(addr, end, prot, vm_flags, backing, offset, file.location if file is not None else None, name)
+        overlap = self.areas.overlap_bytes(addr, end) if flags & MAP_FIXED else 0
+        self.check_expansion(task, length - overlap, area.is_data)
+        if backing is None and prot & PROT_WRITE and not vm_flags & VM_NORESERVE:
+            self._check_commit(length)
+        if overlap:
+            self.check_unsealed(addr, end)
+        if kind == MAP_SHARED and file is None:
+            from syscalls.shared_memory import SharedMemory
+            area.backing = backing = SharedMemory(self.kernel, length)
+        if overlap:
+            self.forget(addr, end)
+        try:
+            self.space.map(addr, length, prot, backing, offset, kind != MAP_PRIVATE)
+        except MemoryError:
+            raise LinuxError(ENOMEM) from None
+        self.areas.insert(area)
+        if vm_flags & VM_LOCKED:
+            self.locked_bytes += length
+        if vm_flags & VM_LOCKED or flags & (MAP_POPULATE | MAP_NONBLOCK) == MAP_POPULATE:
+            self.populate(addr, end)
+        return addr
+
+    def _file_mapping(self, task: Task, prot: int, flags: int, vm_flags: int, file: FileDescription, offset: int,
+                      length: int) -> tuple[int, Backing]:
+        """The file's part of do_mmap: rights and the object to map."""
+        if offset + length > 2**63 - 1:
+            raise LinuxError(EOVERFLOW)
+        kind = flags & MAP_TYPE
+        shared = kind in (MAP_SHARED, MAP_SHARED_VALIDATE)
+        if kind == MAP_SHARED_VALIDATE and flags & ~(LEGACY_MAP_MASK | MAP_TYPE | MAP_FIXED_NOREPLACE):
+            raise LinuxError(EOPNOTSUPP)
+        if shared:
+            vm_flags |= VM_SHARED | VM_MAYSHARE
+            if not file.writable:
+                if prot & PROT_WRITE:
+                    raise LinuxError(EACCES)
+                vm_flags &= ~(VM_MAYWRITE | VM_SHARED)
+        elif kind != MAP_PRIVATE:
+            raise LinuxError(EINVAL)
+        if not file.readable:
+            raise LinuxError(EACCES)
+        if _is_noexec(file):
+            if prot & PROT_EXEC:
+                raise LinuxError(EPERM)
+            vm_flags &= ~VM_MAYEXEC
+        backing = file.backing(task, shared, prot & 7)
+        if flags & MAP_GROWSDOWN:
+            raise LinuxError(EINVAL)
+        if shared and getattr(file, "write_sealed", False):
+            vm_flags &= ~VM_MAYWRITE
+        return vm_flags, backing
+
+    def map_object(self, task: Task, addr: int, length: int, prot: int, flags: int, vm_flags: int, backing: Backing,
+                   name: bytes) -> int:
+        """Map a kernel object shared (shmat): MAP_FIXED in `flags` replaces what is at addr."""
+        length = page_align(length)
+        addr = self.place(task, addr, length, flags)
+        self.check_expansion(task, length, False)
+        if flags & MAP_FIXED:
+            self.check_unsealed(addr, addr + length)
+            self.forget(addr, addr + length)
+        self.space.map(addr, length, prot, backing, 0, True)
+        self.areas.insert(Vma(addr, addr + length, prot, vm_flags | VM_SHARED | VM_MAYSHARE, backing, 0, None, name))
+        return addr
+
+    def populate(self, start: int, end: int) -> None:
+        """Fault pages in (mm_populate): failures do not matter."""
+        for area in self.areas.overlapping(start, end):
+            if area.prot & (PROT_READ | PROT_WRITE | PROT_EXEC):
+                low, high = max(area.start, start), min(area.end, end)
+                write = area.prot & PROT_WRITE and not area.flags & VM_SHARED
+                self.space.reach(low, high - low, PROT_WRITE if write else PROT_READ)
+
+    def forget(self, start: int, end: int) -> None:
+        """The areas of a range go; the engine is told by the caller (a new mapping, or unmap)."""
+        taken = self.areas.remove(start, end)
+        if self.locked_bytes:
+            for area in taken:
+                if area.flags & VM_LOCKED:
+                    self.locked_bytes -= area.end - area.start
+
+    def remove_range(self, start: int, end: int) -> None:
+        """Unmap without munmap's checks; holes are welcome."""
+        if not self.areas.is_free(start, end):
+            self.forget(start, end)
+            self.space.unmap(start, end - start)
+
+    def check_unsealed(self, start: int, end: int) -> None:
+        """mseal(2): EPERM when a sealed area would go or change."""
+        for area in self.areas.overlapping(start, end):
+            if area.flags & VM_SEALED:
+                raise LinuxError(EPERM)
+
+    def unmap(self, task: Task, addr: int, length: int) -> None:
+        """munmap(2).  ENOMEM: the split would exceed the number of areas."""
+        if addr & PAGE_MASK or addr > TASK_SIZE or length > TASK_SIZE - addr:
+            raise LinuxError(EINVAL)
+        length = page_align(length)
+        if not length:
+            raise LinuxError(EINVAL)
+        end = addr + length
+        areas = self.areas.overlapping(addr, end)
+        if not areas:
+            return
+        self.check_unsealed(addr, end)
+        if areas[0].start < addr and end < areas[0].end and len(self.areas) >= DEFAULT_MAX_MAP_COUNT:
+            raise LinuxError(ENOMEM)
+        self.forget(addr, end)
+        self.space.unmap(addr, length)
+
+    def rewrite(self, start: int, end: int, prot: int | None, set_flags: int = 0, clear_flags: int = 0) -> None:
+        """Change protection or flags of the mapped parts of a range, splitting and merging; the engine is not told."""
+        for area in self.areas.remove(start, end):
+            self.areas.insert(area.changed(area.prot if prot is None else prot,
+                                           (area.flags | set_flags) & ~clear_flags))
+
+    def protect(self, task: Task, addr: int, length: int, prot: int) -> None:
+        """mprotect(2): areas before the one that fails have changed."""
+        grows = prot & (PROT_GROWSDOWN | PROT_GROWSUP)
+        prot &= ~(PROT_GROWSDOWN | PROT_GROWSUP)
+        if grows == PROT_GROWSDOWN | PROT_GROWSUP or addr & PAGE_MASK:
+            raise LinuxError(EINVAL)
+        if not length:
+            return
+        length = page_align(length)
+        end = addr + length
+        if end >= 1 << 64 or end <= addr:
+            raise LinuxError(ENOMEM)
+        if prot & ~(PROT_READ | PROT_WRITE | PROT_EXEC | PROT_SEM):
+            raise LinuxError(EINVAL)
+        prot &= 7
+        areas = self.areas.overlapping(addr, end)
+        if not areas:
+            raise LinuxError(ENOMEM)
+        at = addr
+        if grows == PROT_GROWSDOWN:
+            if not areas[0].flags & VM_GROWSDOWN:
+                raise LinuxError(EINVAL)
+            at = areas[0].start
+        elif grows:
+            raise LinuxError(EINVAL)
+        for area in areas:
+            if area.start > at:
+                raise LinuxError(ENOMEM)
+            if area.flags & VM_SEALED:
+                raise LinuxError(EPERM)
+            if prot & ~(area.flags >> 4):
+                raise LinuxError(EACCES)
+            stop = min(area.end, end)
+            if prot != area.prot:
+                if prot & PROT_WRITE and not area.is_data and not area.flags & (VM_SHARED | VM_GROWSDOWN):
+                    if self.areas.data_bytes + stop - at > task.group.rlimits[RLIMIT_DATA][0]:
+                        raise LinuxError(ENOMEM)
+                self.space.protect(at, stop - at, prot)
+                self.rewrite(at, stop, prot)
+            at = stop
+        if at < end:
+            raise LinuxError(ENOMEM)
+
+    # --- heap and stack
+
+    def set_brk(self, task: Task, value: int) -> int:
+        """brk(2): the new break, or the old one when it cannot be."""
+        if value < self.start_brk or value > TASK_SIZE:
+            return self.brk
+        limit = task.group.rlimits[RLIMIT_DATA][0]
+        if value - self.start_brk + self.end_data - self.start_data > limit:
+            return self.brk
+        old, new = page_align(self.brk), page_align(value)
+        if new < old:
+            try:
+                self.check_unsealed(new, old)
+            except LinuxError:
+                return self.brk
+            self.forget(new, old)
+            self.space.unmap(new, old - new)
+        elif new > old:
+            above = self.areas.next_from(old)
+            if above is not None:
+                guard = STACK_GUARD_GAP if above.flags & VM_GROWSDOWN else 0
+                if new + PAGE_SIZE > above.start - guard:
+                    return self.brk
+            try:
+                self.check_expansion(task, new - old, True)
+                self._check_commit(new - old)
+                if self.default_flags & VM_LOCKED:
+                    self.check_lock(task, new - old)
+            except LinuxError:
+                return self.brk
+            self.space.map(old, new - old, PROT_READ | PROT_WRITE, None, 0, False)
+            self.areas.insert(Vma(old, new, PROT_READ | PROT_WRITE, MAY_ALL | self.default_flags, name=b"[heap]"))
+            if self.default_flags & VM_LOCKED:
+                self.locked_bytes += new - old
+        self.brk = value
+        return value
+
+    def grow_stack(self, addr: int) -> bool:
+        """expand_stack: extend the MAP_GROWSDOWN area above `addr` down to it; False when that is not allowed."""
+        if addr >= TASK_SIZE:
+            return False
+        areas = self.areas
+        index = areas.index_from(addr)
+        if index == len(areas):
+            return False
+        area = areas.areas[index]
+        if not area.flags & VM_GROWSDOWN or area.start <= addr:
+            return False
+        start = addr & ~PAGE_MASK
+        if start < MMAP_MIN_ADDR:
+            return False
+        if index:
+            below = areas.areas[index - 1]
+            if below.prot and not below.flags & VM_GROWSDOWN and start - below.end < STACK_GUARD_GAP:
+                return False
+        growth = area.start - start
+        task = self.kernel.current
+        limit = DEFAULT_STACK_LIMIT
+        if task is not None:
+            limit = task.group.rlimits[RLIMIT_STACK][0]
+            if areas.total_bytes + growth > task.group.rlimits[RLIMIT_AS][0]:
+                return False
+        if area.end - start > limit:
+            return False
+        self.space.map(start, growth, area.prot, None, 0, False)
+        areas.remove(area.start, area.end)
+        areas.insert(Vma(start, area.end, area.prot, area.flags, None, 0, None, area.name))
+        if area.flags & VM_LOCKED:
+            self.locked_bytes += growth
+        return True
+
+    # --- advice that the areas remember
+
+    def advise_flags(self, start: int, end: int, set_flags: int, clear_flags: int) -> None:
+        if set_flags & (VM_DONTCOPY | VM_WIPEONFORK):
+            self._advised = True
+        self.rewrite(start, end, None, set_flags, clear_flags)
+
+    def name_anonymous(self, addr: int, length: int, name: bytes | None) -> None:
+        """prctl(PR_SET_VMA_ANON_NAME): shown as [anon:name].  ENOMEM for holes, EBADF is the caller's for files."""
+        end = addr + length
+        shown = b"[anon:" + name + b"]" if name is not None else None
+        for area in self.areas.overlapping(addr, end):
+            if area.backing is not None:
+                continue
+            part = area.piece(max(area.start, addr), min(area.end, end))
+            self.areas.remove(part.start, part.end)
+            self.areas.insert(Vma(part.start, part.end, part.prot, part.flags, name=shown))
+        if not self.areas.covers(addr, end):
+            raise LinuxError(ENOMEM)
+
+
+def _is_noexec(file: FileDescription) -> bool:
+    """path_noexec: the file lies on a mount of MS_NOEXEC."""
+    location = file.location
+    return location is not None and bool(location.mount.flags & 8)

@@ -1,0 +1,162 @@
+"""mremap(2) and remap_file_pages(2): mappings that move, grow and shrink (mm/mremap.c)."""
+
+from __future__ import annotations
+
+from syscalls.abi.errno import EAGAIN, EFAULT, EINVAL, ENOMEM, EPERM, LinuxError
+from syscalls.abi.mm import (
+    DEFAULT_MAX_MAP_COUNT,
+    MAP_FIXED,
+    MREMAP_DONTUNMAP,
+    MREMAP_FIXED,
+    MREMAP_MAYMOVE,
+    STACK_GUARD_GAP,
+    VM_DONTEXPAND,
+    VM_GROWSDOWN,
+    VM_LOCKED,
+    VM_MAYSHARE,
+    VM_SEALED,
+)
+from syscalls.mm import page_align
+from syscalls.vma import Vma
+from translator.machine import PAGE_MASK, TASK_SIZE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from syscalls.mm import Mm
+    from syscalls.task import Task
+
+
+def remap(mm: Mm, task: Task, addr: int, old_length: int, new_length: int, flags: int, new_addr: int) -> int:
+    """The address of the mapping afterwards."""
+    if flags & ~(MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP) or addr & PAGE_MASK:
+        raise LinuxError(EINVAL)
+    old_length = page_align(old_length)
+    new_length = page_align(new_length)
+    if not 0 < new_length <= TASK_SIZE:
+        raise LinuxError(EINVAL)
+    if flags & (MREMAP_FIXED | MREMAP_DONTUNMAP):
+        if not flags & MREMAP_MAYMOVE or (flags & MREMAP_DONTUNMAP and old_length != new_length):
+            raise LinuxError(EINVAL)
+        if new_addr & PAGE_MASK or new_addr > TASK_SIZE - new_length:
+            raise LinuxError(EINVAL)
+        if addr < new_addr + new_length and new_addr < addr + old_length:
+            raise LinuxError(EINVAL)
+    area = mm.find(addr)
+    if area is None:
+        raise LinuxError(EFAULT)
+    if area.flags & VM_SEALED:
+        raise LinuxError(EPERM)
+    if len(mm.areas) + 2 >= DEFAULT_MAX_MAP_COUNT - 3:
+        raise LinuxError(ENOMEM)
+    if flags & MREMAP_FIXED:
+        mm.check_unsealed(new_addr, new_addr + new_length)
+        mm.remove_range(new_addr, new_addr + new_length)
+        area = mm.find(addr)
+        if area is None:
+            raise LinuxError(EFAULT)
+    if flags & (MREMAP_FIXED | MREMAP_DONTUNMAP):
+        if old_length > new_length:
+            mm.unmap(task, addr + new_length, old_length - new_length)
+            old_length = new_length
+    elif old_length >= new_length:
+        # Shrinking, over whatever areas lie there.
+        if old_length > new_length:
+            mm.unmap(task, addr + new_length, old_length - new_length)
+        return addr
+    area = mm.find(addr)
+    assert area is not None
+    _check_resize(mm, task, area, addr, old_length, new_length, flags)
+    if not flags & (MREMAP_FIXED | MREMAP_DONTUNMAP):
+        if old_length and addr + old_length == area.end and _grow_in_place(mm, area, new_length - old_length):
+            return addr
+        if not flags & MREMAP_MAYMOVE:
+            raise LinuxError(ENOMEM)
+        new_addr = 0
+    return _move(mm, task, area, addr, old_length, new_length, flags, new_addr)
+
+
+def _check_resize(mm: Mm, task: Task, area: Vma, addr: int, old_length: int, new_length: int, flags: int) -> None:
+    """vma_to_resize."""
+    if not old_length and not area.flags & VM_MAYSHARE:
+        # Length 0 asks for a second mapping of the same pages: private pages have no second place.
+        raise LinuxError(EINVAL)
+    if flags & MREMAP_DONTUNMAP and area.flags & VM_DONTEXPAND:
+        raise LinuxError(EINVAL)
+    if old_length > area.end - addr:
+        raise LinuxError(EFAULT)
+    if new_length == old_length:
+        return
+    if area.flags & VM_DONTEXPAND:
+        raise LinuxError(EFAULT)
+    growth = new_length - old_length
+    if area.flags & VM_LOCKED:
+        try:
+            mm.check_lock(task, growth)
+        except LinuxError:
+            raise LinuxError(EAGAIN) from None
+    mm.check_expansion(task, growth, area.is_data)
+
+
+def _grow_in_place(mm: Mm, area: Vma, growth: int) -> bool:
+    """vma_expandable: the pages after the area are free."""
+    start, end = area.end, area.end + growth
+    above = mm.areas.next_from(start)
+    if end > TASK_SIZE or (above is not None and end > above.start - (
+            STACK_GUARD_GAP if above.flags & VM_GROWSDOWN else 0)):
+        return False
+    offset = area.offset + area.end - area.start if area.backing is not None else 0
+    mm.space.map(start, growth, area.prot, area.backing, offset, area.shared)
+    mm.areas.insert(area.moved(start, end, offset))
+    if area.flags & VM_LOCKED:
+        mm.locked_bytes += growth
+        mm.populate(start, end)
+    return True
+
+
+def _move(mm: Mm, task: Task, area: Vma, addr: int, old_length: int, new_length: int, flags: int,
+          new_addr: int) -> int:
+    """move_vma: the pages appear at a new place; what is missing there is mapped afresh."""
+    offset = area.offset + addr - area.start if area.backing is not None else 0
+    new_addr = mm.place(task, new_addr, new_length, MAP_FIXED if flags & MREMAP_FIXED else 0)
+    moved = area.moved(new_addr, new_addr + new_length, offset)
+    if flags & MREMAP_DONTUNMAP:
+        moved = moved.changed(moved.prot, moved.flags & ~VM_LOCKED)
+    space = mm.space
+    if old_length:
+        space.move(addr, new_addr, old_length)
+    if new_length > old_length:
+        space.map(new_addr + old_length, new_length - old_length, area.prot, area.backing,
+                  offset + old_length if area.backing is not None else 0, area.shared)
+    if old_length:
+        if flags & MREMAP_DONTUNMAP:
+            # The old place stays mapped, with nothing in it (for userfaultfd, and for compactors).
+            space.map(addr, old_length, area.prot, area.backing, offset, area.shared)
+        else:
+            mm.forget(addr, addr + old_length)
+    mm.areas.insert(moved)
+    if moved.flags & VM_LOCKED:
+        mm.locked_bytes += new_length
+    return new_addr
+
+
+def remap_file_pages(mm: Mm, task: Task, start: int, size: int, prot: int, page: int, flags: int) -> int:
+    """Since Linux 4.0 an emulation: a new mapping of another part of the file in place of the old."""
+    if prot:
+        raise LinuxError(EINVAL)
+    start &= ~PAGE_MASK
+    size &= ~PAGE_MASK
+    if not size or start + size > TASK_SIZE or (page << 12) + size >= 1 << 64:
+        raise LinuxError(EINVAL)
+    area = mm.find(start)
+    if area is None or not area.flags & VM_MAYSHARE or area.backing is None:
+        raise LinuxError(EINVAL)
+    for part in mm.areas.overlapping(start, start + size):
+        if part.backing is None or part.backing.key != area.backing.key or part.flags != area.flags:
+            raise LinuxError(EINVAL)
+    if not mm.areas.covers(start, start + size):
+        raise LinuxError(EINVAL)
+    mm.check_unsealed(start, start + size)
+    mm.space.map(start, size, area.prot, area.backing, page << 12, True)
+    mm.areas.remove(start, start + size)
+    mm.areas.insert(area.moved(start, start + size, page << 12))
+    return 0

@@ -1,0 +1,268 @@
+"""Virtual memory areas: what is mapped where, sorted by address.
+
+`Vma` mirrors vm_area_struct.  A Vma is never changed once it is in a list: changes put other Vmas in its place, so
+that fork copies the list and shares the entries.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+
+from syscalls.abi.mm import (
+    MMAP_MIN_ADDR,
+    STACK_GUARD_GAP,
+    VM_DONTCOPY,
+    VM_DONTDUMP,
+    VM_DONTEXPAND,
+    VM_GROWSDOWN,
+    VM_HUGEPAGE,
+    VM_LOCKED,
+    VM_MAYEXEC,
+    VM_MAYREAD,
+    VM_MAYSHARE,
+    VM_MAYWRITE,
+    VM_MERGEABLE,
+    VM_NOHUGEPAGE,
+    VM_NORESERVE,
+    VM_RAND_READ,
+    VM_SEALED,
+    VM_SEQ_READ,
+    VM_SHARED,
+    VM_WIPEONFORK,
+)
+from translator.machine import PAGE_SIZE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from syscalls.fs.vfs import Location
+    from translator.machine import Backing
+
+_MNEMONICS = ((VM_SHARED, "sh"), (VM_MAYREAD, "mr"), (VM_MAYWRITE, "mw"), (VM_MAYEXEC, "me"), (VM_MAYSHARE, "ms"),
+              (VM_GROWSDOWN, "gd"), (VM_LOCKED, "lo"), (VM_SEQ_READ, "sr"), (VM_RAND_READ, "rr"), (VM_DONTCOPY, "dc"),
+              (VM_DONTEXPAND, "de"), (VM_NORESERVE, "nr"), (VM_WIPEONFORK, "wf"), (VM_DONTDUMP, "dd"),
+              (VM_HUGEPAGE, "hg"), (VM_NOHUGEPAGE, "nh"), (VM_MERGEABLE, "mg"), (VM_SEALED, "sl"))
+
+
+class Vma:
+    """One area [start, end) of equal protection and origin."""
+
+    __slots__ = ("backing", "end", "flags", "location", "name", "offset", "prot", "start")
+
+    def __init__(self, start: int, end: int, prot: int, flags: int, backing: Backing | None = None, offset: int = 0,
+                 location: Location | None = None, name: bytes | None = None) -> None:
+        self.start = start
+        self.end = end
+        self.prot = prot
+        """PROT_READ, PROT_WRITE, PROT_EXEC."""
+        self.flags = flags
+        """VM_ bits other than the protection."""
+        self.backing = backing
+        """None: private zero-filled memory."""
+        self.offset = offset
+        """Of `start` in the backing, in bytes."""
+        self.location = location
+        """The mapped file's name, None when it has none."""
+        self.name = name
+        """What /proc/pid/maps shows where there is no location: [heap], [stack], [anon:...], /SYSV... (deleted)."""
+
+    @property
+    def shared(self) -> bool:
+        """MAP_SHARED, whether or not it may be written (the `s` of /proc/pid/maps)."""
+        return bool(self.flags & VM_MAYSHARE)
+
+    @property
+    def is_data(self) -> bool:
+        """Counted against RLIMIT_DATA: private, writable, not a stack (is_data_mapping)."""
+        return bool(self.prot & 2) and not self.flags & (VM_SHARED | VM_GROWSDOWN)
+
+    def piece(self, start: int, end: int) -> Vma:
+        """The part [start, end) of it."""
+        if start == self.start and end == self.end:
+            return self
+        return Vma(start, end, self.prot, self.flags, self.backing,
+                   self.offset + start - self.start if self.backing is not None else 0, self.location, self.name)
+
+    def changed(self, prot: int, flags: int) -> Vma:
+        return Vma(self.start, self.end, prot, flags, self.backing, self.offset, self.location, self.name)
+
+    def moved(self, start: int, end: int, offset: int) -> Vma:
+        return Vma(start, end, self.prot, self.flags, self.backing, offset, self.location, self.name)
+
+    def joins(self, after: Vma) -> bool:
+        """Whether `after`, which begins where this ends, can be one Vma with it (vma_merge)."""
+        if self.end != after.start or self.prot != after.prot or self.flags != after.flags or self.name != after.name:
+            return False
+        mine, other = self.backing, after.backing
+        if mine is None or other is None:
+            return mine is other
+        return ((mine is other or mine.key == other.key)
+                and self.offset + self.end - self.start == after.offset)
+
+    def mnemonics(self) -> str:
+        """The VmFlags line of /proc/pid/smaps."""
+        words = [word for bit, word in ((1, "rd"), (2, "wr"), (4, "ex")) if self.prot & bit]
+        words += [word for bit, word in _MNEMONICS if self.flags & bit]
+        return " ".join(words)
+
+    def __repr__(self) -> str:
+        rights = "".join(letter if self.prot & bit else "-" for bit, letter in ((1, "r"), (2, "w"), (4, "x")))
+        return f"<Vma {self.start:x}-{self.end:x} {rights}{'s' if self.shared else 'p'} {self.offset:x} {self.name!r}>"
+
+
+class VmaList:
+    """The areas of one address space, in order, without overlap."""
+
+    __slots__ = ("_hole_above", "_search_from", "areas", "data_bytes", "starts", "total_bytes")
+
+    def __init__(self) -> None:
+        self.areas: list[Vma] = []
+        self.starts: list[int] = []
+        self.total_bytes = 0
+        self.data_bytes = 0
+        # No hole above _search_from (and below the mmap base) is larger than _hole_above: top-down placement
+        # need not look there for anything larger, and still finds the highest place that fits.
+        self._search_from = 0
+        self._hole_above = 0
+
+    def __iter__(self) -> Iterator[Vma]:
+        return iter(self.areas)
+
+    def __len__(self) -> int:
+        return len(self.areas)
+
+    def copy(self) -> VmaList:
+        other = VmaList()
+        other.areas = self.areas[:]
+        other.starts = self.starts[:]
+        other.total_bytes = self.total_bytes
+        other.data_bytes = self.data_bytes
+        return other
+
+    def find(self, addr: int) -> Vma | None:
+        """The area that contains `addr`."""
+        index = bisect_right(self.starts, addr) - 1
+        if index >= 0:
+            area = self.areas[index]
+            if addr < area.end:
+                return area
+        return None
+
+    def index_from(self, addr: int) -> int:
+        """Index of the first area that ends above `addr` (find_vma); len() when there is none."""
+        index = bisect_right(self.starts, addr)
+        return index - 1 if index and self.areas[index - 1].end > addr else index
+
+    def next_from(self, addr: int) -> Vma | None:
+        """The first area that ends above `addr`."""
+        index = self.index_from(addr)
+        return self.areas[index] if index < len(self.areas) else None
+
+    def overlapping(self, start: int, end: int) -> list[Vma]:
+        """The areas that have a byte in [start, end), whole."""
+        first = self.index_from(start)
+        last = bisect_right(self.starts, end - 1)
+        return self.areas[first:last]
+
+    def is_free(self, start: int, end: int) -> bool:
+        index = self.index_from(start)
+        return index == len(self.areas) or self.areas[index].start >= end
+
+    def covers(self, start: int, end: int) -> bool:
+        """Whether no byte of [start, end) is unmapped."""
+        at = start
+        for area in self.overlapping(start, end):
+            if area.start > at:
+                return False
+            at = area.end
+        return at >= end
+
+    def overlap_bytes(self, start: int, end: int) -> int:
+        return sum(min(area.end, end) - max(area.start, start) for area in self.overlapping(start, end))
+
+    def remove(self, start: int, end: int) -> list[Vma]:
+        """Take [start, end) out; areas across its edges are split.  Returns the parts taken out."""
+        first = self.index_from(start)
+        areas = self.areas
+        if first == len(areas) or areas[first].start >= end:
+            return []
+        last = bisect_right(self.starts, end - 1)
+        old = areas[first:last]
+        taken = old[:]
+        kept = []
+        if old[0].start < start:
+            kept.append(old[0].piece(old[0].start, start))
+            taken[0] = old[0].piece(start, old[0].end)
+        if old[-1].end > end:
+            kept.append(old[-1].piece(end, old[-1].end))
+            taken[-1] = taken[-1].piece(taken[-1].start, end)
+        areas[first:last] = kept
+        self.starts[first:last] = [area.start for area in kept]
+        for area in taken:
+            size = area.end - area.start
+            self.total_bytes -= size
+            if area.is_data:
+                self.data_bytes -= size
+        if end > self._search_from:
+            # A hole opened above the point: as if that part had not been looked at.  Its true upper edge is where
+            # the next area begins.
+            index = first + len(kept)
+            self._search_from = areas[index].start if index < len(areas) else 0
+            if not self._search_from:
+                self._hole_above = 0
+        return taken
+
+    def insert(self, area: Vma) -> Vma:
+        """Add an area where nothing is, merged with its neighbours where they match; returns what is there now."""
+        areas = self.areas
+        size = area.end - area.start
+        self.total_bytes += size
+        if area.is_data:
+            self.data_bytes += size
+        index = bisect_right(self.starts, area.start)
+        first = last = index
+        start, end, offset = area.start, area.end, area.offset
+        if index and areas[index - 1].joins(area):
+            first -= 1
+            start, offset = areas[first].start, areas[first].offset
+        if index < len(areas) and area.joins(areas[index]):
+            end = areas[index].end
+            last += 1
+        if first != last:
+            area = area.moved(start, end, offset)
+        areas[first:last] = (area,)
+        self.starts[first:last] = (start,)
+        return area
+
+    def place(self, length: int, base: int, ceiling: int = 0) -> int:
+        """The highest free range of `length` bytes below `base` (vm_unmapped_area, top-down), 0 when there is none.
+        Below an area that grows down STACK_GUARD_GAP stays free.  `ceiling`: another upper limit (MAP_32BIT)."""
+        limited = 0 < ceiling < base
+        high = ceiling if limited else base
+        hole = 0
+        if not limited and 0 < self._search_from < base and length > self._hole_above:
+            high = self._search_from
+            hole = self._hole_above
+        areas = self.areas
+        index = bisect_right(self.starts, high - 1) - 1
+        if index + 1 < len(areas) and areas[index + 1].flags & VM_GROWSDOWN:
+            high = min(high, areas[index + 1].start - STACK_GUARD_GAP)
+        while index >= 0:
+            area = areas[index]
+            room = high - area.end
+            if room >= length:
+                break
+            hole = max(hole, room)
+            high = min(high, area.start - STACK_GUARD_GAP if area.flags & VM_GROWSDOWN else area.start)
+            index -= 1
+        else:
+            if high - MMAP_MIN_ADDR < length:
+                return 0
+        if not limited:
+            self._search_from = high
+            self._hole_above = hole
+        return high - length
+
+    def page_count(self) -> int:
+        return self.total_bytes // PAGE_SIZE
