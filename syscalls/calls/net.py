@@ -1,0 +1,424 @@
+"""Sockets: socket(2) and everything that takes one (net/socket.c)."""
+
+from __future__ import annotations
+
+from syscalls.abi.errno import EAGAIN, ECONNABORTED, EFAULT, EINVAL, ENOTSOCK, EPIPE, LinuxError
+from syscalls.table import syscall
+from syscalls.wait import Interrupted, retry, sleep_on
+from translator.hosts.base import HostError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from typing import Any
+
+    from syscalls.sockets import Control, Message, Socket
+    from syscalls.table import S32, U32, Addr, Buf, Fd, OutBuf, Size
+    from syscalls.task import Task
+
+    Result = int | Coroutine[Any, Any, int]
+
+SOCK_TYPE_MASK, SOCK_NONBLOCK, SOCK_CLOEXEC, SOCK_STREAM = 0xF, 0o4000, 0o2000000, 1
+MSG_PEEK, MSG_DONTWAIT, MSG_WAITALL, MSG_ERRQUEUE, MSG_NOSIGNAL = 2, 0x40, 0x100, 0x2000, 0x4000
+MSG_WAITFORONE, MSG_CMSG_COMPAT = 0x10000, 0x80000000
+POLLIN, POLLOUT, POLLERR, POLLHUP, POLLRDHUP = 1, 4, 8, 0x10, 0x2000
+TO_READ = POLLIN | POLLERR | POLLHUP | POLLRDHUP
+TO_WRITE = POLLOUT | POLLERR | POLLHUP
+SOL_SOCKET, SO_RCVLOWAT = 1, 18
+SOMAXCONN, SOCKADDR_STORAGE, MAX_RW_COUNT, VLEN_MAX = 4096, 128, 0x7FFFF000, 1024
+RLIMIT_NOFILE = 7
+OPTION_MAX = 65536
+
+
+# --- from the guest's arguments to objects
+
+def socket_at(task: Task, fd: int) -> Socket:
+    """sockfd_lookup: EBADF, ENOTSOCK."""
+    file = task.files.get(fd)
+    if file.kind != "socket":
+        raise LinuxError(ENOTSOCK)
+    return file  # type: ignore[return-value]
+
+
+def read_address(task: Task, addr: int, length: int) -> bytes:
+    """move_addr_to_kernel: EINVAL for an impossible length, EFAULT."""
+    if not 0 <= length <= SOCKADDR_STORAGE:
+        raise LinuxError(EINVAL)
+    return task.mem.read(addr, length) if length else b""
+
+
+def install(task: Task, socket: Socket, flags: int) -> int:
+    """A descriptor for a new socket; EMFILE closes it."""
+    socket.retain()
+    try:
+        return task.files.install(socket, bool(flags & SOCK_CLOEXEC), task.group.soft_limit(RLIMIT_NOFILE))
+    finally:
+        socket.release()
+
+
+def split_type(kind: int) -> tuple[int, int]:
+    """The type and the SOCK_ flags of a type argument; EINVAL for other bits."""
+    flags = kind & ~SOCK_TYPE_MASK
+    if flags & ~(SOCK_NONBLOCK | SOCK_CLOEXEC):
+        raise LinuxError(EINVAL)
+    return kind & SOCK_TYPE_MASK, flags
+
+
+# --- making and connecting
+
+@syscall(41)
+def socket(task: Task, domain: S32, type: S32, protocol: S32) -> int:
+    from syscalls.sockets import make_socket
+    kind, flags = split_type(type)
+    return install(task, make_socket(task, domain, kind, protocol, flags & SOCK_NONBLOCK), flags)
+
+
+@syscall(53)
+def socketpair(task: Task, domain: S32, type: S32, protocol: S32, sv: Addr) -> int:
+    from struct import pack
+
+    from syscalls.sockets import make_pair
+    kind, flags = split_type(type)
+    one, two = make_pair(task, domain, kind, protocol, flags & SOCK_NONBLOCK)
+    one.retain()
+    two.retain()
+    fds: list[int] = []
+    try:
+        for end in (one, two):
+            fds.append(install(task, end, flags))
+        task.mem.write(sv, pack("<ii", *fds))
+    except LinuxError:
+        for fd in fds:
+            task.files.close(task, fd)
+        raise
+    finally:
+        one.release()
+        two.release()
+    return 0
+
+
+@syscall(49)
+def bind(task: Task, fd: Fd, addr: Addr, addrlen: S32) -> int:
+    sock = socket_at(task, fd)
+    sock.bind(task, read_address(task, addr, addrlen))
+    return 0
+
+
+@syscall(50)
+def listen(task: Task, fd: Fd, backlog: S32) -> int:
+    socket_at(task, fd).listen(task, min(backlog & 0xFFFFFFFF, SOMAXCONN))
+    return 0
+
+
+@syscall(42)
+def connect(task: Task, fd: Fd, addr: Addr, addrlen: S32) -> Result:
+    task.files.get(fd)
+    address = read_address(task, addr, addrlen)
+    sock = socket_at(task, fd)
+    if sock.nonblock:
+        sock.connect(task, address)
+        return 0
+    return _connect(task, sock, address)
+
+
+async def _connect(task: Task, sock: Socket, address: bytes) -> int:
+    await sock.connect_sleeping(task, address)
+    return 0
+
+
+@syscall(43)
+def accept(task: Task, fd: Fd, addr: Addr, addrlen: Addr) -> Result:
+    return _accept(task, fd, addr, addrlen, 0)
+
+
+@syscall(288, since="2.6.28")
+def accept4(task: Task, fd: Fd, addr: Addr, addrlen: Addr, flags: S32) -> Result:
+    return _accept(task, fd, addr, addrlen, flags)
+
+
+def _accept(task: Task, fd: int, addr: int, addrlen: int, flags: int) -> Result:
+    task.files.get(fd)
+    if flags & ~(SOCK_NONBLOCK | SOCK_CLOEXEC):
+        raise LinuxError(EINVAL)
+    sock = socket_at(task, fd)
+
+    def attempt() -> int:
+        made, address = sock.accept(task)
+        if flags & SOCK_NONBLOCK:
+            made.flags |= SOCK_NONBLOCK
+        made.retain()
+        try:
+            if addr:
+                if not address:
+                    raise LinuxError(ECONNABORTED)
+                from syscalls.message import write_address
+                write_address(task, address, addr, addrlen)
+            return install(task, made, flags)
+        finally:
+            made.release()
+
+    try:
+        return attempt()
+    except (LinuxError, HostError) as error:
+        if error.errno != EAGAIN or sock.nonblock:
+            raise
+    return retry(task, sock.queue, TO_READ, attempt, deadline_ns=sock.deadline(task, sock.read_timeout_ns),
+                 restart=sock.restart_read)
+
+
+@syscall(51)
+def getsockname(task: Task, fd: Fd, addr: Addr, addrlen: Addr) -> int:
+    from syscalls.message import write_address
+    write_address(task, socket_at(task, fd).getsockname(task), addr, addrlen)
+    return 0
+
+
+@syscall(52)
+def getpeername(task: Task, fd: Fd, addr: Addr, addrlen: Addr) -> int:
+    from syscalls.message import write_address
+    write_address(task, socket_at(task, fd).getpeername(task), addr, addrlen)
+    return 0
+
+
+@syscall(48)
+def shutdown(task: Task, fd: Fd, how: S32) -> int:
+    socket_at(task, fd).shutdown(task, how)
+    return 0
+
+
+# --- sending
+
+def send_message(task: Task, sock: Socket, data: bytes, flags: int, address: bytes | None,
+                 control: Control | None) -> Result:
+    """sock_sendmsg.  One look without a coroutine; what a blocking stream did not take goes out asleep."""
+    try:
+        done = sock.send(task, data, flags, address, control)
+    except (LinuxError, HostError) as error:
+        if error.errno == EPIPE:
+            sock.broken_pipe(task, flags)
+        if error.errno != EAGAIN or not sock.sleeps(flags):
+            raise
+        return _send_rest(task, sock, data, flags, address, control, 0)
+    if done < len(data) and sock.stream and sock.sleeps(flags):
+        return _send_rest(task, sock, data, flags, address, None, done)
+    return done
+
+
+async def _send_rest(task: Task, sock: Socket, data: bytes, flags: int, address: bytes | None,
+                     control: Control | None, done: int) -> int:
+    deadline = sock.deadline(task, sock.write_timeout_ns)
+    try:
+        while True:
+            if not await sleep_on(task, [(sock.queue, TO_WRITE)], deadline, restart=sock.restart_write):
+                raise LinuxError(EAGAIN)
+            try:
+                done += sock.send(task, data[done:] if done else data, flags, address, None if done else control)
+                if done >= len(data) or not sock.stream:
+                    return done
+            except (LinuxError, HostError) as error:
+                if error.errno != EAGAIN:
+                    if error.errno == EPIPE and not done:
+                        sock.broken_pipe(task, flags)
+                    raise
+    except (LinuxError, HostError, Interrupted):
+        if done:
+            return done
+        raise
+
+
+@syscall(44)
+def sendto(task: Task, fd: Fd, buf: Buf, size: Size, flags: U32, addr: Addr, addrlen: S32) -> Result:
+    size = min(size, MAX_RW_COUNT)
+    task.mem.check_range(buf, size)
+    sock = socket_at(task, fd)
+    address = read_address(task, addr, addrlen) if addr else None
+    return send_message(task, sock, task.mem.read(buf, size) if size else b"", flags, address, None)
+
+
+@syscall(46)
+def sendmsg(task: Task, fd: Fd, msg: Addr, flags: U32) -> Result:
+    return _sendmsg(task, socket_at(task, fd), msg, flags)
+
+
+def _sendmsg(task: Task, sock: Socket, msg: int, flags: int) -> Result:
+    from syscalls.message import Header, read_control
+    if flags & MSG_CMSG_COMPAT:
+        raise LinuxError(EINVAL)
+    header = Header(task, msg)
+    address = header.address(task)
+    vector = task.mem.iovec(header.iov, header.iov_length)
+    control = read_control(task, sock, header)
+    data = task.mem.gather(vector)
+    if len(data) < sum(length for _, length in vector) and not sock.stream:
+        raise LinuxError(EFAULT)
+    return send_message(task, sock, data, flags, address, control)
+
+
+@syscall(307, since="3.0")
+async def sendmmsg(task: Task, fd: Fd, mmsg: Addr, vlen: U32, flags: U32) -> int:
+    sock = socket_at(task, fd)
+    sent = 0
+    try:
+        for index in range(min(vlen, VLEN_MAX)):
+            result = _sendmsg(task, sock, mmsg + index * 64, flags)
+            task.mem.put_u32(mmsg + index * 64 + 56, result if isinstance(result, int) else await result)
+            sent += 1
+    except (LinuxError, HostError, Interrupted):
+        if not sent:
+            raise
+    return sent
+
+
+# --- receiving
+
+def receive_message(task: Task, sock: Socket, length: int, flags: int, finish: Callable[[Message], int]) -> Result:
+    """sock_recvmsg, then `finish` with what came.  Sleeps where the socket has less than it should wait for."""
+    try:
+        message = sock.receive(task, length, flags)
+    except (LinuxError, HostError) as error:
+        if error.errno != EAGAIN or flags & MSG_ERRQUEUE or not sock.sleeps(flags):
+            raise
+        message = None
+    else:
+        if not wants_more(sock, message, length, flags):
+            return finish(message)
+    return _receive_rest(task, sock, length, flags, message, finish)
+
+
+def wants_more(sock: Socket, message: Message, length: int, flags: int) -> bool:
+    """sock_rcvlowat: whether a stream should go on to wait (MSG_WAITALL, SO_RCVLOWAT)."""
+    if not sock.stream or not message.length or message.length >= length or message.rights:
+        return False
+    if flags & (MSG_PEEK | MSG_ERRQUEUE) or not sock.sleeps(flags):
+        return False
+    return bool(flags & MSG_WAITALL) or message.length < min(length, sock.options.get((SOL_SOCKET, SO_RCVLOWAT), 1))
+
+
+async def _receive_rest(task: Task, sock: Socket, length: int, flags: int, message: Message | None,
+                        finish: Callable[[Message], int]) -> int:
+    deadline = sock.deadline(task, sock.read_timeout_ns)
+    while True:
+        try:
+            if not await sleep_on(task, [(sock.queue, TO_READ)], deadline, restart=sock.restart_read):
+                raise LinuxError(EAGAIN)
+            more = sock.receive(task, length - (message.length if message else 0), flags)
+        except Interrupted:
+            if message is None:
+                raise
+            return finish(message)
+        except (LinuxError, HostError) as error:
+            if error.errno == EAGAIN and (deadline is None or task.kernel.clock.monotonic() < deadline):
+                continue
+            if message is None:
+                raise
+            if error.errno != EAGAIN:
+                sock.error = error.errno
+            return finish(message)
+        if message is None:
+            message = more
+        else:
+            message.data += more.data
+            message.length += more.length
+            message.rights += more.rights
+        if not more.length or not wants_more(sock, message, length, flags):
+            return finish(message)
+
+
+@syscall(45)
+def recvfrom(task: Task, fd: Fd, buf: OutBuf, size: Size, flags: U32, addr: Addr, addrlen: Addr) -> Result:
+    size = min(size, MAX_RW_COUNT)
+    task.mem.check_range(buf, size)
+    sock = socket_at(task, fd)
+
+    def finish(message: Message) -> int:
+        if message.rights:
+            message.release()
+        data = message.data
+        if data:
+            try:
+                task.mem.write(buf, data)
+            except LinuxError:
+                if not flags & MSG_PEEK:
+                    sock.unread(data)
+                raise
+        if addr:
+            from syscalls.message import write_address
+            write_address(task, message.address, addr, addrlen)
+        return message.length
+
+    return receive_message(task, sock, size, flags, finish)
+
+
+@syscall(47)
+def recvmsg(task: Task, fd: Fd, msg: Addr, flags: U32) -> Result:
+    return _recvmsg(task, socket_at(task, fd), msg, flags)
+
+
+def _recvmsg(task: Task, sock: Socket, msg: int, flags: int) -> Result:
+    from syscalls.message import Header, write_message
+    if flags & MSG_CMSG_COMPAT:
+        raise LinuxError(EINVAL)
+    header = Header(task, msg)
+    vector = task.mem.iovec(header.iov, header.iov_length)
+    return receive_message(task, sock, sum(length for _, length in vector), flags,
+                           lambda message: write_message(task, sock, header, message, vector, flags))
+
+
+@syscall(299, since="2.6.33")
+async def recvmmsg(task: Task, fd: Fd, mmsg: Addr, vlen: U32, flags: U32, timeout: Addr) -> int:
+    deadline = None
+    if timeout:
+        from struct import pack, unpack
+        seconds, nanoseconds = unpack("<qq", task.mem.read(timeout, 16))
+        if seconds < 0 or not 0 <= nanoseconds < 1_000_000_000:
+            raise LinuxError(EINVAL)
+        deadline = task.kernel.clock.monotonic() + seconds * 1_000_000_000 + nanoseconds
+    sock = socket_at(task, fd)
+    sock.raise_error()
+    received = 0
+    try:
+        while received < min(vlen, VLEN_MAX):
+            entry = mmsg + received * 64
+            result = _recvmsg(task, sock, entry, flags & ~MSG_WAITFORONE)
+            task.mem.put_u32(entry + 56, result if isinstance(result, int) else await result)
+            received += 1
+            if flags & MSG_WAITFORONE:
+                flags |= MSG_DONTWAIT
+            # The time is only looked at between messages (man 2 recvmmsg, BUGS).
+            if deadline is not None and task.kernel.clock.monotonic() >= deadline:
+                break
+    except (LinuxError, HostError) as error:
+        if not received:
+            raise
+        if error.errno != EAGAIN:
+            sock.error = error.errno
+    except Interrupted:
+        if not received:
+            raise
+    if deadline is not None and received:
+        left = max(0, deadline - task.kernel.clock.monotonic())
+        task.mem.write(timeout, pack("<qq", *divmod(left, 1_000_000_000)))
+    return received
+
+
+# --- options
+
+@syscall(54)
+def setsockopt(task: Task, fd: Fd, level: S32, optname: S32, optval: Addr, optlen: S32) -> int:
+    sock = socket_at(task, fd)
+    if optlen < 0:
+        raise LinuxError(EINVAL)
+    sock.setsockopt(task, level, optname, task.mem.read(optval, min(optlen, OPTION_MAX)) if optlen else b"")
+    return 0
+
+
+@syscall(55)
+def getsockopt(task: Task, fd: Fd, level: S32, optname: S32, optval: Addr, optlen: Addr) -> int:
+    sock = socket_at(task, fd)
+    room = task.mem.s32(optlen)
+    if room < 0:
+        raise LinuxError(EINVAL)
+    value = sock.getsockopt(task, level, optname, room)[:room]
+    task.mem.write(optval, value)
+    task.mem.put_u32(optlen, len(value))
+    return 0

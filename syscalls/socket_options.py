@@ -1,0 +1,271 @@
+"""Options of level SOL_SOCKET (man 7 socket, net/core/sock.c): those that the kernel keeps itself.
+
+Most only have to be remembered.  Families call `set_common` and `get_common`, and act on what they care about.
+"""
+
+from __future__ import annotations
+
+from struct import pack, unpack
+
+from syscalls.abi.errno import (
+    EACCES,
+    EDOM,
+    EINVAL,
+    ENODATA,
+    ENODEV,
+    ENOPROTOOPT,
+    ENOTCONN,
+    EOPNOTSUPP,
+    EPERM,
+    LinuxError,
+)
+from syscalls.abi.net import (
+    AF_INET,
+    AF_INET6,
+    AF_NETLINK,
+    AF_UNIX,
+    RMEM_DEFAULT,
+    RMEM_MAX,
+    SO_ACCEPTCONN,
+    SO_ATTACH_BPF,
+    SO_ATTACH_FILTER,
+    SO_ATTACH_REUSEPORT_CBPF,
+    SO_ATTACH_REUSEPORT_EBPF,
+    SO_BINDTODEVICE,
+    SO_BINDTOIFINDEX,
+    SO_BPF_EXTENSIONS,
+    SO_BROADCAST,
+    SO_BSDCOMPAT,
+    SO_BUF_LOCK,
+    SO_BUSY_POLL,
+    SO_COOKIE,
+    SO_DEBUG,
+    SO_DETACH_FILTER,
+    SO_DOMAIN,
+    SO_DONTROUTE,
+    SO_ERROR,
+    SO_INCOMING_CPU,
+    SO_INCOMING_NAPI_ID,
+    SO_KEEPALIVE,
+    SO_LINGER,
+    SO_LOCK_FILTER,
+    SO_MARK,
+    SO_MAX_PACING_RATE,
+    SO_NO_CHECK,
+    SO_NOFCS,
+    SO_OOBINLINE,
+    SO_PASSCRED,
+    SO_PASSPIDFD,
+    SO_PASSSEC,
+    SO_PEEK_OFF,
+    SO_PEERCRED,
+    SO_PEERGROUPS,
+    SO_PEERNAME,
+    SO_PREFER_BUSY_POLL,
+    SO_PRIORITY,
+    SO_PROTOCOL,
+    SO_RCVBUF,
+    SO_RCVBUFFORCE,
+    SO_RCVLOWAT,
+    SO_RCVMARK,
+    SO_RCVTIMEO_NEW,
+    SO_RCVTIMEO_OLD,
+    SO_REUSEADDR,
+    SO_REUSEPORT,
+    SO_RXQ_OVFL,
+    SO_SELECT_ERR_QUEUE,
+    SO_SNDBUF,
+    SO_SNDBUFFORCE,
+    SO_SNDLOWAT,
+    SO_SNDTIMEO_NEW,
+    SO_SNDTIMEO_OLD,
+    SO_TIMESTAMP_NEW,
+    SO_TIMESTAMP_OLD,
+    SO_TIMESTAMPNS_NEW,
+    SO_TIMESTAMPNS_OLD,
+    SO_TYPE,
+    SO_WIFI_STATUS,
+    SO_ZEROCOPY,
+    SOCK_MIN_RCVBUF,
+    SOCK_MIN_SNDBUF,
+    SOL_SOCKET,
+    WMEM_DEFAULT,
+    WMEM_MAX,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from syscalls.sockets import Socket
+    from syscalls.task import Task
+
+CAP_NET_ADMIN = 12
+JIFFY_NS = 4_000_000
+"""Timeouts are kept in ticks of a kernel with HZ=250, rounded up."""
+
+_BOOLEAN = frozenset((
+    SO_DEBUG, SO_REUSEADDR, SO_REUSEPORT, SO_DONTROUTE, SO_BROADCAST, SO_KEEPALIVE, SO_OOBINLINE, SO_NO_CHECK,
+    SO_PASSCRED, SO_PASSSEC, SO_PASSPIDFD, SO_TIMESTAMP_OLD, SO_TIMESTAMPNS_OLD, SO_TIMESTAMP_NEW,
+    SO_TIMESTAMPNS_NEW, SO_RXQ_OVFL, SO_WIFI_STATUS, SO_NOFCS, SO_LOCK_FILTER, SO_SELECT_ERR_QUEUE, SO_ZEROCOPY,
+    SO_RCVMARK, SO_PREFER_BUSY_POLL))
+_NUMBER = frozenset((SO_PRIORITY, SO_RCVLOWAT, SO_MARK, SO_BUSY_POLL, SO_INCOMING_CPU, SO_BUF_LOCK,
+                     SO_BINDTOIFINDEX))
+_DEFAULTS = {SO_RCVLOWAT: 1, SO_SNDBUF: WMEM_DEFAULT, SO_RCVBUF: RMEM_DEFAULT, SO_INCOMING_CPU: -1,
+             SO_SNDLOWAT: 1, SO_BPF_EXTENSIONS: 64}
+_CREDENTIAL_OPTIONS = (SO_PASSCRED, SO_PASSSEC, SO_PASSPIDFD)
+
+
+def set_common(task: Task, socket: Socket, option: int, value: bytes) -> None:
+    """EINVAL: value too short; EDOM: bad microseconds; ENOPROTOOPT: no such option, or one that is only read."""
+    if option == SO_BINDTODEVICE:
+        name = value[:15].partition(b"\0")[0]
+        if name and all(interface.name != name for interface in task.kernel.host.interfaces()):
+            raise LinuxError(ENODEV)
+        return
+    if len(value) < 4:
+        raise LinuxError(EINVAL)
+    number: int = unpack("<i", value[:4])[0]
+    if option in _BOOLEAN:
+        _check_boolean(task, socket, option, number)
+        socket.options[SOL_SOCKET, option] = int(number != 0)
+    elif option in _NUMBER:
+        if option == SO_RCVLOWAT:
+            number = 0x7FFFFFFF if number < 0 else number or 1
+        elif option == SO_PRIORITY and not 0 <= number <= 6 and not task.cred.capable(CAP_NET_ADMIN):
+            raise LinuxError(EPERM)
+        elif option == SO_MARK and not task.cred.capable(CAP_NET_ADMIN):
+            raise LinuxError(EPERM)
+        elif option == SO_BUF_LOCK and number & ~3:
+            raise LinuxError(EINVAL)
+        socket.options[SOL_SOCKET, option] = number
+    elif option in (SO_SNDBUF, SO_SNDBUFFORCE):
+        number = _buffer_size(task, number, option == SO_SNDBUFFORCE, WMEM_MAX, SOCK_MIN_SNDBUF)
+        socket.options[SOL_SOCKET, SO_SNDBUF] = number
+        if socket.family == AF_UNIX:
+            socket.send_buffer = number  # type: ignore[attr-defined]
+            from syscalls.sockets import WRITE_EVENTS
+            socket.queue.wake(WRITE_EVENTS)
+    elif option in (SO_RCVBUF, SO_RCVBUFFORCE):
+        socket.options[SOL_SOCKET, SO_RCVBUF] = _buffer_size(task, number, option == SO_RCVBUFFORCE, RMEM_MAX,
+                                                             SOCK_MIN_RCVBUF)
+    elif option in (SO_RCVTIMEO_OLD, SO_RCVTIMEO_NEW):
+        socket.read_timeout_ns = _timeout(value)
+    elif option in (SO_SNDTIMEO_OLD, SO_SNDTIMEO_NEW):
+        socket.write_timeout_ns = _timeout(value)
+    elif option == SO_LINGER:
+        if len(value) < 8:
+            raise LinuxError(EINVAL)
+        seconds: int = unpack("<i", value[4:8])[0]
+        socket.options[SOL_SOCKET, SO_LINGER] = seconds + 1 if number else 0
+    elif option == SO_PEEK_OFF:
+        if socket.family != AF_UNIX:
+            raise LinuxError(EOPNOTSUPP)
+        socket.peek_offset = number  # type: ignore[attr-defined]
+    elif option == SO_MAX_PACING_RATE:
+        socket.options[SOL_SOCKET, option] = number & 0xFFFFFFFF
+    elif option == SO_BSDCOMPAT:
+        pass
+    elif option in (SO_ATTACH_FILTER, SO_ATTACH_BPF, SO_ATTACH_REUSEPORT_CBPF, SO_ATTACH_REUSEPORT_EBPF):
+        # Attaching nothing and saying so: programs (udev, dhclient) use filters to see less, and check again.
+        task.kernel.gap(task, "socket filter", option)
+        raise LinuxError(EPERM)
+    elif option == SO_DETACH_FILTER:
+        from syscalls.abi.errno import ENOENT
+        raise LinuxError(ENOENT)
+    else:
+        if option not in (SO_TYPE, SO_PROTOCOL, SO_DOMAIN, SO_ERROR, SO_SNDLOWAT, SO_ACCEPTCONN, SO_PEERCRED):
+            task.kernel.gap(task, "setsockopt SOL_SOCKET", option)
+        raise LinuxError(ENOPROTOOPT)
+
+
+def get_common(task: Task, socket: Socket, option: int, length: int) -> bytes:
+    """The value in full; the caller cuts it to `length`."""
+    if option == SO_TYPE:
+        return pack("<i", socket.type)
+    if option == SO_DOMAIN:
+        return pack("<i", socket.family)
+    if option == SO_PROTOCOL:
+        return pack("<i", socket.protocol)
+    if option == SO_ERROR:
+        return pack("<i", socket.take_error())
+    if option == SO_ACCEPTCONN:
+        return pack("<i", socket.listening)
+    if option in (SO_RCVTIMEO_OLD, SO_RCVTIMEO_NEW):
+        return _timeval(socket.read_timeout_ns)
+    if option in (SO_SNDTIMEO_OLD, SO_SNDTIMEO_NEW):
+        return _timeval(socket.write_timeout_ns)
+    if option == SO_LINGER:
+        lingering = socket.options.get((SOL_SOCKET, SO_LINGER), 0)
+        return pack("<ii", lingering != 0, max(0, lingering - 1))
+    if option in _CREDENTIAL_OPTIONS and (socket.family not in (AF_UNIX, AF_NETLINK)
+                                          or (option == SO_PASSPIDFD and socket.family != AF_UNIX)):
+        raise LinuxError(EOPNOTSUPP)
+    if option in _BOOLEAN or option in _NUMBER or option in _DEFAULTS:
+        return pack("<i", socket.options.get((SOL_SOCKET, option), _DEFAULTS.get(option, 0)))
+    if option == SO_PEERCRED:
+        return socket.peer_ucred()
+    if option == SO_PEERGROUPS:
+        if socket.peer_ucred()[4:8] == b"\xff\xff\xff\xff":
+            raise LinuxError(ENODATA)
+        return b"".join(pack("<I", group) for group in task.cred.groups)
+    if option == SO_PEERNAME:
+        address = socket.getpeername(task)
+        if len(address) < length:
+            raise LinuxError(EINVAL)
+        return address
+    if option == SO_COOKIE:
+        return pack("<Q", socket.ino)
+    if option == SO_PEEK_OFF:
+        if socket.family == AF_NETLINK:
+            raise LinuxError(EOPNOTSUPP)
+        return pack("<i", getattr(socket, "peek_offset", -1))
+    if option == SO_MAX_PACING_RATE:
+        return pack("<I", socket.options.get((SOL_SOCKET, option), 0xFFFFFFFF))
+    if option in (SO_BINDTODEVICE, SO_ATTACH_FILTER):
+        return b""
+    if option in (SO_BSDCOMPAT, SO_INCOMING_NAPI_ID):
+        return pack("<i", 0)
+    task.kernel.gap(task, "getsockopt SOL_SOCKET", option)
+    raise LinuxError(ENOPROTOOPT)
+
+
+def _check_boolean(task: Task, socket: Socket, option: int, number: int) -> None:
+    if option == SO_DEBUG and number and not task.cred.capable(CAP_NET_ADMIN):
+        raise LinuxError(EACCES)
+    inet = socket.family in (AF_INET, AF_INET6)
+    if option in (SO_REUSEPORT, SO_ZEROCOPY) and number and not inet:
+        raise LinuxError(EOPNOTSUPP)
+    if option in _CREDENTIAL_OPTIONS and (inet or (option == SO_PASSPIDFD and socket.family != AF_UNIX)):
+        raise LinuxError(EOPNOTSUPP)
+    if option == SO_ZEROCOPY and not 0 <= number <= 1:
+        raise LinuxError(EINVAL)
+
+
+def _buffer_size(task: Task, wanted: int, force: bool, most: int, least: int) -> int:
+    """The kernel doubles what was asked for, for its own bookkeeping (man 7 socket)."""
+    if force:
+        if not task.cred.capable(CAP_NET_ADMIN):
+            raise LinuxError(EPERM)
+        wanted = max(0, wanted)
+    else:
+        wanted = min(wanted & 0xFFFFFFFF, most)
+    return max(min(wanted, 0x3FFFFFFF) * 2, least)
+
+
+def _timeout(value: bytes) -> int | None:
+    """sock_set_timeout: struct timeval; all zero is for ever, negative is at once."""
+    if len(value) < 16:
+        raise LinuxError(EINVAL)
+    seconds, microseconds = unpack("<qq", value[:16])
+    if not 0 <= microseconds < 1_000_000:
+        raise LinuxError(EDOM)
+    if seconds < 0:
+        return 0
+    if not seconds and not microseconds or seconds >= 1 << 33:
+        return None
+    nanoseconds = seconds * 1_000_000_000 + microseconds * 1000
+    return -(-nanoseconds // JIFFY_NS) * JIFFY_NS
+
+
+def _timeval(timeout_ns: int | None) -> bytes:
+    seconds, rest = divmod(timeout_ns or 0, 1_000_000_000)
+    return pack("<qq", seconds, rest // 1000)
