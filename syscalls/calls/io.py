@@ -184,7 +184,8 @@ def write_now(task: Task, file: FileDescription, data: bytes) -> int:
     try:
         return file.write(task, data)
     except (LinuxError, HostError) as error:
-        if error.errno == EPIPE:
+        # Sockets that are no streams fail without a signal.
+        if error.errno == EPIPE and file.stream:
             broken_pipe(task)
         raise
 
