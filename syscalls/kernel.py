@@ -20,13 +20,14 @@ from translator.machine import ORIG_RAX, RAX
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Hashable
     from typing import Any
 
     from syscalls.clock import Clock
     from syscalls.console import Console
     from syscalls.fs.devpts import PtyTable
     from syscalls.fs.vfs import Vfs
+    from syscalls.futex import FutexWaiter, PiState
     from syscalls.sockets import Network
     from syscalls.pipe import Pipe
     from syscalls.table import Syscall
@@ -102,6 +103,10 @@ class Kernel:
         self._random_counter = 0
         self.fifos: dict[tuple[int, int], Pipe] = {}
         """Pipes of the FIFOs that are open, by (st_dev, st_ino)."""
+        self.futexes: dict[Hashable, list[FutexWaiter]] = {}
+        """Who sleeps on which futex, in FIFO order."""
+        self.pi_states: dict[Hashable, PiState] = {}
+        """Priority-inheritance futexes that someone waits for."""
         self.queued_signals: dict[int, int] = {}
         """Queued siginfos by user, for RLIMIT_SIGPENDING."""
         self.first_stopped: Callable[[int], None] | None = None

@@ -178,6 +178,8 @@ class Task:
         self.timer_slack_ns = 50000
         self.sched_reset_on_fork = False
         self.ioprio = 0
+        self.memory_policy = (0, 0)
+        """set_mempolicy: mode and nodes."""
         self.personality = 0
         self.vfork_done: WaitQueue | None = None
         """For a thread made with CLONE_VFORK, as ThreadGroup.vfork_done for a process."""

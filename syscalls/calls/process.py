@@ -1,0 +1,443 @@
+"""Birth, end and family of processes: clone, exit, wait, process groups and sessions."""
+
+from __future__ import annotations
+
+from syscalls.abi.errno import (
+    EACCES,
+    EAGAIN,
+    EBADF,
+    ECHILD,
+    EINVAL,
+    EPERM,
+    ESRCH,
+    LinuxError,
+)
+from syscalls.abi.process import (
+    CLONE_ARGS,
+    CLONE_CLEAR_SIGHAND,
+    CLONE_DETACHED,
+    CLONE_FILES,
+    CLONE_FS,
+    CLONE_INTO_CGROUP,
+    CLONE_LEGACY_FLAGS,
+    CLONE_NAMESPACES,
+    CLONE_PARENT,
+    CLONE_PARENT_SETTID,
+    CLONE_PIDFD,
+    CLONE_SIGHAND,
+    CLONE_SYSVSEM,
+    CLONE_THREAD,
+    CLONE_VFORK,
+    CLONE_VM,
+    CONTINUED_STATUS,
+    CSIGNAL,
+    P_ALL,
+    P_PGID,
+    P_PID,
+    P_PIDFD,
+    WALL,
+    WCLONE,
+    WCONTINUED,
+    WEXITED,
+    WNOHANG,
+    WNOTHREAD,
+    WNOWAIT,
+    WUNTRACED,
+)
+from syscalls.abi.signal import SIGCHLD
+from syscalls.table import PARTIAL, syscall
+from syscalls.task import NO_RESULT, ProcessGroup, Session
+from syscalls.wait import leave_engine
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from syscalls.table import S32, U32, U64, Addr, Fd, In, Out, Pid, Size
+    from syscalls.task import Task, ThreadGroup
+
+INT_MIN = -(1 << 31)
+
+
+# --- who am I
+
+
+@syscall(39)
+def getpid(task: Task) -> int:
+    return task.group.pid
+
+
+@syscall(186)
+def gettid(task: Task) -> int:
+    return task.tid
+
+
+@syscall(110)
+def getppid(task: Task) -> int:
+    return parent_pid(task.group)
+
+
+def parent_pid(group: ThreadGroup) -> int:
+    """The parent's number; for the first process that of pylx's own, for orphans 1."""
+    if group.parent is not None:
+        return group.parent.pid
+    kernel = group.kernel
+    if group is not kernel.init:
+        return 1
+    return 1 if kernel.deterministic else kernel.host.ppid()
+
+
+# --- birth
+
+
+@syscall(57)
+async def fork(task: Task) -> int:
+    from syscalls.clone import CloneRequest, do_clone
+    return await do_clone(task, CloneRequest(0, exit_signal=SIGCHLD))
+
+
+@syscall(58)
+async def vfork(task: Task) -> int:
+    from syscalls.clone import CloneRequest, do_clone
+    return await do_clone(task, CloneRequest(CLONE_VFORK | CLONE_VM, exit_signal=SIGCHLD))
+
+
+@syscall(56, support=PARTIAL("no namespaces (CLONE_NEW*): EPERM"))
+async def clone(task: Task, flags: U64, stack: Addr, parent_tid: Out[S32], child_tid: Out[S32], tls: Addr) -> int:
+    from syscalls.clone import CloneRequest, do_clone
+    # With CLONE_PIDFD the descriptor goes where CLONE_PARENT_SETTID would put the number.
+    if flags & CLONE_PIDFD and flags & CLONE_PARENT_SETTID:
+        raise LinuxError(EINVAL)
+    return await do_clone(task, CloneRequest(
+        flags & CLONE_LEGACY_FLAGS & ~CSIGNAL, exit_signal=flags & CSIGNAL, stack=stack, parent_tid=parent_tid,
+        child_tid=child_tid, tls=tls, pidfd=parent_tid))
+
+
+CLONE_ARGS_VER0, CLONE_ARGS_VER2 = 64, 88
+CLONE3_FLAGS = CLONE_LEGACY_FLAGS & ~CSIGNAL | 0x80 | CLONE_CLEAR_SIGHAND | CLONE_INTO_CGROUP
+
+
+@syscall(435, since="5.3", support=PARTIAL("no namespaces (CLONE_NEW*): EPERM; no cgroups (CLONE_INTO_CGROUP): EBADF"))
+async def clone3(task: Task, args: In[CloneArgs], size: Size) -> int:
+    from syscalls.abi.errno import E2BIG
+    from syscalls.clone import CloneRequest, do_clone
+    if size > 4096:
+        raise LinuxError(E2BIG)
+    if size < CLONE_ARGS_VER0:
+        raise LinuxError(EINVAL)
+    raw = task.mem.read(args, size)
+    if any(raw[CLONE_ARGS_VER2:]):
+        raise LinuxError(E2BIG)
+    (flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size,
+     cgroup) = CLONE_ARGS.unpack(raw[:CLONE_ARGS_VER2].ljust(CLONE_ARGS_VER2, b"\0"))
+    if set_tid_size > 32 or (not set_tid and set_tid_size) or (set_tid and not set_tid_size):
+        raise LinuxError(EINVAL)
+    if exit_signal & ~CSIGNAL or exit_signal > 64:
+        raise LinuxError(EINVAL)
+    if flags & CLONE_INTO_CGROUP and (cgroup > 0x7FFFFFFF or size < CLONE_ARGS_VER2):
+        raise LinuxError(EINVAL)
+    wanted = 0
+    if set_tid:
+        # There is one pid namespace: one number at most.
+        if set_tid_size > 1:
+            raise LinuxError(EINVAL)
+        wanted = task.mem.s32(set_tid)
+        if not 1 <= wanted < 4194304:
+            raise LinuxError(EINVAL)
+    if flags & ~CLONE3_FLAGS or flags & CLONE_DETACHED:
+        raise LinuxError(EINVAL)
+    if flags & CLONE_SIGHAND and flags & CLONE_CLEAR_SIGHAND:
+        raise LinuxError(EINVAL)
+    if flags & (CLONE_THREAD | CLONE_PARENT) and exit_signal:
+        raise LinuxError(EINVAL)
+    if bool(stack) != bool(stack_size) or (stack and stack + stack_size > 0x7FFFFFFFF000):
+        raise LinuxError(EINVAL)
+    if flags & CLONE_INTO_CGROUP:
+        raise LinuxError(EBADF)
+    return await do_clone(task, CloneRequest(
+        flags, exit_signal=exit_signal, stack=stack + stack_size if stack else 0, parent_tid=parent_tid,
+        child_tid=child_tid, tls=tls, pidfd=pidfd, set_tid=wanted))
+
+
+@syscall(218)
+def set_tid_address(task: Task, address: Out[S32]) -> int:
+    task.clear_child_tid = address
+    return task.tid
+
+
+@syscall(272, since="2.6.16", support=PARTIAL("no namespaces (CLONE_NEW*): EPERM"))
+def unshare(task: Task, flags: U64) -> int:
+    known = CLONE_NAMESPACES | CLONE_THREAD | CLONE_FS | CLONE_VM | CLONE_SIGHAND | CLONE_FILES | CLONE_SYSVSEM
+    if flags & ~known:
+        raise LinuxError(EINVAL)
+    if flags & (CLONE_THREAD | CLONE_SIGHAND | CLONE_VM) and len(task.group.tasks) > 1:
+        raise LinuxError(EINVAL)
+    if flags & (CLONE_SIGHAND | CLONE_VM) and task.handlers.sharers > 1:
+        raise LinuxError(EINVAL)
+    if flags & CLONE_VM and task.mm.users > 1:
+        raise LinuxError(EINVAL)
+    if flags & CLONE_NAMESPACES:
+        task.kernel.gap(task, "unshare flags", flags & CLONE_NAMESPACES)
+        raise LinuxError(EPERM)
+    if flags & CLONE_FS and task.fs.sharers > 1:
+        old_fs, task.fs = task.fs, task.fs.copy()
+        old_fs.drop()
+    if flags & CLONE_FILES and task.files.sharers > 1:
+        old_files, task.files = task.files, task.files.copy()
+        old_files.drop(task)
+    if flags & CLONE_SYSVSEM and task.semaphore_undo is not None:
+        undo, task.semaphore_undo = task.semaphore_undo, None
+        undo.drop(task)
+    return 0
+
+
+@syscall(308, since="3.0", support=PARTIAL("there is one namespace of each kind, and no descriptor of one: EINVAL"))
+def setns(task: Task, fd: Fd, kind: S32) -> int:
+    task.files.get(fd)
+    raise LinuxError(EINVAL)
+
+
+# --- end
+
+
+@syscall(60)
+async def exit(task: Task, code: S32) -> int:
+    from syscalls.exit import exit_task
+    await leave_engine(task)
+    exit_task(task, (code & 0xFF) << 8)
+    return NO_RESULT
+
+
+@syscall(231)
+async def exit_group(task: Task, code: S32) -> int:
+    from syscalls.exit import exit_group as end_group
+    from syscalls.exit import exit_task
+    end_group(task.group, (code & 0xFF) << 8)
+    await leave_engine(task)
+    exit_task(task, (code & 0xFF) << 8)
+    return NO_RESULT
+
+
+# --- wait
+
+
+class _Report:
+    """What wait found: which child, its wait status, and its resources."""
+
+    __slots__ = ("group", "max_rss_kb", "pid", "spent_ns", "status", "uid")
+
+    def __init__(self, group: ThreadGroup, status: int) -> None:
+        from syscalls.accounting import group_cpu_ns, group_rss_kb
+        self.group = group
+        self.pid = group.pid
+        self.uid = group.leader.cred.uid
+        self.status = status
+        self.spent_ns = group_cpu_ns(group) + group.children_cpu_ns
+        self.max_rss_kb = max(group_rss_kb(group), group.children_max_rss_kb)
+
+
+def _eligible(task: Task, child: ThreadGroup, kind: int, wanted: int | ProcessGroup | ThreadGroup | None,
+              options: int) -> bool:
+    if kind == P_PID and child.pid != wanted:
+        return False
+    if kind == P_PGID and child.pgrp is not wanted:
+        return False
+    if kind == P_PIDFD and child is not wanted:
+        return False
+    if options & WNOTHREAD and child.parent_task is not task:
+        return False
+    # A child that announces itself by another signal than SIGCHLD is a "clone" child.
+    return bool(options & WALL) or (child.exit_signal != SIGCHLD) == bool(options & WCLONE)
+
+
+def _look(child: ThreadGroup, options: int, parent: ThreadGroup) -> _Report | None:
+    """A state change of one child, consumed unless WNOWAIT."""
+    if child.ended:
+        if not options & WEXITED:
+            return None
+        report = _Report(child, child.exit_status)
+        if not options & WNOWAIT:
+            from syscalls.exit import reap
+            parent.children_cpu_ns += report.spent_ns
+            parent.children_max_rss_kb = max(parent.children_max_rss_kb, report.max_rss_kb)
+            reap(child)
+        return report
+    status = child.stop_status
+    if status and options & (WCONTINUED if status == CONTINUED_STATUS else WUNTRACED):
+        if not options & WNOWAIT:
+            child.stop_status = 0
+        return _Report(child, status)
+    return None
+
+
+async def _wait(task: Task, kind: int, wanted: int | ProcessGroup | ThreadGroup | None, options: int) -> _Report | None:
+    """do_wait(): None when WNOHANG found nothing.  ECHILD."""
+    group = task.group
+    while True:
+        found = False
+        for child in list(group.children.values()):
+            if _eligible(task, child, kind, wanted, options):
+                report = _look(child, options, group)
+                if report is not None:
+                    return report
+                if not child.ended or options & WEXITED:
+                    found = True
+        if not found:
+            raise LinuxError(ECHILD)
+        if options & WNOHANG:
+            return None
+        if kind == P_PGID and wanted is None:
+            raise LinuxError(ECHILD)
+        await task.sleep(group.child_event)
+
+
+@syscall(61)
+async def wait4(task: Task, pid: Pid, status: Out[S32], options: U32, usage: Out[Rusage]) -> int:
+    if options & ~(WNOHANG | WUNTRACED | WCONTINUED | WNOTHREAD | WCLONE | WALL):
+        raise LinuxError(EINVAL)
+    if pid == INT_MIN:
+        raise LinuxError(ESRCH)
+    wanted: int | ProcessGroup | None = None
+    if pid == -1:
+        kind = P_ALL
+    elif pid < 0:
+        kind, wanted = P_PGID, task.kernel.process_groups.get(-pid)
+    elif pid == 0:
+        kind, wanted = P_PGID, task.group.pgrp
+    else:
+        kind, wanted = P_PID, pid
+    report = await _wait(task, kind, wanted, options | WEXITED)
+    if report is None:
+        return 0
+    if status:
+        task.mem.put_u32(status, report.status)
+    if usage:
+        from syscalls.accounting import pack_rusage
+        task.mem.write(usage, pack_rusage(report.spent_ns, report.max_rss_kb))
+    return report.pid
+
+
+@syscall(247, since="2.6.9")
+async def waitid(task: Task, kind: S32, id: Pid, info: Out[Siginfo], options: U32, usage: Out[Rusage]) -> int:
+    if options & ~(WNOHANG | WNOWAIT | WEXITED | WUNTRACED | WCONTINUED | WNOTHREAD | WCLONE | WALL):
+        raise LinuxError(EINVAL)
+    if not options & (WEXITED | WUNTRACED | WCONTINUED):
+        raise LinuxError(EINVAL)
+    wanted: int | ProcessGroup | ThreadGroup | None = None
+    nonblocking = False
+    if kind == P_PID:
+        if id <= 0:
+            raise LinuxError(EINVAL)
+        wanted = id
+    elif kind == P_PGID:
+        if id < 0:
+            raise LinuxError(EINVAL)
+        wanted = task.kernel.process_groups.get(id) if id else task.group.pgrp
+    elif kind == P_PIDFD:
+        if id < 0:
+            raise LinuxError(EINVAL)
+        from syscalls.pidfd import pidfd_group
+        wanted, nonblocking = pidfd_group(task, id)
+    elif kind != P_ALL:
+        raise LinuxError(EINVAL)
+    report = await _wait(task, kind, wanted, options | WNOHANG if nonblocking else options)
+    if report is None and nonblocking and not options & WNOHANG:
+        raise LinuxError(EAGAIN)
+    if usage and report is not None:
+        from syscalls.accounting import pack_rusage
+        task.mem.write(usage, pack_rusage(report.spent_ns, report.max_rss_kb))
+    if info:
+        _write_info(task, info, report)
+    return 0
+
+
+def _write_info(task: Task, addr: int, report: _Report | None) -> None:
+    import struct
+    if report is None:
+        fields = (0, 0, 0, 0, 0, 0)
+    else:
+        from syscalls.abi.signal import CLD_CONTINUED, CLD_DUMPED, CLD_EXITED, CLD_KILLED, CLD_STOPPED, SIGCONT
+        status = report.status
+        if status == CONTINUED_STATUS:
+            code, value = CLD_CONTINUED, SIGCONT
+        elif status & 0xFF == 0x7F:
+            code, value = CLD_STOPPED, status >> 8 & 0xFF
+        elif status & 0x7F:
+            code, value = CLD_DUMPED if status & 0x80 else CLD_KILLED, status & 0x7F
+        else:
+            code, value = CLD_EXITED, status >> 8 & 0xFF
+        fields = (SIGCHLD, 0, code, report.pid, report.uid, value)
+    # Only these fields are written; the padding word between code and pid is left alone.
+    task.mem.write(addr, struct.pack("<iii", *fields[:3]))
+    task.mem.write(addr + 16, struct.pack("<iIi", *fields[3:]))
+
+
+# --- process groups and sessions
+
+
+@syscall(109)
+def setpgid(task: Task, pid: Pid, pgid: Pid) -> int:
+    from syscalls.job import join_pgrp
+    kernel = task.kernel
+    caller = task.group
+    pid = pid or caller.pid
+    pgid = pgid or pid
+    if pgid < 0:
+        raise LinuxError(EINVAL)
+    group = kernel.groups.get(pid)
+    if group is None or group.leader.tid != pid:
+        raise LinuxError(EINVAL if pid in kernel.tasks else ESRCH)
+    if group.parent is caller:
+        if group.session is not caller.session:
+            raise LinuxError(EPERM)
+        if group.has_execed:
+            raise LinuxError(EACCES)
+    elif group is not caller:
+        raise LinuxError(ESRCH)
+    if group.session.sid == group.pid:
+        raise LinuxError(EPERM)
+    if pgid != pid:
+        pgrp = kernel.process_groups.get(pgid)
+        if pgrp is None or pgrp.session is not caller.session:
+            raise LinuxError(EPERM)
+    else:
+        pgrp = kernel.process_groups.get(pgid)
+        if pgrp is None:
+            pgrp = kernel.process_groups[pgid] = ProcessGroup(pgid, group.session)
+    join_pgrp(group, pgrp)
+    return 0
+
+
+def _group_of(task: Task, pid: int) -> ThreadGroup:
+    if not pid:
+        return task.group
+    found = task.kernel.tasks.get(pid)
+    if found is None:
+        raise LinuxError(ESRCH)
+    return found.group
+
+
+@syscall(121)
+def getpgid(task: Task, pid: Pid) -> int:
+    return _group_of(task, pid).pgrp.pgid
+
+
+@syscall(111)
+def getpgrp(task: Task) -> int:
+    return task.group.pgrp.pgid
+
+
+@syscall(124)
+def getsid(task: Task, pid: Pid) -> int:
+    return _group_of(task, pid).session.sid
+
+
+@syscall(112)
+def setsid(task: Task) -> int:
+    from syscalls.job import join_pgrp
+    kernel = task.kernel
+    group = task.group
+    if group.session.sid == group.pid or group.pid in kernel.process_groups:
+        raise LinuxError(EPERM)
+    session = kernel.sessions[group.pid] = Session(group.pid)
+    pgrp = kernel.process_groups[group.pid] = ProcessGroup(group.pid, session)
+    join_pgrp(group, pgrp)
+    return group.pid

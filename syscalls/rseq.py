@@ -1,0 +1,67 @@
+"""Restartable sequences (man 2 rseq; kernel/rseq.c).
+
+All guest code runs on one virtual CPU, number 0, so that the CPU fields never change once written; what can break a
+critical section is pre-emption, a signal or a system call in between, and then the abort handler runs.
+"""
+
+from __future__ import annotations
+
+import struct
+
+from syscalls.abi.errno import LinuxError
+from syscalls.abi.signal import SI_KERNEL, SIGSEGV
+from syscalls.siginfo import SigInfo
+from translator.machine import RIP, TASK_SIZE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from syscalls.task import Task
+
+_CRITICAL = struct.Struct("<IIQQQ")
+"""struct rseq_cs: version, flags, start_ip, post_commit_offset, abort_ip."""
+CPU_ID_UNINITIALIZED = 0xFFFFFFFF
+RSEQ_MIN_SIZE = 32
+
+
+def write_ids(task: Task) -> None:
+    """cpu_id_start, cpu_id; node_id and mm_cid when the area has them.  EFAULT."""
+    task.mem.write(task.rseq, struct.pack("<II", 0, 0))
+    if task.rseq_length >= 28:
+        task.mem.write(task.rseq + 20, struct.pack("<II", 0, 0))
+
+
+def clear_ids(task: Task) -> None:
+    """As unregistering leaves them.  EFAULT."""
+    task.mem.write(task.rseq, struct.pack("<II", 0, CPU_ID_UNINITIALIZED))
+    if task.rseq_length >= 28:
+        task.mem.write(task.rseq + 20, struct.pack("<II", 0, 0))
+
+
+def fix_ip(task: Task) -> None:
+    """If the task is inside a critical section, make it go on at the abort address (rseq_ip_fixup)."""
+    try:
+        critical = task.mem.u64(task.rseq + 8)
+        if not critical:
+            return
+        if critical >= TASK_SIZE:
+            raise LinuxError(14)
+        version, _flags, start, length, abort = _CRITICAL.unpack(task.mem.read(critical, _CRITICAL.size))
+        if start >= TASK_SIZE or start + length >= TASK_SIZE or abort >= TASK_SIZE or version:
+            raise LinuxError(22)
+        if abort - start >= 0 and abort - start < length:
+            raise LinuxError(22)
+        if task.mem.u32(abort - 4) != task.rseq_signature:
+            raise LinuxError(22)
+        ip = task.cpu.get(RIP)
+        # Inside or not, the pointer is of no more use (lazy clear).
+        task.mem.put_u64(task.rseq + 8, 0)
+        if start <= ip < start + length:
+            task.cpu.set(RIP, abort)
+    except LinuxError:
+        from syscalls.signals import force
+        force(task, SigInfo(SIGSEGV, SI_KERNEL))
+
+
+def preempted(task: Task) -> None:
+    """Another task ran since this one did."""
+    fix_ip(task)
