@@ -38,3 +38,67 @@ class FallocateFlags:
 
 class SyncRangeFlags:
     """SYNC_FILE_RANGE_ bits"""
+
+
+class NodeMask:
+    """unsigned long[]: a bit a NUMA node"""
+
+
+class PageVector:
+    """unsigned char[]: one a page"""
+
+
+class PointerVector:
+    """void *[]"""
+
+
+class FdSet:
+    """fd_set"""
+
+
+class PollFds:
+    """struct pollfd[]"""
+
+
+class SigSet:
+    """sigset_t of the kernel: 64 bits"""
+
+
+class SigSetArgument:
+    """a pointer to a sigset_t, and its size"""
+
+
+class Timespec:
+    """struct __kernel_timespec"""
+
+
+class Timeval:
+    """struct __kernel_old_timeval"""
+
+
+class Itimerspec:
+    """struct __kernel_itimerspec"""
+
+
+class EpollEvent:
+    """struct epoll_event"""
+
+
+class EpollEvents:
+    """struct epoll_event[]"""
+
+
+class EpollFlags:
+    """EPOLL_ bits"""
+
+
+class EventfdFlags:
+    """EFD_ bits"""
+
+
+class TimerfdFlags:
+    """TFD_ bits"""
+
+
+class SignalfdFlags:
+    """SFD_ bits"""

@@ -85,12 +85,16 @@ def _place(task: Task, old: int, new: int, cloexec: bool) -> int:
 
 @syscall(22)
 def pipe(task: Task, fds: Out[Int32Pair]) -> int:
-    return pipe2(task, fds, 0)
+    return _pipe(task, fds, 0)
 
 
 @syscall(293, since="2.6.27", support=PARTIAL("watch queues (O_NOTIFICATION_PIPE) do not exist"),
          unsupported={"O_NOTIFICATION_PIPE": O_NOTIFICATION_PIPE})
 def pipe2(task: Task, fds: Out[Int32Pair], flags: Flags[OpenFlags]) -> int:
+    return _pipe(task, fds, flags)
+
+
+def _pipe(task: Task, fds: int, flags: int) -> int:
     from syscalls.pipe import make_pipe
     if flags & ~(O_CLOEXEC | O_NONBLOCK | O_DIRECT | O_NOTIFICATION_PIPE):
         raise LinuxError(EINVAL)

@@ -5,6 +5,7 @@ They keep their attributes in memory: fchmod and fchown of a pipe work as on Lin
 
 from __future__ import annotations
 
+from syscalls.fd import FileDescription
 from syscalls.fs.inode import S_IFIFO, FileSystem, Inode, Stat
 
 TYPE_CHECKING = False
@@ -75,3 +76,16 @@ def pipe_inode(task: Task) -> AnonymousInode:
 def anonymous_inode(task: Task) -> AnonymousInode:
     """eventfd, epoll, timerfd, ...: no type, one inode number for all of them, as anon_inodefs has."""
     return AnonymousInode(task, ANON_INODEFS, 0o600, number=1)
+
+
+class AnonymousFile(FileDescription):
+    """The description of an object that is only reached by its descriptors: eventfd, epoll, timerfd, ..."""
+
+    pollable = True
+
+    def __init__(self, task: Task, flags: int) -> None:
+        super().__init__(flags, None, anonymous_inode(task))
+
+    def seek(self, task: Task, offset: int, whence: int) -> int:
+        """noop_llseek: succeeds, and does nothing."""
+        return 0
