@@ -216,6 +216,9 @@ def _end_group(group: ThreadGroup) -> None:
     kill_orphaned(group, group.parent, True)
     if notify_parent_of_exit(group):
         reap(group)
+    elif group.death_event is not None:
+        # Pidfds: readable from now on.
+        group.death_event.wake()
     if group is kernel.init and kernel.first_ended is not None:
         kernel.first_ended()
 

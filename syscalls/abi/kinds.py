@@ -102,3 +102,15 @@ class TimerfdFlags:
 
 class SignalfdFlags:
     """SFD_ bits"""
+
+
+class PidfdFlags:
+    """PIDFD_ bits of pidfd_open"""
+
+
+class PidfdSignalFlags:
+    """PIDFD_SIGNAL_ bits"""
+
+
+class SigInfoLayout:
+    """siginfo_t"""

@@ -1,0 +1,54 @@
+"""pidfds: descriptors that stand for a process (fs/pidfs.c, kernel/pid.c).
+
+A pidfd stays with its process when the number is used again.  It becomes readable when the last thread has ended, and
+hangs up when the process has been reaped.
+"""
+
+from __future__ import annotations
+
+from syscalls.abi.errno import EBADF, LinuxError
+from syscalls.abi.poll import POLLHUP, POLLIN, POLLRDNORM
+from syscalls.fd import O_NONBLOCK, O_RDWR
+from syscalls.fs.anon import AnonymousFile
+from syscalls.wait import WaitQueue
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from syscalls.task import Task, ThreadGroup
+
+
+class PidFd(AnonymousFile):
+    kind = "pidfd"
+
+    def __init__(self, task: Task, group: ThreadGroup, flags: int = 0) -> None:
+        super().__init__(task, O_RDWR | flags & O_NONBLOCK)
+        self.group = group
+        if group.death_event is None:
+            group.death_event = WaitQueue()
+        self.queue = group.death_event
+
+    def reaped(self) -> bool:
+        return self.group.kernel.groups.get(self.group.pid) is not self.group
+
+    def ready(self, mask: int) -> int:
+        if self.reaped():
+            return (POLLIN | POLLRDNORM) & mask | POLLHUP
+        return (POLLIN | POLLRDNORM) & mask if self.group.ended else 0
+
+    def fdinfo(self, task: Task) -> list[tuple[str, str]]:
+        pid = -1 if self.reaped() else self.group.pid
+        return [("Pid", str(pid)), ("NSpid", str(pid))]
+
+
+def install_pidfd(parent: Task, child: Task) -> int:
+    """CLONE_PIDFD: a pidfd of the child for the parent, close-on-exec.  EMFILE."""
+    from syscalls.calls.descriptors import install
+    return install(parent, PidFd(parent, child.group), True)
+
+
+def pidfd_group(task: Task, fd: int) -> tuple[ThreadGroup, bool]:
+    """The process that descriptor `fd` stands for, and whether it is O_NONBLOCK.  EBADF when it is no pidfd."""
+    file = task.files.get(fd)
+    if not isinstance(file, PidFd):
+        raise LinuxError(EBADF)
+    return file.group, file.nonblock
