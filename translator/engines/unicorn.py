@@ -1,0 +1,492 @@
+"""The Unicorn engine: runs guest code on any host, in one emulated x86-64 processor for all guest processes.
+
+The processor is set up as a kernel would: long mode, paging, user code at privilege level 3 in CS 0x33.  So page
+protection, privileged instructions and exceptions are the processor's own, and translated code, which it finds by
+physical address, is shared by all processes, outliving fork and execve.  The kernel's part is played by Python:
+
+* SYSCALL calls a hook; the kernel serves the call there and the guest goes on without leaving the emulator.
+* Exceptions call another hook: a page fault that is just demand paging or copy-on-write is repaired there, anything
+  else stops the guest and is reported.
+
+Facts about Unicorn 2.1.4 that shape this file.  In a SYSCALL hook RIP is that of the instruction, and 2 is added after
+the hook: a new RIP is written when the emulator has stopped.  Exceptions are never delivered, so the emulator
+remembers the last one as still being delivered and makes a double fault of the next: `old_exception` is put back to
+-1 through a saved context, the only door to it, which also has CR2 and the error code.  Python exceptions must not
+leave a hook: they are kept, the emulator is stopped, and `run` raises them.  Segment registers are never written
+through the API (it would load the real-mode way and drop to privilege level 0): SYSRET does it once, at the start.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import struct
+
+from translator.engines import fpstate
+from translator.engines.cpuid import HWCAP, HWCAP2, cpuid, cpuinfo
+from translator.engines.pagecache import PageStore
+from translator.engines.preempt import slice_timer
+from translator.engines.ram import Ram
+from translator.engines.softmmu import Space
+from translator.engines.unicorn_binding import (
+    CTL_REMOVE_CACHE,
+    CTL_TLB_FLUSH,
+    CTL_USE_EXITS,
+    INS_CPUID,
+    INS_IN,
+    INS_OUT,
+    INS_RDTSC,
+    INS_RDTSCP,
+    INS_SYSCALL,
+    REG_CR0,
+    REG_CR2,
+    REG_CR3,
+    REG_CR4,
+    REG_MSR,
+    REG_R8,
+    REG_R9,
+    REG_R10,
+    REG_R11,
+    REG_RAX,
+    REG_RBX,
+    REG_RCX,
+    REG_RDI,
+    REG_RDX,
+    REG_RFLAGS,
+    REG_RIP,
+    REG_RSI,
+    UC_ARCH_X86,
+    UC_ERR_INSN_INVALID,
+    UC_ERR_OK,
+    UC_HOOK_INSN,
+    UC_HOOK_INTR,
+    UC_MODE_64,
+    UC_PROT_ALL,
+    EngineError,
+    Library,
+    RegisterBatch,
+)
+from translator.engines.unicorn_cpu import WORD, RegisterFile, UnicornCpu
+from translator.machine import (
+    PROT_EXEC,
+    PROT_READ,
+    PROT_WRITE,
+    VEC_GP,
+    VEC_PF,
+    VEC_UD,
+    CpuFault,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from translator.machine import AddressSpace, Cpu, TrapSink
+
+EngineUnavailable = EngineError
+
+MSR_EFER, MSR_STAR = 0xC0000080, 0xC0000081
+EFER = 0xD01  # SCE, LME, LMA, NXE
+STAR = 0x23 << 48  # SYSRET loads CS = 0x23 + 16 | 3, SS = 0x23 + 8 | 3
+CR0 = 0x80010033  # PG, WP, NE, ET, MP, PE
+CR4 = 0x50620  # OSXSAVE, FSGSBASE, OSXMMEXCPT, OSFXSR, PAE
+SYSRETQ = b"\x48\x0f\x07"
+LARGE_PAGE = 0xE7  # present, writable, user, accessed, dirty, 1 GiB
+NOWHERE = 0xFFFF_8000_DEAD_0000
+"""An address that no guest can map."""
+PF_WRITE, PF_FETCH = 2, 0x10
+"""Bits of a page fault's error code."""
+DETERMINISTIC_SLICE = 250_000
+"""Instructions in a slice of a deterministic run."""
+
+_SYSCALL_HOOK = ctypes.PYFUNCTYPE(None, ctypes.c_size_t, ctypes.c_size_t)
+_INTR_HOOK = ctypes.PYFUNCTYPE(None, ctypes.c_size_t, ctypes.c_uint32, ctypes.c_size_t)
+_INSN_HOOK = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_size_t, ctypes.c_size_t)
+_IN_HOOK = ctypes.PYFUNCTYPE(ctypes.c_uint32, ctypes.c_size_t, ctypes.c_uint32, ctypes.c_int, ctypes.c_size_t)
+_OUT_HOOK = ctypes.PYFUNCTYPE(None, ctypes.c_size_t, ctypes.c_uint32, ctypes.c_int, ctypes.c_uint32, ctypes.c_size_t)
+
+_unpack_call = struct.Struct("=9Q").unpack_from
+
+
+class UnicornEngine:
+    """Implements machine.Engine."""
+
+    name = "unicorn"
+
+    def __init__(self, memory: int | None = None, deterministic: bool = False) -> None:
+        """`memory`: the most that guests may use, bytes (rounded up to 1 GiB); EngineUnavailable, MemoryError."""
+        self.library = library = Library()
+        if library.version >> 16 != 0x0201:
+            raise EngineUnavailable(f"libunicorn {library.version >> 24}.{library.version >> 16 & 255}: 2.1 is wanted")
+        self.deterministic = deterministic
+        handle = ctypes.c_void_p()
+        self._check(library.open(UC_ARCH_X86, UC_MODE_64, ctypes.byref(handle)))
+        self.uc: int = handle.value or 0
+        self.ram = ram = Ram((memory + (1 << 30) - 1) & -(1 << 30) if memory else 0)
+        if memory:
+            ram.limit = min(ram.limit, memory >> 12)
+        ram.forget_code = self.forget_code
+        self._check(library.mem_map_ptr(self.uc, 0, ram.size, UC_PROT_ALL, ram.address))
+        self.store = PageStore(ram)
+        self.registers = RegisterFile()
+
+        self.current: UnicornCpu | None = None
+        """Whose registers the processor holds."""
+        self.loaded: Space | None = None
+        """Whose page tables the processor uses."""
+        self.tlb_stale = False
+        """Entries of the loaded space have been reduced: flush before the guest goes on."""
+        self.serving: UnicornCpu | None = None
+        """The CPU whose system call is being served inside the hook."""
+        self.next_rip = 0
+        """While serving: RIP after the call."""
+        self.rip_replaced = False
+        self.settled = False
+        """While serving: RCX and R11 already hold what SYSCALL leaves."""
+        self._flags = 0
+        self._trap: CpuFault | None = None
+        self._rip_after_stop: int | None = None
+        self._error: BaseException | None = None
+        self._tsc = 0
+
+        self._scratch = ctypes.c_uint64()
+        self._scratch_address = ctypes.addressof(self._scratch)
+        # rax rdi rsi rdx r10 r8 r9, as a system call wants them; then rip and flags.
+        self._call = RegisterBatch((REG_RAX, REG_RDI, REG_RSI, REG_RDX, REG_R10, REG_R8, REG_R9, REG_RIP, REG_RFLAGS))
+        self._result = RegisterBatch((REG_RAX, REG_RCX, REG_R11))
+        self._settle = RegisterBatch((REG_RCX, REG_R11))
+        self._cpuid = RegisterBatch((REG_RAX, REG_RBX, REG_RCX, REG_RDX))
+
+        self._boot()
+        self.timer = slice_timer(library, self.uc)
+        self._start = library.emu_start_unlocked if self.timer.needs_unlocked else library.emu_start
+
+    def _check(self, error: int) -> None:
+        if error:
+            raise EngineError(f"unicorn error {error}")
+
+    # --- setting up the processor
+
+    def _write_register(self, number: int, value: int) -> None:
+        self._scratch.value = value
+        self._check(self.library.reg_write(self.uc, number, self._scratch_address))
+
+    def _read_register(self, number: int) -> int:
+        self._scratch.value = 0
+        self.library.reg_read(self.uc, number, self._scratch_address)
+        return self._scratch.value
+
+    def _write_msr(self, number: int, value: int) -> None:
+        # struct uc_x86_msr: uint32_t rid, uint64_t value
+        msr = (ctypes.c_uint64 * 2)(number, value)
+        self._check(self.library.reg_write(self.uc, REG_MSR, ctypes.addressof(msr)))
+
+    def _boot(self) -> None:
+        ram, library = self.ram, self.library
+        self._write_msr(MSR_EFER, EFER)
+        self._write_msr(MSR_STAR, STAR)
+        ram.bytes[0:3] = SYSRETQ
+        self._write_register(REG_RCX, 16)
+        self._write_register(REG_R11, 0x202)
+        self._check(library.emu_start(self.uc, 0, 16, 0, 0))
+        # From here on RIP decides nothing about stopping.
+        self._check(library.ctl(self.uc, CTL_USE_EXITS, ctypes.c_uint64(1)))
+
+        # The identity view of all RAM, in 1 GiB pages, for forget_code; no guest ever runs on it.
+        self._identity = ram.take_zeroed() << 12
+        table = ram.take_zeroed()
+        ram.words[self._identity >> 3] = table << 12 | 0x27
+        for number in range((ram.size + (1 << 30) - 1) >> 30):
+            ram.words[(table << 9) + number] = number << 30 | LARGE_PAGE
+        self._write_register(REG_CR4, CR4)
+        self._write_register(REG_CR3, self._identity)
+        self._write_register(REG_CR0, CR0)
+
+        self._keep: list[Any] = []
+        self._hook(UC_HOOK_INTR, _INTR_HOOK(self._on_exception))
+        self._hook(UC_HOOK_INSN, _SYSCALL_HOOK(self._on_syscall), INS_SYSCALL)
+        self._hook(UC_HOOK_INSN, _INSN_HOOK(self._on_cpuid), INS_CPUID)
+        self._hook(UC_HOOK_INSN, _IN_HOOK(self._on_in), INS_IN)
+        self._hook(UC_HOOK_INSN, _OUT_HOOK(self._on_out), INS_OUT)
+        if self.deterministic:
+            self._hook(UC_HOOK_INSN, _INSN_HOOK(self._on_rdtsc), INS_RDTSC)
+            self._hook(UC_HOOK_INSN, _INSN_HOOK(self._on_rdtsc), INS_RDTSCP)
+
+        handle = ctypes.c_void_p()
+        self._check(library.context_alloc(self.uc, ctypes.byref(handle)))
+        self.context_handle: int = handle.value or 0
+        size = library.context_size(self.uc)
+        self.context = memoryview((ctypes.c_char * size).from_address(self.context_handle)).cast("B")
+        """What uc_context_save writes and uc_context_restore reads."""
+        self._calibrate(size)
+        for number in (REG_RCX, REG_R11, REG_RIP):
+            self._write_register(number, 0)
+        registers = fpstate.batch()
+        fpstate.load(registers, fpstate.INITIAL)
+        library.reg_write_batch(self.uc, registers.ids, registers.pointers, registers.count)
+        library.context_save(self.uc, self.context_handle)
+        self.context[self._old_exception:self._old_exception + 4] = b"\xff" * 4
+        self.pristine = bytes(self.context)
+        """A processor as execve leaves it, with RIP and RSP zero."""
+
+    def _hook(self, kind: int, callback: Any, *instruction: int) -> None:
+        handle = ctypes.c_size_t()
+        self._check(self.library.hook_add(
+            self.uc, ctypes.byref(handle), kind, ctypes.cast(callback, ctypes.c_void_p), None, 1, 0,
+            *[ctypes.c_int(number) for number in instruction]))
+        self._keep.append(callback)
+
+    def _calibrate(self, size: int) -> None:
+        """Find CR2, the error code and the pending exception in a saved context, by making a page fault."""
+        library = self.library
+        pattern = 0x5AFE_C0DE_0BAD_F00D
+        self._write_register(REG_CR2, pattern)
+        library.context_save(self.uc, self.context_handle)
+        before = bytes(self.context)
+        self._cr2 = before.find(pattern.to_bytes(8, "little"))
+        self._cr2_word = self._cr2 // 8
+        self._calibrating = True
+        library.emu_start(self.uc, NOWHERE, 0, 0, 0)
+        self._calibrating = False
+        library.context_save(self.uc, self.context_handle)
+        after = bytes(self.context)
+        tail = range(size - 512 & -4, size - 3, 4)
+        wanted = {(b"\xff\xff\xff\xff", VEC_PF.to_bytes(4, "little")): 0,
+                  (bytes(4), (PF_FETCH | 4).to_bytes(4, "little")): 1}
+        found: list[list[int]] = [[], []]
+        for place in tail:
+            kind = wanted.get((before[place:place + 4], after[place:place + 4]))
+            if kind is not None:
+                found[kind].append(place)
+        if self._cr2 < 0 or self._cr2 % 8 or len(found[0]) != 1 or len(found[1]) != 1:
+            raise EngineUnavailable("this build of libunicorn keeps its state in an unknown way")
+        self._old_exception = found[0][0]
+        self._error_code = found[1][0]
+        self._context_words = self.context[:size & -8].cast("Q")
+        library.ctl(self.uc, CTL_TLB_FLUSH)
+
+    # --- Engine
+
+    def attach(self, sink: TrapSink) -> None:
+        self.sink = sink
+
+    def new_space(self) -> Space:
+        return Space(self)
+
+    def new_cpu(self, space: AddressSpace) -> UnicornCpu:
+        return UnicornCpu(self, space, self.pristine)
+
+    def hwcap(self) -> tuple[int, int]:
+        return HWCAP, HWCAP2
+
+    def cpuinfo(self) -> dict[str, str]:
+        return cpuinfo()
+
+    def kick(self) -> None:
+        self.library.emu_stop(self.uc)
+
+    def close(self) -> None:
+        """The emulator itself goes with the process: a last notification of the slice timer may still be under
+        way, and must find it."""
+        self.timer.close()
+        self.ram.close()
+
+    # --- switching
+
+    def restore(self, state: bytes) -> None:
+        """Load all registers from a saved context; the page tables stay."""
+        self.context[:] = state
+        self._context_words[self._cr2_word + 1] = self._root()
+        self.library.context_restore(self.uc, self.context_handle)
+
+    def _root(self) -> int:
+        return self._identity if self.loaded is None else self.loaded.root << 12
+
+    def _save_current(self) -> None:
+        if self.current is not None:
+            self.library.context_save(self.uc, self.context_handle)
+            self.current.state = bytes(self.context)
+            self.current = None
+
+    def _load_space(self, space: AddressSpace) -> None:
+        assert isinstance(space, Space)
+        self.loaded = space
+        self.tlb_stale = False
+        self._write_register(REG_CR3, space.root << 12)  # flushes the TLB
+
+    def forget_code(self, frames: list[int]) -> None:
+        """Drop all translations of code in these frames."""
+        self._write_register(REG_CR3, self._identity)
+        ctl, uc, u64 = self.library.ctl, self.uc, ctypes.c_uint64
+        frames = sorted(frames)
+        start = previous = frames[0]
+        for pfn in [*frames[1:], -1]:
+            if pfn == previous + 1:
+                previous = pfn
+                continue
+            ctl(uc, CTL_REMOVE_CACHE, u64(start << 12), u64((previous + 1) << 12))
+            start = previous = pfn
+        self._write_register(REG_CR3, self._root())
+        self.tlb_stale = False
+
+    # --- running
+
+    def run(self, cpu: Cpu, slice_ns: int) -> None:
+        assert isinstance(cpu, UnicornCpu)
+        if self.current is not cpu:
+            self._save_current()
+            self.restore(cpu.state)
+            self.current = cpu
+        if self.loaded is not cpu.space:
+            self._load_space(cpu.space)
+        elif self.tlb_stale:
+            self.tlb_stale = False
+            self.library.ctl(self.uc, CTL_TLB_FLUSH)
+        self._trap = None
+        rip = self._read_register(REG_RIP)
+        if self.deterministic:
+            error = self._start(self.uc, rip, 0, 0, DETERMINISTIC_SLICE)
+        else:
+            self.timer.arm(slice_ns)
+            error = self._start(self.uc, rip, 0, 0, 0)
+            self.timer.disarm()
+        if self._rip_after_stop is not None:
+            self._write_register(REG_RIP, self._rip_after_stop)
+            self._rip_after_stop = None
+        if self._error is not None:
+            failure, self._error = self._error, None
+            raise failure
+        if self._trap is not None:
+            self.sink.fault(cpu, self._trap)
+        elif error == UC_ERR_INSN_INVALID:
+            self.sink.fault(cpu, CpuFault(VEC_UD))
+        elif error != UC_ERR_OK:
+            raise EngineError(f"unicorn error {error} at {self._read_register(REG_RIP):#x}")
+
+    def settle(self) -> None:
+        """While serving: put what SYSCALL leaves into RCX and R11, unless that is done."""
+        if not self.settled:
+            self.settled = True
+            batch = self._settle
+            batch.words[0] = self.next_rip
+            batch.words[1] = self._flags
+            self.library.reg_write_batch(self.uc, batch.ids, batch.pointers, 2)
+
+    def _on_syscall(self, uc: int, user: int) -> None:
+        try:
+            call = self._call
+            library = self.library
+            library.reg_read_batch(uc, call.ids, call.pointers, 9)
+            number, a, b, c, d, e, f, rip, flags = _unpack_call(call.slots)
+            cpu = self.current
+            assert cpu is not None
+            cpu.orig_rax = number
+            self.next_rip = rip = rip + 2
+            self._flags = flags
+            self.settled = self.rip_replaced = False
+            self.serving = cpu
+            value = self.sink.syscall(cpu, number & 0xFFFFFFFF, (a, b, c, d, e, f))
+            self.serving = None
+            if value is None:
+                self.settle()
+                if self.rip_replaced:
+                    self._rip_after_stop = self.next_rip
+                library.emu_stop(uc)
+                return
+            result = self._result
+            words = result.words
+            words[0] = value & WORD
+            if self.settled:
+                library.reg_write(uc, REG_RAX, result.slots_address)
+            else:
+                words[1] = rip
+                words[2] = flags
+                library.reg_write_batch(uc, result.ids, result.pointers, 3)
+            if self.rip_replaced or self.loaded is not cpu.space:
+                if self.rip_replaced:
+                    self._rip_after_stop = self.next_rip
+                library.emu_stop(uc)
+            elif self.tlb_stale:
+                self.tlb_stale = False
+                library.ctl(uc, CTL_TLB_FLUSH)
+        except BaseException as error:
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        """Keep an exception that must not leave a hook."""
+        self.serving = None
+        if self._error is None:
+            self._error = error
+        self.library.emu_stop(self.uc)
+
+    def _on_exception(self, uc: int, vector: int, user: int) -> None:
+        try:
+            if self._calibrating:
+                self.library.emu_stop(uc)
+                return
+            library, context, old = self.library, self.context, self._old_exception
+            library.context_save(uc, self.context_handle)
+            if context[old] != 0xFF:
+                context[old:old + 4] = b"\xff\xff\xff\xff"
+                library.context_restore(uc, self.context_handle)
+            if self._trap is not None:
+                # What follows a port instruction in its block still runs: the first fault counts.
+                pass
+            elif vector == VEC_PF:
+                space = self.loaded
+                assert space is not None
+                address = self._context_words[self._cr2_word]
+                code = context[self._error_code]
+                access = PROT_EXEC if code & PF_FETCH else PROT_WRITE if code & PF_WRITE else PROT_READ
+                reason = space.fault(address, access)
+                if not reason:
+                    if self.tlb_stale:
+                        self.tlb_stale = False
+                        library.ctl(uc, CTL_TLB_FLUSH)
+                    return
+                self._trap = CpuFault(VEC_PF, address, access, reason)
+            elif vector <= 31:
+                self._trap = CpuFault(vector)
+            else:
+                # INT n: no gate for user mode.  RIP is behind the two bytes; a fault reports the instruction.
+                self._trap = CpuFault(VEC_GP)
+                self._rip_after_stop = self._read_register(REG_RIP) - 2
+            library.emu_stop(uc)
+        except BaseException as error:
+            self._fail(error)
+
+    def _on_cpuid(self, uc: int, user: int) -> int:
+        try:
+            batch = self._cpuid
+            words = batch.words
+            self.library.reg_read_batch(uc, batch.ids, batch.pointers, 4)
+            words[0], words[1], words[2], words[3] = cpuid(words[0] & 0xFFFFFFFF, words[2] & 0xFFFFFFFF)
+            self.library.reg_write_batch(uc, batch.ids, batch.pointers, 4)
+        except BaseException as error:
+            self._fail(error)
+        return 1
+
+    def _on_rdtsc(self, uc: int, user: int) -> int:
+        try:
+            self._tsc += 1000
+            batch = self._cpuid
+            words = batch.words
+            self.library.reg_read_batch(uc, batch.ids, batch.pointers, 4)
+            words[0] = self._tsc & 0xFFFFFFFF
+            words[3] = self._tsc >> 32
+            self.library.reg_write_batch(uc, batch.ids, batch.pointers, 4)
+        except BaseException as error:
+            self._fail(error)
+        return 1
+
+    def _forbidden(self) -> None:
+        """A port instruction: user mode has no I/O privilege, but Unicorn lets it.  RIP is only near it."""
+        self._trap = CpuFault(VEC_GP)
+        self._rip_after_stop = self._read_register(REG_RIP)
+        self.library.emu_stop(self.uc)
+
+    def _on_in(self, uc: int, port: int, size: int, user: int) -> int:
+        self._forbidden()
+        return 0
+
+    def _on_out(self, uc: int, port: int, size: int, value: int, user: int) -> None:
+        self._forbidden()
