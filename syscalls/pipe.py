@@ -28,7 +28,8 @@ from syscalls.fd import (
     POLLWRNORM,
     FileDescription,
 )
-from syscalls.fs.anon import pipe_inode
+from syscalls.fs.anon import PIPEFS, AnonymousInode
+from syscalls.fs.inode import S_IFIFO
 from syscalls.wait import WaitQueue
 
 TYPE_CHECKING = False
@@ -298,11 +299,28 @@ class PipeEnd(FileDescription):
             self.kernel_fifos.pop(self.fifo_key, None)
 
 
+class PipeInode(AnonymousInode):
+    """The inode of a pipe without a name."""
+
+    __slots__ = ("pipe",)
+
+    def __init__(self, task: Task, pipe: Pipe) -> None:
+        super().__init__(task, PIPEFS, S_IFIFO | 0o600)
+        self.pipe = pipe
+
+    def open(self, task: Task, flags: int, location: Location) -> PipeEnd:
+        """By /proc/PID/fd/N: one end more, without waiting for the other (fifo_open of pipefs)."""
+        access = flags & O_ACCMODE
+        self.pipe.opened(access != O_WRONLY, access != O_RDONLY)
+        self.pipe.queue.wake()
+        return PipeEnd(self.pipe, flags & (O_ACCMODE | STATUS_FLAGS), self)
+
+
 def make_pipe(task: Task, flags: int) -> tuple[PipeEnd, PipeEnd]:
     """The reading and the writing end of a new pipe.  flags: O_NONBLOCK, O_DIRECT."""
     pipe = Pipe()
     pipe.opened(True, True)
-    inode = pipe_inode(task)
+    inode = PipeInode(task, pipe)
     status = flags & STATUS_FLAGS
     return PipeEnd(pipe, O_RDONLY | status, inode), PipeEnd(pipe, O_WRONLY | status, inode)
 

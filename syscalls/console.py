@@ -1,0 +1,431 @@
+"""What connects the guests to the terminal and the job that pylx was started in.
+
+`Console` is the terminal as a Tty of the guests.  At first the host's terminal is left alone: output goes to it as
+it is, typed signals reach pylx as signals.  Only when a guest reads, polls or changes the terminal does pylx take it
+in raw mode, and the guests' own line discipline does the rest.  So `pylx ls | less` leaves the terminal to `less`,
+and what is typed while a program runs that never reads stays for the shell.
+
+`Job` makes the first process's job pylx's own: signals sent to pylx are sent on, and when that job stops, pylx stops.
+"""
+
+from __future__ import annotations
+
+from syscalls.abi.errno import EAGAIN, LinuxError
+from syscalls.abi.fs import O_ACCMODE, O_APPEND, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY
+from syscalls.abi.signal import (
+    SI_USER,
+    SIGCONT,
+    SIGHUP,
+    SIGINT,
+    SIGQUIT,
+    SIGTSTP,
+    SIGWINCH,
+)
+from syscalls.abi.tty import PTS_MAJOR, TTY_MAJOR, TTYAUX_MAJOR, Termios, default_termios
+from syscalls.fd import POLLIN, POLLOUT, FileDescription
+from syscalls.fs.inode import S_IFCHR, S_IFMT, S_IFREG
+from syscalls.task import ProcessGroup
+from syscalls.tty import Tty
+from translator.hosts.base import HostError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from syscalls.fs.inode import Inode, Stat
+    from syscalls.fs.vfs import Location
+    from syscalls.kernel import Kernel
+    from syscalls.task import Session, Task
+    from translator.hosts.base import HostFile, HostTerminal
+
+OUTPUT_LIMIT = 8192
+READ_SIZE = 4096
+DRAIN_NS = 2_000_000_000
+"""How long the end of pylx waits for a terminal that takes nothing."""
+STOP_CHECK_NS = 1_000_000
+STDIN, STDERR = 0, 2
+
+
+class Console(Tty):
+    """The terminal that pylx was started on."""
+
+    def __init__(self, kernel: Kernel, terminal: HostTerminal, session: Session) -> None:
+        path = terminal.name()
+        name = path.removeprefix(b"/dev/")
+        major, minor = _device_of(name)
+        super().__init__(kernel, name, major, minor, Termios.unpack(terminal.termios(), default_termios()))
+        self.terminal = terminal
+        self.winsize = terminal.size()
+        self.is_raw = False
+        """The guests' line discipline is in charge; otherwise the host's still is."""
+        self.reading = False
+        """The poller will report input."""
+        self.pending = bytearray()
+        """Output the terminal has not taken yet."""
+        self.closed = False
+        self.outside = ProcessGroup(session.sid, session)
+        """The host's shell: in the foreground whenever pylx is not."""
+
+    # --- job control with the host
+
+    def foreground(self) -> ProcessGroup | None:
+        if self.session is not None and not self.terminal.foreground():
+            return self.outside
+        return self.pgrp
+
+    def signal_foreground(self, signo: int) -> None:
+        """A typed signal is for the host's whole job when the guest's is the first process's: pylx may be one part of
+        a pipeline."""
+        pgrp = self.pgrp
+        super().signal_foreground(signo)
+        if signo != SIGWINCH and pgrp is not None and self.is_raw and pgrp is self.kernel.init.pgrp:
+            self.terminal.signal_job(signo)
+
+    def wants_input(self) -> None:
+        if self.closed:
+            return
+        if not self.is_raw:
+            self.is_raw = True
+            self.terminal.resume()
+        self._arm()
+
+    def resume(self) -> None:
+        """pylx was stopped and goes on, perhaps in the background."""
+        if self.is_raw and not self.closed:
+            # Whoever had the terminal in between may have set it otherwise.
+            self.terminal.suspend()
+            self.terminal.resume()
+            self._arm()
+        self.update_size()
+
+    def update_size(self) -> bool:
+        """Take over the host's window size; False when it has not changed."""
+        try:
+            size = self.terminal.size()
+        except HostError:
+            return False
+        return self.set_winsize(size)
+
+    def resized(self) -> None:
+        try:
+            self.terminal.set_size(self.winsize[0], self.winsize[1])
+        except HostError:
+            pass
+
+    # --- input
+
+    def _arm(self) -> None:
+        if not self.reading and not self.closed:
+            self.reading = True
+            self.kernel.poller.arm(self.terminal.fileno(), POLLIN | (POLLOUT if self.pending else 0), self._event)
+
+    def more_input(self) -> None:
+        self._arm()
+
+    def _event(self, mask: int) -> None:
+        """The poller: input, or room for output, or a hangup.  It has disarmed both."""
+        self.reading = False
+        if self.closed:
+            return
+        if self.pending:
+            self._drain()
+        readable = not self.is_raw or self._read(mask)
+        if self.closed:
+            return
+        if self.is_raw and readable:
+            self._arm()
+        elif self.pending:
+            self.kernel.poller.arm(self.terminal.fileno(), POLLOUT, self._event)
+
+    def _read(self, mask: int) -> bool:
+        """Pass on what was typed; whether to go on listening."""
+        room = READ_SIZE - len(self.backlog)
+        if room <= 0:
+            return False
+        try:
+            data = self.terminal.read(room)
+        except HostError as error:
+            # In the background there is nothing for us: until SIGCONT, or until a guest asks again.
+            return error.errno == EAGAIN
+        if not data:
+            self._hung_up()
+            return False
+        self.input(data)
+        return True
+
+    def _hung_up(self) -> None:
+        """The host's terminal is gone."""
+        self.other_closed = True
+        self.closed = True
+        self.pending.clear()
+        self.kernel.poller.disarm(self.terminal.fileno())
+        self.hangup()
+
+    # --- output
+
+    def output_room(self) -> int:
+        return OUTPUT_LIMIT - len(self.pending) if not self.closed else OUTPUT_LIMIT
+
+    def output_pending(self) -> int:
+        return len(self.pending)
+
+    def process(self, data: bytes, room: int) -> tuple[int, bytes]:
+        if self.is_raw:
+            return super().process(data, room)
+        part = data[:room]
+        return len(part), part
+
+    def output(self, data: bytes) -> int:
+        if self.closed:
+            return len(data)
+        if not self.pending:
+            try:
+                done = self.terminal.write(data)
+            except HostError as error:
+                if error.errno != EAGAIN:
+                    raise
+                done = 0
+            if done == len(data):
+                return done
+            self.pending += data[done:]
+            self.kernel.poller.arm(self.terminal.fileno(), POLLOUT | (POLLIN if self.reading else 0), self._event)
+        else:
+            self.pending += data
+        return len(data)
+
+    def _drain(self) -> None:
+        try:
+            done = self.terminal.write(bytes(self.pending))
+        except HostError as error:
+            if error.errno == EAGAIN:
+                return
+            done = len(self.pending)
+        del self.pending[:done]
+        if len(self.pending) < OUTPUT_LIMIT // 2:
+            self.wake_writers()
+
+    def flush_output(self) -> None:
+        self.pending.clear()
+
+    def drain(self) -> None:
+        """Wait until the terminal has taken all output: before pylx stops or ends."""
+        self.ldisc.flush_echo()
+        clock = self.kernel.host.monotonic_ns
+        last = clock()
+        while self.pending and not self.closed:
+            before = len(self.pending)
+            self._drain()
+            if len(self.pending) != before:
+                last = clock()
+            elif clock() - last > DRAIN_NS:
+                break
+            if self.pending:
+                self.kernel.poller.poll(10_000_000)
+
+    def close(self) -> None:
+        """At the end of pylx: the host's settings come back."""
+        if not self.closed:
+            self.drain()
+            self.closed = True
+            self.kernel.poller.disarm(self.terminal.fileno())
+        self.terminal.close()
+
+
+def _device_of(name: bytes) -> tuple[int, int]:
+    if name.startswith(b"pts/") and name[4:].isdigit():
+        index = int(name[4:])
+        return PTS_MAJOR + (index >> 8), index & 0xFF
+    if name.startswith(b"ttyS") and name[4:].isdigit():
+        return TTY_MAJOR, 64 + int(name[4:])
+    if name.startswith(b"tty") and name[3:].isdigit():
+        return TTY_MAJOR, int(name[3:])
+    return TTYAUX_MAJOR, 1
+
+
+class Job:
+    """The first process as the host sees it: signals and stops of pylx are its own."""
+
+    def __init__(self, kernel: Kernel, console: Console | None) -> None:
+        self.kernel = kernel
+        self.console = console
+        self.stop_signal = 0
+
+    def received(self, signo: int) -> None:
+        """The host reports a signal sent to pylx."""
+        console = self.console
+        init = self.kernel.init
+        if signo == SIGWINCH and console is not None and console.update_size():
+            return
+        if signo == SIGCONT:
+            if console is not None:
+                console.resume()
+            self._send(init.signals.stopped, signo)
+        elif signo in {SIGINT, SIGQUIT, SIGTSTP} and console is not None and not console.is_raw:
+            # Most likely typed at the terminal, whose own line discipline is in charge.
+            pgrp = console.pgrp
+            if pgrp is not None and console.terminal.foreground():
+                console.ldisc.flush_input()
+                Tty.signal_foreground(console, signo)
+            else:
+                self._send(False, signo)
+        else:
+            # The shell sends SIGHUP to whole jobs; of others it is not known.
+            self._send(signo == SIGHUP, signo)
+
+    def _send(self, whole_job: bool, signo: int) -> None:
+        from syscalls.siginfo import SigInfo
+        from syscalls.signals import send_group, send_pgrp
+        init = self.kernel.init
+        info = SigInfo(signo, SI_USER)
+        if whole_job and init.pgrp.members:
+            send_pgrp(init.pgrp, info)
+        else:
+            send_group(init, info)
+
+    def first_stopped(self, signo: int) -> None:
+        """The first process has stopped: pylx stops once its whole job has."""
+        self.stop_signal = signo
+        self._check(STOP_CHECK_NS)
+
+    def _check(self, delay_ns: int) -> None:
+        init = self.kernel.init
+        if not init.signals.stopped:
+            return
+        if all(group.signals.stopped for group in init.pgrp.members if group.leader.state not in {"Z", "X"}):
+            self.kernel.start_timer(0, self._suspend)
+        else:
+            self.kernel.start_timer(self.kernel.clock.monotonic() + delay_ns,
+                                    lambda: self._check(min(delay_ns * 2, 100_000_000)))
+
+    def _suspend(self) -> None:
+        """Stop pylx; returns when it goes on, and so does the job."""
+        kernel, console = self.kernel, self.console
+        if not kernel.init.signals.stopped:
+            return
+        if console is not None:
+            console.drain()
+            if console.is_raw:
+                console.terminal.suspend()
+        kernel.host.stop_self(self.stop_signal)
+        if console is not None:
+            console.resume()
+        kernel.poller.poll(0)
+        if kernel.init.signals.stopped:
+            self._send(True, SIGCONT)
+
+
+def attach(kernel: Kernel) -> None:
+    """Connect the kernel, whose first process exists already, with the host's terminal and signals."""
+    terminal = None if kernel.deterministic and not _any_terminal(kernel) else kernel.host.terminal()
+    init = kernel.init
+    console = None
+    if terminal is not None:
+        try:
+            console = Console(kernel, terminal, init.session)
+        except HostError:
+            console = None
+    if console is not None:
+        kernel.console = console
+        console.session = init.session
+        console.pgrp = init.pgrp
+        init.session.tty = console
+        kernel.at_shutdown.append(console.close)
+        if console.name.startswith(b"pts/"):
+            from syscalls.fs.devpts import TTY_GID, pty_table
+            pty_table(kernel).add(console, int(console.name[4:]), kernel.host.ids()[0], TTY_GID, 0o620)
+    job = Job(kernel, console)
+    kernel.first_stopped = job.first_stopped
+    kernel.host.on_signal(job.received)
+
+
+def _any_terminal(kernel: Kernel) -> bool:
+    return any(kernel.host.stream_is_terminal(number) for number in range(3))
+
+
+def open_standard_streams(kernel: Kernel, task: Task) -> None:
+    """Install descriptors 0, 1 and 2 of the first process; one that is closed in pylx stays closed.  Streams that are
+    the terminal share one description, as a shell's do."""
+    terminal_file: FileDescription | None = None
+    for number in range(3):
+        if kernel.console is not None and kernel.host.stream_is_terminal(number):
+            if terminal_file is None:
+                terminal_file = _open_console(kernel.console, task)
+            task.files.place(task, number, terminal_file, False)
+            continue
+        host_file = kernel.host.stream(number)
+        if host_file is not None:
+            task.files.place(task, number, _open_stream(kernel, task, number, host_file), False)
+
+
+def _open_console(console: Console, task: Task) -> FileDescription:
+    location = task.kernel.vfs.resolve(task, b"/dev/" + console.name)
+    return console.open(task, O_RDWR, location.inode, location.pin())
+
+
+def _open_stream(kernel: Kernel, task: Task, number: int, host_file: HostFile) -> FileDescription:
+    from syscalls.hoststream import HostStream, SharedFile
+    stat = host_file.stat()
+    flags = _stream_flags(kernel, number)
+    if stat.mode & S_IFMT == S_IFCHR:
+        from syscalls.fs.devfs import device_path
+        path = device_path(stat.rdev)
+        if path is not None:
+            # /dev/null and its like: the guest's own, which it can map and name.
+            location = kernel.vfs.resolve(task, path)
+            file = location.inode.open(task, flags, location.pin())
+            host_file.close()
+            return file
+    inode: Inode | None = None
+    location_or_none = _find(kernel, task, number, stat)
+    if location_or_none is not None:
+        inode = location_or_none.inode
+    return HostStream(kernel, SharedFile(host_file), flags, stat, inode, location_or_none)
+
+
+def _host_link(kernel: Kernel, name: bytes) -> bytes | None:
+    """What the host's own /proc says of pylx, where there is one."""
+    try:
+        tree = kernel.host.tree(b"/", False)
+    except HostError:
+        return None
+    try:
+        return tree.readlink(b"proc/%d/" % kernel.host.pid() + name)
+    except HostError:
+        return None
+    finally:
+        tree.close()
+
+
+def _stream_flags(kernel: Kernel, number: int) -> int:
+    """The access mode and O_APPEND of a standard stream: by the host's /proc, else what such streams are for."""
+    try:
+        tree = kernel.host.tree(b"/", False)
+    except HostError:
+        tree = None
+    if tree is not None:
+        try:
+            file = tree.open(b"proc/%d/fdinfo/%d" % (kernel.host.pid(), number), O_RDONLY, 0)
+            try:
+                for line in file.read(512).splitlines():
+                    if line.startswith(b"flags:"):
+                        return int(line.split()[1], 8) & (O_ACCMODE | O_APPEND | O_NONBLOCK)
+            finally:
+                file.close()
+        except HostError:
+            pass
+        finally:
+            tree.close()
+    return O_RDONLY if number == STDIN else O_WRONLY if number < STDERR else O_RDWR
+
+
+def _find(kernel: Kernel, task: Task, number: int, stat: Stat) -> Location | None:
+    """Where in the guest's tree the file of a stream is, if its name on the host leads there too."""
+    if stat.mode & S_IFMT != S_IFREG:
+        return None
+    path = _host_link(kernel, b"fd/%d" % number)
+    if path is None or not path.startswith(b"/"):
+        return None
+    try:
+        location = kernel.vfs.resolve(task, path)
+        found = location.inode.stat(task)
+    except (LinuxError, HostError):
+        return None
+    return location.pin() if (found.dev, found.ino) == (stat.dev, stat.ino) else None
