@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from struct import Struct, pack, unpack_from
 
-from syscalls.abi.errno import EINVAL, EMFILE, EMSGSIZE, ENOBUFS, LinuxError
+from syscalls.abi.errno import EINVAL, EMFILE, EMSGSIZE, ENOBUFS, ESRCH, LinuxError
 from syscalls.abi.net import (
     AF_UNIX,
     MSG_CMSG_CLOEXEC,
@@ -157,8 +157,12 @@ def _put_rights(task: Task, message: Message, addr: int, room: int, cloexec: boo
 def _put_pidfd(task: Task, pid: int, addr: int, room: int) -> tuple[int, int]:
     if room < CMSG.size + 4:
         return 0, MSG_CTRUNC
-    from syscalls.socket_pidfd import install_pidfd
-    return _put(task, addr, room, SOL_SOCKET, SCM_PIDFD, pack("<i", install_pidfd(task, pid)))
+    group = task.kernel.groups.get(pid)
+    if group is None:
+        return _put(task, addr, room, SOL_SOCKET, SCM_PIDFD, pack("<i", -ESRCH))
+    from syscalls.calls.descriptors import install
+    from syscalls.pidfd import PidFd
+    return _put(task, addr, room, SOL_SOCKET, SCM_PIDFD, pack("<i", install(task, PidFd(task, group), True)))
 
 
 def write_address(task: Task, address: bytes, addr: int, length_addr: int) -> None:

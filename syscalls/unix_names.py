@@ -69,8 +69,7 @@ class UnixNames:
             inode = task.kernel.vfs.mknod(task, path, mode)
         except LinuxError as error:
             raise LinuxError(EADDRINUSE) if error.errno == EEXIST else error from None
-        stat = inode.stat(task)
-        socket.key = (stat.dev, stat.ino)
+        socket.key = inode.identity(task)
         # A socket whose file was removed may still hold this number on a host that reused it: the file wins.
         self.paths[socket.key] = socket
         socket.name = path
@@ -108,10 +107,9 @@ class UnixNames:
             location = vfs.resolve(task, path)
             inode = location.inode
             vfs.permission(task, inode, MAY_WRITE)
-            stat = inode.stat(task)
-            if stat.mode & S_IFMT != S_IFSOCK:
+            if inode.mode & S_IFMT != S_IFSOCK:
                 raise LinuxError(ECONNREFUSED)
-            found = self.paths.get((stat.dev, stat.ino))
+            found = self.paths.get(inode.identity(task))
             if found is None:
                 raise HostProgramSocket(location)
         if found is None:

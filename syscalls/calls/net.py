@@ -273,15 +273,15 @@ async def sendmmsg(task: Task, fd: Fd, mmsg: Addr, vlen: U32, flags: U32) -> int
 
 def receive_message(task: Task, sock: Socket, length: int, flags: int, finish: Callable[[Message], int]) -> Result:
     """sock_recvmsg, then `finish` with what came.  Sleeps where the socket has less than it should wait for."""
+    message: Message | None
     try:
         message = sock.receive(task, length, flags)
     except (LinuxError, HostError) as error:
         if error.errno != EAGAIN or flags & MSG_ERRQUEUE or not sock.sleeps(flags):
             raise
         message = None
-    else:
-        if not wants_more(sock, message, length, flags):
-            return finish(message)
+    if message is not None and not wants_more(sock, message, length, flags):
+        return finish(message)
     return _receive_rest(task, sock, length, flags, message, finish)
 
 

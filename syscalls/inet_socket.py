@@ -1,0 +1,275 @@
+"""AF_INET and AF_INET6 stream and datagram sockets, on the host's network (man 7 ip, ipv6, tcp, udp)."""
+
+from __future__ import annotations
+
+from struct import pack, unpack
+
+from syscalls.abi.errno import (
+    EACCES,
+    EALREADY,
+    EINPROGRESS,
+    EINVAL,
+    ENOPROTOOPT,
+    EOPNOTSUPP,
+    EPERM,
+    EPROTONOSUPPORT,
+    ESOCKTNOSUPPORT,
+    LinuxError,
+)
+from syscalls.abi.net import (
+    AF_INET,
+    IP_PKTINFO,
+    IP_RECVERR,
+    IP_RECVTTL,
+    IPPROTO_ICMP,
+    IPPROTO_ICMPV6,
+    IPPROTO_IP,
+    IPPROTO_IPV6,
+    IPPROTO_MAX,
+    IPPROTO_TCP,
+    IPPROTO_UDP,
+    IPV6_RECVHOPLIMIT,
+    IPV6_RECVPKTINFO,
+    IPV6_RECVTCLASS,
+    SO_BINDTODEVICE,
+    SO_BROADCAST,
+    SO_COOKIE,
+    SO_DEBUG,
+    SO_DONTROUTE,
+    SO_ERROR,
+    SO_INCOMING_CPU,
+    SO_KEEPALIVE,
+    SO_LINGER,
+    SO_MARK,
+    SO_MAX_PACING_RATE,
+    SO_MEMINFO,
+    SO_NO_CHECK,
+    SO_OOBINLINE,
+    SO_PRIORITY,
+    SO_RCVBUF,
+    SO_RCVBUFFORCE,
+    SO_RCVLOWAT,
+    SO_REUSEADDR,
+    SO_REUSEPORT,
+    SO_RXQ_OVFL,
+    SO_SELECT_ERR_QUEUE,
+    SO_SNDBUF,
+    SO_SNDBUFFORCE,
+    SO_TIMESTAMP_NEW,
+    SO_TIMESTAMP_OLD,
+    SO_TIMESTAMPING_NEW,
+    SO_TIMESTAMPING_OLD,
+    SO_TIMESTAMPNS_NEW,
+    SO_TIMESTAMPNS_OLD,
+    SO_ZEROCOPY,
+    SOCK_DGRAM,
+    SOCK_RAW,
+    SOCK_STREAM,
+    SOL_SOCKET,
+    TCP_CLOSE,
+    TCP_ESTABLISHED,
+    TCP_LISTEN,
+    TCP_SYN_SENT,
+)
+from syscalls.credentials import CAP_NET_BIND_SERVICE
+from syscalls.host_socket import HostBackedSocket
+from syscalls.sockets import POLLERR, POLLHUP, POLLIN, POLLOUT, Socket
+from syscalls.wait import sleep_on
+from translator.hosts.base import HostError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from syscalls.task import Task
+    from translator.hosts.base import HostSocket
+
+CAP_NET_RAW = 13
+UNPRIVILEGED_PORT = 1024
+"""Sysctl net.ipv4.ip_unprivileged_port_start."""
+TCP_ULP, TCP_REPAIR, TCP_ZEROCOPY_RECEIVE = 31, 19, 35
+
+HOST_SETS = frozenset((
+    SO_DEBUG, SO_REUSEADDR, SO_REUSEPORT, SO_DONTROUTE, SO_BROADCAST, SO_SNDBUF, SO_RCVBUF, SO_SNDBUFFORCE,
+    SO_RCVBUFFORCE, SO_KEEPALIVE, SO_OOBINLINE, SO_NO_CHECK, SO_PRIORITY, SO_LINGER, SO_RCVLOWAT, SO_BINDTODEVICE,
+    SO_TIMESTAMP_OLD, SO_TIMESTAMPNS_OLD, SO_TIMESTAMP_NEW, SO_TIMESTAMPNS_NEW, SO_MARK, SO_RXQ_OVFL,
+    SO_SELECT_ERR_QUEUE, SO_MAX_PACING_RATE))
+"""SOL_SOCKET options that have to act on the host's socket too."""
+HOST_GETS = frozenset((SO_SNDBUF, SO_RCVBUF, SO_BINDTODEVICE, SO_INCOMING_CPU, SO_MEMINFO, SO_COOKIE,
+                       SO_MAX_PACING_RATE))
+HOST_ONLY = frozenset((SO_TIMESTAMPING_OLD, SO_TIMESTAMPING_NEW))
+
+CONTROL_OPTIONS = frozenset((
+    (IPPROTO_IP, IP_PKTINFO), (IPPROTO_IP, IP_RECVTTL), (IPPROTO_IP, IP_RECVERR), (IPPROTO_IP, 13), (IPPROTO_IP, 20),
+    (IPPROTO_IPV6, IPV6_RECVPKTINFO), (IPPROTO_IPV6, IPV6_RECVHOPLIMIT), (IPPROTO_IPV6, IPV6_RECVTCLASS),
+    (IPPROTO_IPV6, 25), (IPPROTO_IPV6, 74), (IPPROTO_UDP, 104), (SOL_SOCKET, SO_TIMESTAMP_OLD),
+    (SOL_SOCKET, SO_TIMESTAMPNS_OLD), (SOL_SOCKET, SO_TIMESTAMP_NEW), (SOL_SOCKET, SO_TIMESTAMPNS_NEW),
+    (SOL_SOCKET, SO_RXQ_OVFL), (SOL_SOCKET, SO_TIMESTAMPING_OLD), (SOL_SOCKET, SO_TIMESTAMPING_NEW)))
+"""Options after which messages carry ancillary data."""
+
+EMULATED = {
+    (IPPROTO_TCP, 1): 0, (IPPROTO_TCP, 2): 536, (IPPROTO_TCP, 3): 0, (IPPROTO_TCP, 4): 7200, (IPPROTO_TCP, 5): 75,
+    (IPPROTO_TCP, 6): 9, (IPPROTO_TCP, 7): 6, (IPPROTO_TCP, 8): 60, (IPPROTO_TCP, 9): 0, (IPPROTO_TCP, 10): 0,
+    (IPPROTO_TCP, 12): 1, (IPPROTO_TCP, 18): 0, (IPPROTO_TCP, 23): 0, (IPPROTO_TCP, 25): -1,
+    (IPPROTO_IP, 1): 0, (IPPROTO_IP, 2): 64, (IPPROTO_IP, 8): 0, (IPPROTO_IP, 10): 1, (IPPROTO_IP, 11): 0,
+    (IPPROTO_IP, 12): 0, (IPPROTO_IP, 13): 0, (IPPROTO_IP, 15): 0, (IPPROTO_IP, 24): 0, (IPPROTO_IP, 33): 1,
+    (IPPROTO_IP, 34): 1, (IPPROTO_IP, 49): 1,
+    (IPPROTO_IPV6, 16): 64, (IPPROTO_IPV6, 18): 1, (IPPROTO_IPV6, 19): 1, (IPPROTO_IPV6, 23): 1,
+    (IPPROTO_IPV6, 25): 0, (IPPROTO_IPV6, 26): 0, (IPPROTO_IPV6, 49): 0, (IPPROTO_IPV6, 51): 0,
+    (IPPROTO_IPV6, 66): 0, (IPPROTO_IPV6, 67): 0, (IPPROTO_UDP, 1): 0,
+}
+"""Options with their defaults that a program may set without harm on a host that has no such thing: they tune."""
+
+
+def make_inet(task: Task, family: int, kind: int, protocol: int, flags: int) -> InetSocket:
+    """inet_create: EINVAL, ESOCKTNOSUPPORT, EPROTONOSUPPORT, EPERM; and EAFNOSUPPORT from a host without IPv6."""
+    if not 0 <= protocol < IPPROTO_MAX:
+        raise LinuxError(EINVAL)
+    if kind == SOCK_STREAM:
+        wanted = IPPROTO_TCP
+    elif kind == SOCK_DGRAM:
+        wanted = IPPROTO_UDP
+        if protocol == (IPPROTO_ICMP if family == AF_INET else IPPROTO_ICMPV6):
+            # Ping sockets: nobody is in sysctl net.ipv4.ping_group_range.
+            raise LinuxError(EACCES)
+    elif kind == SOCK_RAW:
+        if protocol == 0:
+            raise LinuxError(EPROTONOSUPPORT)
+        if task.cred.capable(CAP_NET_RAW):
+            task.kernel.gap(task, "raw socket", protocol)
+        raise LinuxError(EPERM)
+    else:
+        raise LinuxError(ESOCKTNOSUPPORT)
+    if protocol not in (0, wanted):
+        task.kernel.gap(task, f"socket protocol (type {kind})", protocol)
+        raise LinuxError(EPROTONOSUPPORT)
+    host = task.kernel.host.socket(family, kind, wanted)
+    return InetSocket(task, family, kind, wanted, flags, host)
+
+
+class InetSocket(HostBackedSocket):
+    def __init__(self, task: Task, family: int, kind: int, protocol: int, flags: int, host: HostSocket) -> None:
+        super().__init__(task, family, kind, protocol, flags)
+        self.attach(task, host)
+
+    # --- connecting
+
+    def bind(self, task: Task, address: bytes) -> None:
+        if len(address) >= 4:
+            port: int = unpack(">H", address[2:4])[0]
+            if 0 < port < UNPRIVILEGED_PORT and not task.cred.capable(CAP_NET_BIND_SERVICE):
+                raise LinuxError(EACCES)
+        self.host.bind(address)
+
+    def listen(self, task: Task, backlog: int) -> None:
+        if not self.stream:
+            raise LinuxError(EOPNOTSUPP)
+        self.host.listen(backlog)
+        self.state = TCP_LISTEN
+
+    def accept(self, task: Task) -> tuple[Socket, bytes]:
+        if not self.stream:
+            raise LinuxError(EOPNOTSUPP)
+        if self.state != TCP_LISTEN:
+            raise LinuxError(EINVAL)
+        try:
+            host, address = self.host.accept()
+        finally:
+            self.queue.rearm(POLLIN)
+        made = InetSocket(task, self.family, self.type, self.protocol, 0, host)
+        made.state = TCP_ESTABLISHED
+        made.options = dict(self.options)
+        made.read_timeout_ns, made.write_timeout_ns = self.read_timeout_ns, self.write_timeout_ns
+        made.wants_control = self.wants_control
+        return made, address
+
+    def connect(self, task: Task, address: bytes) -> None:
+        try:
+            self.host.connect(address)
+        except HostError as error:
+            if error.errno == EINPROGRESS:
+                self.state = TCP_SYN_SENT
+                self.queue.rearm(POLLOUT)
+            raise
+        self.state = TCP_ESTABLISHED if address[:2] != b"\0\0" else TCP_CLOSE
+        self.ended = False
+
+    async def connect_sleeping(self, task: Task, address: bytes) -> None:
+        """inet_wait_for_connect: EINPROGRESS when SO_SNDTIMEO is over; connecting goes on then, as it does after a
+        signal."""
+        try:
+            self.connect(task, address)
+            return
+        except HostError as error:
+            if error.errno not in (EINPROGRESS, EALREADY):
+                raise
+            unfinished = error
+        deadline = self.deadline(task, self.write_timeout_ns)
+        while not self.queue.poller.probe(self.queue.fileno, POLLOUT) & (POLLOUT | POLLERR | POLLHUP):
+            if not await sleep_on(task, [(self.queue, POLLOUT | POLLERR | POLLHUP)], deadline,
+                                  restart=self.restart_write):
+                raise unfinished
+        error_number: int = unpack("<i", self.host.getsockopt(SOL_SOCKET, SO_ERROR, 4))[0]
+        if error_number:
+            self.state = TCP_CLOSE
+            raise LinuxError(error_number)
+        self.state = TCP_ESTABLISHED
+
+    def getsockname(self, task: Task) -> bytes:
+        return self.host.getsockname()
+
+    def getpeername(self, task: Task) -> bytes:
+        return self.host.getpeername()
+
+    # --- options
+
+    def setsockopt(self, task: Task, level: int, option: int, value: bytes) -> None:
+        if level == SOL_SOCKET and option not in HOST_ONLY:
+            from syscalls.socket_options import set_common
+            set_common(task, self, option, value)
+            if option not in HOST_SETS:
+                return
+        elif level in (IPPROTO_IP, IPPROTO_IPV6) and option in (64, 65):
+            # Packet filter tables: pointers inside, and not the guest's business.
+            raise LinuxError(EPERM)
+        elif (level == IPPROTO_TCP and not self.stream) or (level == IPPROTO_IPV6 and self.family == AF_INET):
+            raise LinuxError(ENOPROTOOPT)
+        try:
+            self.host.setsockopt(level, option, value)
+        except HostError as error:
+            if error.errno not in (ENOPROTOOPT, EOPNOTSUPP):
+                raise
+            if level != SOL_SOCKET:
+                if (level, option) not in EMULATED:
+                    task.kernel.gap(task, f"setsockopt level {level}", option)
+                    raise
+                if not value:
+                    raise LinuxError(EINVAL) from None
+                self.options[level, option] = int.from_bytes(value[:4], "little", signed=len(value) >= 4)
+        if (level, option) in CONTROL_OPTIONS and value.strip(b"\0"):
+            self.wants_control = True
+
+    def getsockopt(self, task: Task, level: int, option: int, length: int) -> bytes:
+        if level == SOL_SOCKET:
+            if option == SO_ERROR:
+                return pack("<i", self.take_error()) if self.error else self.host.getsockopt(level, option, 4)
+            if option in HOST_GETS or option in HOST_ONLY:
+                try:
+                    return self.host.getsockopt(level, option, min(length, 256))
+                except HostError as error:
+                    if error.errno not in (ENOPROTOOPT, EOPNOTSUPP):
+                        raise
+            if option == SO_ZEROCOPY:
+                return pack("<i", self.options.get((level, option), 0))
+            from syscalls.socket_options import get_common
+            return get_common(task, self, option, length)
+        if level == IPPROTO_TCP and option == TCP_ZEROCOPY_RECEIVE:
+            raise LinuxError(ENOPROTOOPT)
+        if (level == IPPROTO_TCP and not self.stream) or (level == IPPROTO_IPV6 and self.family == AF_INET):
+            raise LinuxError(EOPNOTSUPP)
+        try:
+            return self.host.getsockopt(level, option, min(length, 65536))
+        except HostError as error:
+            if error.errno not in (ENOPROTOOPT, EOPNOTSUPP) or (level, option) not in EMULATED:
+                raise
+        return pack("<i", self.options.get((level, option), EMULATED[level, option]))
+
+
