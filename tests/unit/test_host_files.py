@@ -1,5 +1,6 @@
 """Open files of the hosts."""
 
+# ruff: noqa: F401, F811 -- fixtures are imported and then named by parameters
 from __future__ import annotations
 
 import errno
@@ -9,8 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.unit.host_fixtures import errno_of, host, tree  # noqa: F401
 
+from tests.unit.host_fixtures import errno_of, host, tree
 from translator.hosts.base import UTIME_NOW, Host, HostTree
 
 O_RDONLY, O_WRONLY, O_RDWR, O_CREAT, O_EXCL, O_TRUNC, O_APPEND, O_DIRECTORY = 0, 1, 2, 0o100, 0o200, 0o1000, 0o2000, 0o200000
@@ -98,7 +99,7 @@ def test_use_after_unlink(tree: HostTree) -> None:
 
 
 @pytest.mark.parametrize("host", ["linux"], indirect=True)
-def test_allocate_and_holes(host: Host, tmp_path: Path) -> None:  # noqa: F811
+def test_allocate_and_holes(host: Host, tmp_path: Path) -> None:
     file = host.tree(os.fsencode(tmp_path), False).open(b"f", O_RDWR | O_CREAT, 0o600)
     file.allocate(0, 0, 100_000)
     assert file.stat().size == 100_000
@@ -115,7 +116,7 @@ def test_allocate_and_holes(host: Host, tmp_path: Path) -> None:  # noqa: F811
 
 
 @pytest.mark.parametrize("host", ["linux"], indirect=True)
-def test_tmpfile_gets_a_name(host: Host, tmp_path: Path) -> None:  # noqa: F811
+def test_tmpfile_gets_a_name(host: Host, tmp_path: Path) -> None:
     for confined in (False, True):
         tree = host.tree(os.fsencode(tmp_path), confined)
         tree.mkdir(b"d", 0o755) if not confined else None

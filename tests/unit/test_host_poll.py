@@ -1,5 +1,6 @@
 """Readiness: one-shot arming, several waiters, files that are always ready, waking up."""
 
+# ruff: noqa: F401, F811 -- fixtures are imported and then named by parameters
 from __future__ import annotations
 
 import os
@@ -7,14 +8,14 @@ import threading
 import time
 from pathlib import Path
 
-from tests.unit.host_fixtures import host  # noqa: F401
+from tests.unit.host_fixtures import host
 from translator.hosts.base import Host
 
 POLLIN, POLLOUT, POLLERR, POLLHUP = 1, 4, 8, 16
 MS = 1_000_000
 
 
-def test_arming_is_one_shot(host: Host) -> None:  # noqa: F811
+def test_arming_is_one_shot(host: Host) -> None:
     poller = host.poller()
     reader, writer = os.pipe()
     seen: list[int] = []
@@ -42,7 +43,7 @@ def test_arming_is_one_shot(host: Host) -> None:  # noqa: F811
     os.close(reader)
 
 
-def test_several_waiters_of_one_descriptor(host: Host) -> None:  # noqa: F811
+def test_several_waiters_of_one_descriptor(host: Host) -> None:
     import socket
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
@@ -71,7 +72,7 @@ def test_several_waiters_of_one_descriptor(host: Host) -> None:  # noqa: F811
     theirs.close()
 
 
-def test_a_callback_may_arm_and_disarm(host: Host) -> None:  # noqa: F811
+def test_a_callback_may_arm_and_disarm(host: Host) -> None:
     poller = host.poller()
     reader, writer = os.pipe()
     os.write(writer, b"ab")
@@ -90,7 +91,7 @@ def test_a_callback_may_arm_and_disarm(host: Host) -> None:  # noqa: F811
     os.close(writer)
 
 
-def test_regular_files_are_ready(host: Host, tmp_path: Path) -> None:  # noqa: F811
+def test_regular_files_are_ready(host: Host, tmp_path: Path) -> None:
     poller = host.poller()
     fd = os.open(tmp_path / "f", os.O_CREAT | os.O_RDWR)
     seen: list[int] = []
@@ -105,7 +106,7 @@ def test_regular_files_are_ready(host: Host, tmp_path: Path) -> None:  # noqa: F
     os.close(fd)
 
 
-def test_probe(host: Host) -> None:  # noqa: F811
+def test_probe(host: Host) -> None:
     poller = host.poller()
     reader, writer = os.pipe()
     assert poller.probe(reader, POLLIN) == 0
@@ -118,7 +119,7 @@ def test_probe(host: Host) -> None:  # noqa: F811
     os.close(reader)
 
 
-def test_timeouts_and_wake(host: Host) -> None:  # noqa: F811
+def test_timeouts_and_wake(host: Host) -> None:
     poller = host.poller()
     start = time.monotonic_ns()
     poller.poll(5 * MS)

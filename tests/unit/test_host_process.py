@@ -1,5 +1,6 @@
 """pylx as a process: standard streams, signals, its end and its stops, each in a process of its own."""
 
+# ruff: noqa: F401, F811 -- fixtures are imported and then named by parameters
 from __future__ import annotations
 
 import os
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.host_fixtures import HOSTS, ROOT, host  # noqa: F401
+from tests.unit.host_fixtures import HOSTS, ROOT, host
 from translator.hosts.base import Host
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="processes as POSIX has them")
@@ -209,7 +210,7 @@ print(seen)
     assert (status, output) == (0, b"True b'' True False\n[1]\n")
 
 
-def test_facts_about_the_process(host: Host) -> None:  # noqa: F811
+def test_facts_about_the_process(host: Host) -> None:
     assert abs(host.realtime_ns() - time.time_ns()) < 10**9
     assert host.monotonic_ns() <= host.monotonic_ns()
     assert host.boottime_ns() > 0
@@ -230,7 +231,7 @@ def test_facts_about_the_process(host: Host) -> None:  # noqa: F811
         assert capability.note or capability.level == "native"
 
 
-def test_descriptors_do_not_leak_into_children(host: Host, tmp_path: Path) -> None:  # noqa: F811
+def test_descriptors_do_not_leak_into_children(host: Host, tmp_path: Path) -> None:
     before = set(os.listdir("/dev/fd"))
     tree = host.tree(os.fsencode(tmp_path), False)
     file = tree.open(b"f", 0o102, 0o600)
@@ -243,4 +244,4 @@ def test_descriptors_do_not_leak_into_children(host: Host, tmp_path: Path) -> No
     file.close()
     sock.close()
     tree.close()
-    assert len(os.listdir("/dev/fd")) == len(before)
+    assert len(os.listdir("/dev/fd")) <= len(before)

@@ -1,5 +1,6 @@
 """Host sockets with Linux addresses, options and flags."""
 
+# ruff: noqa: F401, F811 -- fixtures are imported and then named by parameters
 from __future__ import annotations
 
 import errno
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.host_fixtures import errno_of, host  # noqa: F401
+from tests.unit.host_fixtures import errno_of, host
 from translator.hosts.base import Host, HostSocket
 
 AF_UNIX, AF_INET, AF_INET6 = 1, 2, 10
@@ -36,7 +37,7 @@ def port_of(address: bytes) -> int:
     return int(struct.unpack_from(">H", address, 2)[0])
 
 
-def wait(host: Host, sock: HostSocket, mask: int) -> int:  # noqa: F811
+def wait(host: Host, sock: HostSocket, mask: int) -> int:
     seen: list[int] = []
     host.poller().arm(sock.fileno(), mask, seen.append)
     host.poller().poll(5 * 10**9)
@@ -45,7 +46,7 @@ def wait(host: Host, sock: HostSocket, mask: int) -> int:  # noqa: F811
 
 
 @pytest.mark.parametrize("family", [AF_INET, AF_INET6])
-def test_stream(host: Host, family: int) -> None:  # noqa: F811
+def test_stream(host: Host, family: int) -> None:
     name = inet if family == AF_INET else inet6
     try:
         server = host.socket(family, STREAM, 0)
@@ -87,7 +88,7 @@ def test_stream(host: Host, family: int) -> None:  # noqa: F811
         sock.close()
 
 
-def test_datagrams(host: Host) -> None:  # noqa: F811
+def test_datagrams(host: Host) -> None:
     one, two = (host.socket(AF_INET, DGRAM, 0) for _ in range(2))
     one.bind(inet(0))
     two.bind(inet(0))
@@ -109,7 +110,7 @@ def test_datagrams(host: Host) -> None:  # noqa: F811
     two.close()
 
 
-def test_options_and_refusals(host: Host) -> None:  # noqa: F811
+def test_options_and_refusals(host: Host) -> None:
     sock = host.socket(AF_INET, STREAM, 0)
     assert sock.getsockopt(SOL_SOCKET, SO_TYPE, 4) == INT.pack(STREAM)
     sock.setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("=ii", 1, 3))
@@ -128,7 +129,7 @@ def test_options_and_refusals(host: Host) -> None:  # noqa: F811
     assert errno_of(host.socket, 16, RAW, 0) == errno.EAFNOSUPPORT
 
 
-def test_refused_connection(host: Host) -> None:  # noqa: F811
+def test_refused_connection(host: Host) -> None:
     taken = host.socket(AF_INET, STREAM, 0)
     taken.bind(inet(0))
     address = taken.getsockname()
@@ -146,7 +147,7 @@ def test_refused_connection(host: Host) -> None:  # noqa: F811
 
 
 @pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="no AF_UNIX")
-def test_unix_client(host: Host, tmp_path: Path) -> None:  # noqa: F811
+def test_unix_client(host: Host, tmp_path: Path) -> None:
     path = tmp_path / "s"
     server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     server.bind(str(path))
@@ -162,7 +163,7 @@ def test_unix_client(host: Host, tmp_path: Path) -> None:  # noqa: F811
     client.close()
 
 
-def test_interfaces(host: Host) -> None:  # noqa: F811
+def test_interfaces(host: Host) -> None:
     loopbacks = [interface for interface in host.interfaces() if interface.flags & 8]  # IFF_LOOPBACK
     assert len(loopbacks) == 1
     assert (AF_INET, LOOPBACK, 8) in loopbacks[0].addresses

@@ -1,5 +1,6 @@
 """The terminal: raw mode, the user's own settings back afterwards whatever happens, the background."""
 
+
 from __future__ import annotations
 
 import os

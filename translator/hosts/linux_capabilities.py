@@ -18,6 +18,7 @@ _NATIVE = {
     "files.case-sensitive": "",
     "files.any-name": "names are bytes",
     "files.unlink-open": "",
+    "files.long-paths": "paths beyond PATH_MAX are walked in pieces",
     "files.sparse": "SEEK_DATA, SEEK_HOLE, fallocate with every mode the filesystem has",
     "files.tmpfile": "O_TMPFILE",
     "files.birth-time": "statx",
