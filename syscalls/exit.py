@@ -213,6 +213,9 @@ def _end_group(group: ThreadGroup) -> None:
     kernel = group.kernel
     group.ended = True
     group.leader.state = ZOMBIE
+    if group.sem_undo:
+        from syscalls.sysv_ipc import apply_undo
+        apply_undo(group)
     kill_orphaned(group, group.parent, True)
     if notify_parent_of_exit(group):
         reap(group)

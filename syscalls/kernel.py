@@ -30,9 +30,12 @@ if TYPE_CHECKING:
     from syscalls.futex import FutexWaiter, PiState
     from syscalls.sockets import Network
     from syscalls.pipe import Pipe
+    from syscalls.sysv_ipc import IpcNamespace
+    from syscalls.shm import ShmNamespace
     from syscalls.table import Syscall
     from syscalls.trace import Tracer
     from translator.hosts.base import Host, HostWatch, Poller
+    from translator.elf import LoadPlan
     from translator.machine import Cpu, CpuFault, Engine
 
     __all__ = ["HostWatch", "Kernel"]
@@ -90,6 +93,10 @@ class Kernel:
         self.last_poll_ns = 0
         self.next_pid = 1
         self.gaps: dict[tuple[str, int], Gap] = {}
+        self.shm: ShmNamespace | None = None
+        """System V shared memory: made when first used."""
+        self.exec_plans: dict[tuple[int, int, int, int, bool], LoadPlan] = {}
+        """How to load the programs that were executed, by device, inode, time, size and being an interpreter."""
         self.call_counts = [0] * 512
         self.tracer: Tracer | None = None
         self.first_ended: Callable[[], None] | None = None
@@ -120,6 +127,8 @@ class Kernel:
         """The terminals of /dev/pts, made by devpts.pty_table() when first needed."""
         self.console: Console | None = None
         """The terminal pylx was started on, as the guests see it; None when there is none."""
+        self.ipc: IpcNamespace | None = None
+        """System V semaphores and message queues: made when first used."""
         self.next_inode = 4711
         """For objects without a file system's number: pipes, sockets."""
         engine.attach(self)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from syscalls.kernel import Kernel
     from syscalls.mm import Mm
     from syscalls.signals import GroupSignals, SignalHandlers, TaskSignals
+    from syscalls.sysv_ipc import SemaphoreSet
     from syscalls.tty import Tty
     from syscalls.usermem import UserMemory
     from syscalls.wait import Interrupted, Sleeper
@@ -107,6 +108,8 @@ class ThreadGroup:
         """Woken when the process has been reaped; its pidfds make and share it."""
         self.exec_waiter: WaitQueue | None = None
         """The thread in execve waits here for the others to end."""
+        self.sem_undo: dict[SemaphoreSet, dict[int, int]] | None = None
+        """What its end takes back of SEM_UNDO operations: semaphore number -> adjustment, by set."""
         self.max_rss_kb = 0
         self.children_max_rss_kb = 0
         self.exe: Location | None = None

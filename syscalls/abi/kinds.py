@@ -114,3 +114,15 @@ class PidfdSignalFlags:
 
 class SigInfoLayout:
     """siginfo_t"""
+
+
+class MessageLayout:
+    """struct msgbuf: a long, then the bytes"""
+
+
+class SemOps:
+    """struct sembuf[]"""
+
+
+class ShmidDs:
+    """struct shmid64_ds"""
