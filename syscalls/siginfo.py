@@ -19,6 +19,10 @@ from syscalls.abi.signal import (
     SIGTRAP,
 )
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from syscalls.timers import PosixTimer
+
 SIGINFO_SIZE = 128
 
 _HEAD = struct.Struct("<iii4x")
@@ -78,7 +82,7 @@ class SigInfo:
         self.raw = raw
         self.accounted = -1
         """The user whose RLIMIT_SIGPENDING counts it while it is queued; -1 none."""
-        self.source: object = None
+        self.source: PosixTimer | None = None
         """The POSIX timer it announces: told when it is taken from the queue."""
 
     @staticmethod

@@ -97,6 +97,8 @@ class Pending:
         for info in self.queue:
             if bit(info.signo) & mask:
                 _unaccount(task, info)
+                if info.source is not None:
+                    info.source.discarded()
             else:
                 kept.append(info)
         self.queue = kept
@@ -245,7 +247,7 @@ class TaskSignals:
                 first = ready & SYNCHRONOUS or ready
                 info = pending.take(task, (first & -first).bit_length())
                 if info.source is not None:
-                    info.source.delivered(info)  # type: ignore[attr-defined]
+                    info.source.delivered(info)
                 return info
         return None
 
