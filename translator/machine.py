@@ -73,7 +73,8 @@ class Backing(Protocol):
     """What a mapping shows: a file, or a shared memory object.  Private anonymous memory has none (None).
 
     Two mappings of equal `key` show the same pages.  `version` changes whenever the content was changed behind
-    the engine's back, so that cached pages of an earlier version are not shown to new mappings.
+    the engine's back, so that cached pages of an earlier version are not shown to new mappings; what the engine
+    wrote itself or was told of (`PageCache.written`) does not change it.
     An engine that keeps pages in memory hangs its cache on `page_cache`; while it is not None, whoever changes or
     reads the content through `read(2)` and `write(2)` must call its `written`, `truncated` and `before_read`.
     """

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
+from tests.unit.engine_guest import CODE, DATA, EXIT, GETPPID, SLICE, STACK, Guest
 from translator.engines.unicorn import UnicornEngine
-from translator.engines.unicorn_cpu import UnicornCpu
 from translator.machine import (
     DENIED,
     EFLAGS,
@@ -29,56 +29,7 @@ from translator.machine import (
     VEC_PF,
     VEC_UD,
     Cpu,
-    CpuFault,
 )
-
-CODE, STACK, DATA = 0x400000, 0x7FFF_0000_0000, 0x1000_0000
-SLICE = 10_000_000_000
-
-EXIT = bytes.fromhex("b83c000000 0f05")
-GETPPID = bytes.fromhex("b86e000000 0f05")
-
-
-class Recorder:
-    """A kernel that notes what it is told; exit (60) stops the guest, others return what `serve` says."""
-
-    def __init__(self) -> None:
-        self.calls: list[tuple[int, tuple[int, ...]]] = []
-        self.faults: list[CpuFault] = []
-        self.serve: Callable[[Cpu, int], int | None] = lambda cpu, number: 0
-
-    def syscall(self, cpu: Cpu, number: int, args: tuple[int, int, int, int, int, int]) -> int | None:
-        self.calls.append((number, args))
-        return None if number == 60 else self.serve(cpu, number)
-
-    def fault(self, cpu: Cpu, fault: CpuFault) -> None:
-        self.faults.append(fault)
-
-
-class Guest:
-    """One space with a page of code, a stack and a page of data."""
-
-    def __init__(self, engine: UnicornEngine) -> None:
-        self.engine = engine
-        self.sink = Recorder()
-        engine.attach(self.sink)
-        self.space = engine.new_space()
-        self.cpu: UnicornCpu = engine.new_cpu(self.space)
-        self.space.map(CODE, 0x4000, PROT_READ | PROT_EXEC, None, 0, False)
-        self.space.map(STACK - 0x10000, 0x10000, PROT_READ | PROT_WRITE, None, 0, False)
-        self.space.map(DATA, 0x10000, PROT_READ | PROT_WRITE, None, 0, False)
-
-    def run(self, code: str | bytes, at: int = CODE) -> None:
-        raw = bytes.fromhex(code) if isinstance(code, str) else code
-        self.space.poke(at, raw)
-        self.cpu.reset(at, STACK - 0x100)
-        self.engine.run(self.cpu, SLICE)
-
-    def fault(self, code: str) -> tuple[int, int, CpuFault]:
-        """Run code that faults: the vector, RIP relative to the code, the fault."""
-        self.run(code)
-        (fault,) = self.sink.faults
-        return fault.vector, self.cpu.get(RIP) - CODE, fault
 
 
 @pytest.fixture(scope="module")

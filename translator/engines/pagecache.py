@@ -260,7 +260,6 @@ class FilePages:
                 place = frames[wanted[start]] * PAGE
                 self.backing.write_page(offset, view[place:place + length])
             start = position + 1
-        self.version = self.backing.version()
 
     def before_read(self, offset: int, length: int) -> None:
         if not self.written_through or self.volatile or length <= 0:
@@ -287,8 +286,6 @@ class FilePages:
             done += length
         if changed and self.executed:
             ram.forget_code(changed)
-        if not self.volatile:
-            self.version = self.backing.version()
 
     def truncated(self, size: int) -> None:
         first = (size + PAGE - 1) // PAGE
@@ -301,5 +298,3 @@ class FilePages:
             self.ram.view[place:(pfn + 1) * PAGE] = bytes(PAGE - size % PAGE)
             if self.executed:
                 self.ram.forget_code([pfn])
-        if not self.volatile:
-            self.version = self.backing.version()
