@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from syscalls.abi.errno import EACCES, EFAULT, EINVAL, ENOMEM, EOPNOTSUPP, EPERM, LinuxError
+from syscalls.abi.fs import FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE
 from syscalls.abi.mm import (
     MADV_COLD,
     MADV_COLLAPSE,
@@ -45,6 +46,7 @@ from syscalls.abi.mm import (
     VM_WIPEONFORK,
 )
 from syscalls.mm import page_align
+from syscalls.shared_memory import SharedMemory
 from translator.machine import PAGE_MASK, PROT_READ, PROT_WRITE
 
 TYPE_CHECKING = False
@@ -153,12 +155,15 @@ def _remove(mm: Mm, area: Vma, low: int, high: int) -> None:
         raise LinuxError(EINVAL)
     if area.flags & (VM_SHARED | VM_MAYWRITE) != VM_SHARED | VM_MAYWRITE:
         raise LinuxError(EACCES)
-    punch = getattr(area.backing, "punch", None)
-    if punch is None:
-        raise LinuxError(EOPNOTSUPP)
+    backing = area.backing
     offset = area.offset + low - area.start
-    cache = area.backing.page_cache
-    if cache is not None:
-        for at in range(offset, offset + high - low, 1 << 16):
-            cache.written(at, bytes(min(1 << 16, offset + high - low - at)))
-    punch(offset, high - low)
+    punch = getattr(backing, "allocate", None)
+    if punch is not None:
+        punch(FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, high - low)
+    elif isinstance(backing, SharedMemory):
+        if backing.page_cache is not None:
+            for at in range(offset, offset + high - low, 1 << 20):
+                backing.page_cache.written(at, bytes(min(1 << 20, offset + high - low - at)))
+        backing.punch(offset, high - low)
+    else:
+        raise LinuxError(EOPNOTSUPP)

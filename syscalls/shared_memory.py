@@ -59,6 +59,9 @@ class SharedMemory:
         for at in range(offset, offset + length, PAGE_SIZE):
             self._pages.pop(at, None)
 
+    def discard_all(self) -> None:
+        self._pages.clear()
+
     def retain(self) -> None:
         self.holders += 1
 

@@ -1,0 +1,182 @@
+"""System V shared memory segments (ipc/shm.c)."""
+
+from __future__ import annotations
+
+from struct import Struct
+
+from syscalls.abi.errno import EINVAL, ENOMEM, LinuxError
+from syscalls.abi.mm import (
+    IPC_PRIVATE,
+    MAP_FIXED,
+    SHM_DEST,
+    SHM_EXEC,
+    SHM_HUGETLB,
+    SHM_R,
+    SHM_RDONLY,
+    SHM_REMAP,
+    SHM_RND,
+    SHM_W,
+    SHMALL,
+    SHMMAX,
+    SHMMNI,
+)
+from syscalls.mm import MAY_ALL, Mm, page_align
+from syscalls.shared_memory import SharedMemory
+from syscalls.sysv_ipc import IpcObject, IpcTable
+from translator.machine import PAGE_MASK, PAGE_SIZE, PROT_EXEC, PROT_READ, PROT_WRITE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from syscalls.kernel import Kernel
+    from syscalls.task import Task
+
+SHMID_DS = Struct("<QqqqiiQ16x")
+"""struct shmid64_ds after the perm: size, atime, dtime, ctime, cpid, lpid, nattch."""
+SHMINFO64 = Struct("<5Q32x")
+SHM_INFO_LAYOUT = Struct("<i4x5Q")
+SHMMIN = 1
+
+
+class Segment(IpcObject):
+    """struct shmid_kernel."""
+
+    def __init__(self, task: Task, key: int, size: int, mode: int) -> None:
+        super().__init__(task, key, mode)
+        self.size = size
+        self.memory = SharedMemory(task.kernel, page_align(size), volatile=False)
+        self.atime = self.dtime = 0
+        self.cpid = task.group.pid
+        self.lpid = 0
+
+    def name(self) -> bytes:
+        """As /proc/pid/maps shows it."""
+        return b"/SYSV%08x (deleted)" % (self.key & 0xFFFFFFFF)
+
+
+def seconds(task: Task) -> int:
+    return task.kernel.clock.realtime() // 1_000_000_000
+
+
+class ShmNamespace:
+    """All segments of a kernel."""
+
+    __slots__ = ("kernel", "table")
+
+    def __init__(self, kernel: Kernel) -> None:
+        self.kernel = kernel
+        self.table: IpcTable[Segment] = IpcTable(SHMMNI)
+
+    def attached(self, segment: Segment) -> int:
+        """shm_nattch: mappings of it in all processes."""
+        return sum(area.backing is segment.memory for mm in self._memories() for area in mm.vmas)
+
+    def _memories(self) -> Iterator[Mm]:
+        seen: set[int] = set()
+        for task in self.kernel.tasks.values():
+            if not task.dead and id(task.mm) not in seen:
+                seen.add(id(task.mm))
+                yield task.mm
+
+    def sweep(self) -> None:
+        """Removed segments that nobody has attached any more are gone."""
+        for segment in list(self.table.objects.values()):
+            if segment.mode & SHM_DEST and not self.attached(segment):
+                self.delete(segment)
+
+    def delete(self, segment: Segment) -> None:
+        self.table.remove(segment)
+        cache = segment.memory.page_cache
+        if cache is not None:
+            cache.truncated(0)
+        segment.memory.discard_all()
+
+    def get(self, task: Task, key: int, size: int, flags: int) -> int:
+        self.sweep()
+
+        def make() -> Segment:
+            if not SHMMIN <= size <= SHMMAX:
+                raise LinuxError(EINVAL)
+            if flags & SHM_HUGETLB:
+                # No huge pages are configured.
+                raise LinuxError(ENOMEM)
+            if size > 1 << 30 and size > self.kernel.host.memory()[0]:
+                raise LinuxError(ENOMEM)
+            return Segment(task, key, size, flags)
+
+        return self.table.get(task, key, flags, make, lambda segment: size <= segment.size)
+
+    def attach(self, task: Task, number: int, addr: int, flags: int) -> int:
+        self.sweep()
+        if number < 0:
+            raise LinuxError(EINVAL)
+        fixed = 0
+        if addr:
+            if addr & PAGE_MASK:
+                if not flags & SHM_RND:
+                    raise LinuxError(EINVAL)
+                addr &= ~PAGE_MASK
+                if not addr and flags & SHM_REMAP:
+                    raise LinuxError(EINVAL)
+            fixed = MAP_FIXED
+        elif flags & SHM_REMAP:
+            raise LinuxError(EINVAL)
+        prot, wanted, may = PROT_READ | PROT_WRITE, SHM_R | SHM_W, MAY_ALL
+        if flags & SHM_RDONLY:
+            prot, wanted, may = PROT_READ, SHM_R, MAY_ALL & ~0x20
+        if flags & SHM_EXEC:
+            prot |= PROT_EXEC
+            wanted |= 0o100
+        segment = self.table.find(number)
+        segment.check(task, wanted)
+        length = segment.memory.size()
+        if addr and not flags & SHM_REMAP and (
+                addr + length < addr or not task.mm.areas.is_free(addr, addr + length)):
+            raise LinuxError(EINVAL)
+        addr = task.mm.map_object(task, addr, length, prot, fixed, may, segment.memory, segment.name())
+        segment.atime = seconds(task)
+        segment.lpid = task.group.pid
+        return addr
+
+    def detach(self, task: Task, addr: int) -> None:
+        if addr & PAGE_MASK:
+            raise LinuxError(EINVAL)
+        mm = task.mm
+        memories = {id(segment.memory): segment for segment in self.table.objects.values()}
+        first = next((area for area in mm.areas.areas[mm.areas.index_from(addr):]
+                      if id(area.backing) in memories and area.start - area.offset == addr), None)
+        if first is None:
+            raise LinuxError(EINVAL)
+        segment = memories[id(first.backing)]
+        for area in mm.areas.overlapping(addr, addr + segment.memory.size()):
+            if area.backing is segment.memory and area.start - area.offset == addr:
+                mm.unmap(task, area.start, area.end - area.start)
+        segment.dtime = seconds(task)
+        segment.lpid = task.group.pid
+        self.sweep()
+
+    def remove(self, segment: Segment) -> None:
+        """IPC_RMID: at once, or when the last process detaches."""
+        if self.attached(segment):
+            segment.mode |= SHM_DEST
+            segment.key = IPC_PRIVATE
+        else:
+            self.delete(segment)
+
+    def describe(self, segment: Segment) -> bytes:
+        return segment.pack_perm() + SHMID_DS.pack(segment.size, segment.atime, segment.dtime, segment.ctime,
+                                                   segment.cpid, segment.lpid, self.attached(segment))
+
+    def limits(self) -> bytes:
+        return SHMINFO64.pack(SHMMAX, SHMMIN, SHMMNI, SHMMNI, SHMALL)
+
+    def usage(self) -> bytes:
+        pages = sum(segment.memory.size() for segment in self.table.objects.values()) // PAGE_SIZE
+        return SHM_INFO_LAYOUT.pack(len(self.table.objects), pages, pages, 0, 0, 0)
+
+
+def namespace(kernel: Kernel) -> ShmNamespace:
+    if kernel.shm is None:
+        kernel.shm = ShmNamespace(kernel)
+    return kernel.shm
