@@ -1,0 +1,425 @@
+"""The host's files as a guest file system.
+
+Inodes here are light: one is made at each lookup and carries the path by which the host knows the file, which its
+pinned dentry keeps right across renames by guests.  Nothing about a file is remembered between system calls but what
+cannot go stale: open handles, the identity (device and inode number) of open files, the targets of unchanged links.
+"""
+
+from __future__ import annotations
+
+from syscalls.abi.errno import EACCES, ENOENT, LinuxError
+from syscalls.abi.fs import (
+    O_ACCMODE,
+    O_APPEND,
+    O_CREAT,
+    O_DSYNC,
+    O_EXCL,
+    O_NOATIME,
+    O_RDWR,
+    O_SYNC_BIT,
+    O_TMPFILE_BIT,
+    O_TRUNC,
+    S_ISGID,
+)
+from syscalls.fs.directory import OpenDirectory
+from syscalls.fs.hostfile import Handle, HostBacking, HostDescription
+from syscalls.fs.inode import S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, FileSystem, Inode, Stat, StatFs
+from syscalls.fs.mounts import Dentry, join
+from translator.hosts.base import HostError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from syscalls.credentials import Credentials
+    from syscalls.fd import FileDescription
+    from syscalls.fs.mounts import Location
+    from syscalls.fs.vfs import Vfs
+    from syscalls.task import Task
+    from translator.hosts.base import Host, HostTree
+
+_OPEN_FLAGS = O_ACCMODE | O_TRUNC | O_APPEND | O_NOATIME | O_DSYNC | O_SYNC_BIT
+"""What of a guest's open flags reaches the host."""
+_KNOWN_BACKINGS = 2048
+_KNOWN_LINKS = 4096
+
+_NAMES = {0xEF53: "ext4", 0x794C7630: "overlay", 0x01021994: "tmpfs", 0x9123683E: "btrfs", 0x58465342: "xfs",
+          0x6969: "nfs", 0xF2F52010: "f2fs", 0x2FC12FC1: "zfs", 0x65735546: "fuse", 0x01021997: "9p"}
+
+
+class HostFs(FileSystem):
+    """A tree of the host.  The host acts with the rights of whoever started pylx."""
+
+    by_path = True
+
+    def __init__(self, host: Host, vfs: Vfs, root: bytes, confined: bool) -> None:
+        self.tree: HostTree = host.tree(root, confined)
+        self.host_root = root
+        self.vfs = vfs
+        stat = self.tree.lstat(b"")
+        super().__init__(stat.dev)
+        self.root = HostInode(self, Dentry(b""), stat)
+        self.root.fresh = None
+        self.uid, self.gid, groups = host.ids()
+        self.groups = frozenset(groups) | {self.gid}
+        self.backings: dict[tuple[int, int], HostBacking] = {}
+        self.versions = 0
+        self.links: dict[bytes, tuple[int, int, int, bytes]] = {}
+        self._trusted: Credentials | None = None
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        return _NAMES.get(self.tree.statfs(b"").type, "ext4")
+
+    # --- whom the host can check
+
+    def trusts(self, cred: Credentials) -> bool:
+        """Whether the host's own permission checks are right for these credentials: the guest is who pylx is."""
+        if cred is self._trusted:
+            return True
+        if cred.fsuid != self.uid or cred.fsgid != self.gid or not self.groups.issuperset(cred.groups):
+            return False
+        if self.uid == 0:
+            if cred.cap_effective & 0b11110 != 0b11110:  # DAC_OVERRIDE, DAC_READ_SEARCH, FOWNER, FSETID
+                return False
+        elif not self.groups.issubset({*cred.groups, cred.fsgid}):
+            return False
+        self._trusted = cred
+        return True
+
+    # --- finding
+
+    def inode_at(self, path: bytes) -> HostInode:
+        """The object of that path; nothing is asked of the host yet."""
+        return HostInode(self, Dentry(path), None)
+
+    def target(self, path: bytes, stat: Stat) -> bytes:
+        """readlink of the link at `path`, whose stat is at hand: a link never changes, it is replaced."""
+        known = self.links.get(path)
+        if known is not None and known[0] == stat.ino and known[1] == stat.ctime_ns and known[2] == stat.dev:
+            return known[3]
+        target = self.tree.readlink(path)
+        if len(self.links) >= _KNOWN_LINKS:
+            self.links.clear()
+        self.links[path] = (stat.ino, stat.ctime_ns, stat.dev, target)
+        return target
+
+    def backing(self, key: tuple[int, int]) -> HostBacking:
+        backing = self.backings.get(key)
+        if backing is None:
+            if len(self.backings) >= _KNOWN_BACKINGS:
+                for old in [old for old, unused in self.backings.items() if not unused.references]:
+                    del self.backings[old]
+            backing = self.backings[key] = HostBacking(self, key)
+        return backing
+
+    def own(self, task: Task, path: bytes, directory: HostInode, mode: int) -> None:
+        """Give a new file to the guest's user when that is not who pylx is (inode_init_owner)."""
+        cred = task.cred
+        if cred.fsuid == self.uid and cred.fsgid == self.gid:
+            return
+        gid = directory.gid if directory.mode & S_ISGID else cred.fsgid
+        self.tree.chown(path, cred.fsuid, gid)
+        if mode & 0o6000 and mode & S_IFMT != S_IFDIR:
+            self.tree.chmod(path, mode & 0o7777)
+
+    def statfs(self, task: Task, inode: Inode) -> StatFs:
+        assert isinstance(inode, HostInode)
+        if inode.handle is not None:
+            return inode.handle.file.statfs()
+        return self.tree.statfs(inode.path())
+
+
+class HostInode(Inode):
+    """A file of the host, by path.  `mode`, `dev`, `ino`, `uid`, `gid` are those of the last look, which is taken when
+    one is first asked for."""
+
+    __slots__ = ("dentry", "dev", "filesystem", "fresh", "gid", "handle", "ino", "is_new", "mode", "pending", "uid")
+    filesystem: HostFs
+    dev: int
+    ino: int
+    uid: int
+    gid: int
+
+    def __init__(self, filesystem: HostFs, dentry: Dentry, stat: Stat | None) -> None:
+        self.filesystem = filesystem
+        self.dentry = dentry
+        self.handle: Handle | None = None
+        """Set while the file is open: operations then reach it whatever its name is."""
+        self.is_new = False
+        self.pending = False
+        """`handle` was opened when the file was made, for the description that comes next."""
+        self.fresh = stat
+        """A stat of this very system call."""
+        if stat is not None:
+            self.mode = stat.mode
+            self.dev = stat.dev
+            self.ino = stat.ino
+            self.uid = stat.uid
+            self.gid = stat.gid
+
+    def __getattr__(self, name: str) -> int:
+        # Only reached while the slot is empty.
+        if name not in ("mode", "dev", "ino", "uid", "gid"):
+            raise AttributeError(name)
+        self.fresh = self._look()
+        return int(getattr(self.fresh, name))
+
+    def _look(self) -> Stat:
+        if self.handle is not None:
+            stat = self.handle.file.stat()
+        elif self.dentry.deleted:
+            raise LinuxError(ENOENT)
+        else:
+            stat = self.filesystem.tree.lstat(self.dentry.path)
+        self.mode = stat.mode
+        self.dev = stat.dev
+        self.ino = stat.ino
+        self.uid = stat.uid
+        self.gid = stat.gid
+        return stat
+
+    def path(self) -> bytes:
+        """ENOENT when the name is gone."""
+        if self.dentry.deleted:
+            raise LinuxError(ENOENT)
+        return self.dentry.path
+
+    def pinned(self, dentry: Dentry) -> None:
+        self.dentry = dentry
+        self.fresh = None
+
+    # --- attributes
+
+    def stat(self, task: Task) -> Stat:
+        stat = self.fresh
+        if stat is not None:
+            self.fresh = None
+            return stat
+        if self.dentry.deleted and self.handle is None:
+            # A removed working directory: what is still known of it.
+            return Stat(dev=self.dev, ino=self.ino, mode=self.mode, nlink=0, uid=self.uid, gid=self.gid)
+        return self._look()
+
+    def identity(self, task: Task) -> tuple[int, int]:
+        return self.dev, self.ino
+
+    def file_key(self) -> tuple[int, int]:
+        """The identity of an open file.  A file that was just made may have the number of an earlier one, of which
+        pages are still known."""
+        key = (self.dev, self.ino)
+        if self.is_new:
+            self.is_new = False
+            old = self.filesystem.backings.get(key)
+            if old is not None and not old.references:
+                del self.filesystem.backings[key]
+        return key
+
+    def btime(self, task: Task) -> int:
+        if self.handle is not None:
+            return self.handle.file.btime()
+        return self.filesystem.tree.btime(self.path())
+
+    def chmod(self, task: Task, mode: int) -> None:
+        if self.handle is not None:
+            self.handle.file.chmod(mode)
+        else:
+            self.filesystem.tree.chmod(self.path(), mode)
+        self._changed()
+
+    def chown(self, task: Task, uid: int, gid: int) -> None:
+        if self.handle is not None:
+            self.handle.file.chown(uid, gid)
+        else:
+            self.filesystem.tree.chown(self.path(), uid, gid)
+        self._changed()
+
+    def _changed(self) -> None:
+        self.fresh = None
+        self._look()
+
+    def utime(self, task: Task, atime_ns: int | None, mtime_ns: int | None) -> None:
+        if self.handle is not None:
+            self.handle.file.utime(atime_ns, mtime_ns)
+        else:
+            self.filesystem.tree.utime(self.path(), atime_ns, mtime_ns)
+        self.fresh = None
+
+    def truncate(self, task: Task, length: int) -> None:
+        self.filesystem.tree.truncate(self.path(), length)
+        self.fresh = None
+        self._show_size(length)
+
+    def _show_size(self, length: int) -> None:
+        """The file was cut or extended by its name: mappings must show it."""
+        backings = self.filesystem.backings
+        backing = backings.get((self.dev, self.ino)) if backings else None
+        if backing is not None and backing.page_cache is not None:
+            backing.own_change = True
+            backing.page_cache.truncated(length)
+
+    def getxattr(self, task: Task, name: bytes) -> bytes:
+        if self.handle is not None:
+            return self.handle.file.getxattr(name)
+        return self.filesystem.tree.getxattr(self.path(), name)
+
+    def setxattr(self, task: Task, name: bytes, value: bytes, flags: int) -> None:
+        if self.handle is not None:
+            self.handle.file.setxattr(name, value, flags)
+        else:
+            self.filesystem.tree.setxattr(self.path(), name, value, flags)
+        self.fresh = None
+
+    def listxattr(self, task: Task) -> list[bytes]:
+        if self.handle is not None:
+            return self.handle.file.listxattr()
+        return self.filesystem.tree.listxattr(self.path())
+
+    def removexattr(self, task: Task, name: bytes) -> None:
+        if self.handle is not None:
+            self.handle.file.removexattr(name)
+        else:
+            self.filesystem.tree.removexattr(self.path(), name)
+        self.fresh = None
+
+    # --- directories
+
+    def _child(self, name: bytes) -> bytes:
+        return join(self.path(), name)
+
+    def lookup(self, task: Task, name: bytes) -> Inode:
+        path = self._child(name)
+        return HostInode(self.filesystem, Dentry(path), self.filesystem.tree.lstat(path))
+
+    def entries(self, task: Task) -> list[tuple[bytes, int, int]]:
+        if self.dentry.deleted:
+            return []
+        return list(self.filesystem.tree.entries(self.dentry.path))
+
+    def create(self, task: Task, name: bytes, mode: int) -> Inode:
+        path = self._child(name)
+        self.filesystem.tree.open(path, O_CREAT | O_EXCL, mode & 0o7777).close()
+        return self._made(task, path, mode)
+
+    def create_open(self, task: Task, name: bytes, mode: int, flags: int) -> Inode:
+        path = self._child(name)
+        filesystem = self.filesystem
+        file = filesystem.tree.open(path, O_CREAT | O_EXCL | flags & _OPEN_FLAGS & ~O_TRUNC, mode & 0o7777)
+        return self._opened(task, path, mode, Handle(file, flags & O_ACCMODE))
+
+    def tmpfile(self, task: Task, mode: int, flags: int) -> Inode:
+        file = self.filesystem.tree.open(self.path(), O_TMPFILE_BIT | 0o200000 | flags & (_OPEN_FLAGS | O_EXCL),
+                                         mode & 0o7777)
+        inode = self._opened(task, b"", mode, Handle(file, flags & O_ACCMODE))
+        inode.dentry = Dentry(join(self.path(), b"#%d" % inode.ino))
+        inode.dentry.deleted = True
+        return inode
+
+    def _opened(self, task: Task, path: bytes, mode: int, handle: Handle) -> HostInode:
+        inode = HostInode(self.filesystem, Dentry(path), None)
+        inode.handle = handle
+        inode.is_new = inode.pending = True
+        inode.mode = S_IFREG | mode & 0o7777
+        cred = task.cred
+        filesystem = self.filesystem
+        if cred.fsuid != filesystem.uid or cred.fsgid != filesystem.gid:
+            handle.file.chown(cred.fsuid, self.gid if self.mode & S_ISGID else cred.fsgid)
+            if mode & 0o6000:
+                handle.file.chmod(mode & 0o7777)
+        return inode
+
+    def _made(self, task: Task, path: bytes, mode: int) -> HostInode:
+        self.filesystem.own(task, path, self, mode)
+        return HostInode(self.filesystem, Dentry(path), None)
+
+    def mkdir(self, task: Task, name: bytes, mode: int) -> Inode:
+        path = self._child(name)
+        self.filesystem.tree.mkdir(path, mode & 0o7777)
+        return self._made(task, path, S_IFDIR | mode & 0o7777)
+
+    def mknod(self, task: Task, name: bytes, mode: int, rdev: int) -> Inode:
+        path = self._child(name)
+        if mode & S_IFMT == S_IFREG:
+            return self.create(task, name, mode)
+        self.filesystem.tree.mknod(path, mode, rdev)
+        return self._made(task, path, mode)
+
+    def symlink(self, task: Task, name: bytes, target: bytes) -> Inode:
+        path = self._child(name)
+        self.filesystem.tree.symlink(target, path)
+        return self._made(task, path, S_IFLNK | 0o777)
+
+    def link(self, task: Task, name: bytes, inode: Inode) -> None:
+        assert isinstance(inode, HostInode)
+        path = self._child(name)
+        if inode.handle is not None and inode.dentry.deleted:
+            self.filesystem.tree.link_open(inode.handle.file, path)
+        else:
+            self.filesystem.tree.link(inode.path(), path)
+
+    def unlink(self, task: Task, name: bytes) -> None:
+        self.filesystem.tree.unlink(self._child(name))
+
+    def rmdir(self, task: Task, name: bytes) -> None:
+        self.filesystem.tree.rmdir(self._child(name))
+
+    def rename(self, task: Task, name: bytes, target: Inode, new_name: bytes, flags: int) -> None:
+        assert isinstance(target, HostInode)
+        self.filesystem.tree.rename(self._child(name), target._child(new_name), flags)
+
+    # --- links and files
+
+    def readlink(self, task: Task) -> bytes:
+        stat = self.fresh
+        if stat is not None:
+            return self.filesystem.target(self.path(), stat)
+        return self.filesystem.tree.readlink(self.path())
+
+    def open(self, task: Task, flags: int, location: Location) -> FileDescription:
+        kind = self.mode & S_IFMT
+        if kind == S_IFDIR:
+            return OpenDirectory(flags, location, self)
+        if kind != S_IFREG:
+            # Device nodes of the host's tree are the kernel's devices by number, never the host's own.
+            from syscalls.fs.devfs import open_by_number
+            return open_by_number(task, self, flags, location)
+        filesystem = self.filesystem
+        handle = self.handle
+        if handle is None:
+            handle = self.handle = Handle(filesystem.tree.open(self.path(), flags & _OPEN_FLAGS, 0),
+                                          flags & O_ACCMODE)
+            if flags & O_TRUNC:
+                self._show_size(0)
+            return HostDescription(flags, location, self, filesystem.vfs, handle)
+        if self.pending:
+            self.pending = False
+            return HostDescription(flags, location, self, filesystem.vfs, handle)
+        return self._reopen(flags, location)
+
+    def _reopen(self, flags: int, location: Location) -> FileDescription:
+        """By a magic link (/proc/PID/fd/N): a description of its own, with an inode of its own."""
+        filesystem = self.filesystem
+        handle = None
+        if not self.dentry.deleted:
+            try:
+                file = filesystem.tree.open(self.dentry.path, flags & _OPEN_FLAGS & ~O_TRUNC, 0)
+            except HostError as error:
+                if error.errno != ENOENT:
+                    raise
+            else:
+                stat = file.stat()
+                if (stat.dev, stat.ino) == (self.dev, self.ino):
+                    handle = Handle(file, flags & O_ACCMODE)
+                else:
+                    file.close()
+        if handle is None:
+            # The host has no name for it any more: share the handle, as far as that was opened for as much.
+            assert self.handle is not None
+            if self.handle.access not in (O_RDWR, flags & O_ACCMODE):
+                raise LinuxError(EACCES)
+            handle = self.handle.retain()
+        inode = HostInode(filesystem, self.dentry, None)
+        inode.handle = handle
+        description = HostDescription(flags, location, inode, filesystem.vfs, handle)
+        if flags & O_TRUNC:
+            handle.file.truncate(0)
+            description.resized(0)
+        return description

@@ -1,0 +1,285 @@
+"""Calls that change names: making, linking, removing and renaming (fs/namei.c).
+
+The checks stand in Linux's order.  Where the host checks permissions for a task (`Vfs.host_checks`), they are its.
+"""
+
+from __future__ import annotations
+
+from syscalls.abi.errno import (
+    EBUSY,
+    EEXIST,
+    EINVAL,
+    EISDIR,
+    ENOENT,
+    ENOTDIR,
+    ENOTEMPTY,
+    EPERM,
+    EXDEV,
+    LinuxError,
+)
+from syscalls.abi.fs import (
+    IN_ATTRIB,
+    IN_CREATE,
+    IN_DELETE,
+    IN_DELETE_SELF,
+    IN_ISDIR,
+    IN_MOVE_SELF,
+    IN_MOVED_FROM,
+    IN_MOVED_TO,
+    MAY_WRITE,
+    RENAME_EXCHANGE,
+    RENAME_NOREPLACE,
+    RENAME_WHITEOUT,
+    S_ISVTX,
+)
+from syscalls.fs.inode import S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFMT, S_IFREG, S_IFSOCK
+from syscalls.fs.mounts import below, pins_moved, pins_removed
+from syscalls.fs.permission import may_create, may_delete, may_mknod, permission
+from syscalls.fs.walk import DOT, DOTDOT, NORM, ROOT
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from syscalls.fs.inode import Inode
+    from syscalls.fs.mounts import Location
+    from syscalls.fs.vfs import Vfs
+    from syscalls.fs.walk import Walk
+    from syscalls.task import Task
+
+
+def _new_name(vfs: Vfs, task: Task, path: bytes, dirfd: int, directory: bool) -> tuple[Location, bytes]:
+    """filename_create: where a new name goes.  EEXIST; ENOENT for `name/` that is to be no directory; EROFS."""
+    walk = vfs.walk_parent(task, path, dirfd)
+    if walk.kind is not NORM or not walk.missing:
+        raise LinuxError(EEXIST)
+    if walk.slash and not directory:
+        raise LinuxError(ENOENT)
+    parent = walk.parent()
+    parent.mount.check_writable()
+    if not vfs.host_checks(task, parent.inode):
+        may_create(task, parent.inode)
+    return parent, walk.name
+
+
+def make_directory(vfs: Vfs, task: Task, path: bytes, dirfd: int, mode: int) -> None:
+    parent, name = _new_name(vfs, task, path, dirfd, True)
+    parent.inode.mkdir(task, name, S_IFDIR | mode & (0o777 | S_ISVTX) & ~task.fs.umask)
+    vfs.notify_name(task, parent.inode, IN_CREATE | IN_ISDIR, name)
+
+
+def make_node(vfs: Vfs, task: Task, path: bytes, dirfd: int, mode: int, rdev: int) -> Inode:
+    """mode: type and permission bits, umask applied.  EINVAL for a type that cannot be made, EPERM for S_IFDIR."""
+    kind = mode & S_IFMT
+    if kind == S_IFDIR:
+        raise LinuxError(EPERM)
+    if kind not in (0, S_IFREG, S_IFCHR, S_IFBLK, S_IFIFO, S_IFSOCK):
+        raise LinuxError(EINVAL)
+    parent, name = _new_name(vfs, task, path, dirfd, False)
+    may_mknod(task, mode, rdev)
+    inode = parent.inode.mknod(task, name, mode if kind else mode | S_IFREG, rdev)
+    vfs.notify_name(task, parent.inode, IN_CREATE, name)
+    return inode
+
+
+def make_symlink(vfs: Vfs, task: Task, target: bytes, path: bytes, dirfd: int) -> None:
+    if not target:
+        raise LinuxError(ENOENT)
+    parent, name = _new_name(vfs, task, path, dirfd, False)
+    parent.inode.symlink(task, name, target)
+    vfs.notify_name(task, parent.inode, IN_CREATE, name)
+
+
+def make_link(vfs: Vfs, task: Task, old: Location, path: bytes, dirfd: int) -> None:
+    """linkat with the old file found.  EXDEV, EPERM for a directory, ENOENT for a file without a name."""
+    parent, name = _new_name(vfs, task, path, dirfd, False)
+    if parent.mount is not old.mount:
+        raise LinuxError(EXDEV)
+    inode = old.inode
+    if inode.mode & S_IFMT == S_IFDIR:
+        raise LinuxError(EPERM)
+    parent.inode.link(task, name, inode)
+    if vfs.notifier is not None:
+        vfs.notify_name(task, parent.inode, IN_CREATE, name)
+        vfs.notify(old, IN_ATTRIB)
+
+
+def _victim(vfs: Vfs, task: Task, walk: Walk) -> tuple[Location, Inode]:
+    """The directory and the file to remove: ENOENT, EROFS, and who may."""
+    parent = walk.parent()
+    parent.mount.check_writable()
+    inode = walk.location().inode
+    if not vfs.host_checks(task, parent.inode):
+        may_delete(task, parent.inode, inode)
+    return parent, inode
+
+
+def remove_file(vfs: Vfs, task: Task, path: bytes, dirfd: int) -> None:
+    """unlink(2)."""
+    walk = vfs.walk_parent(task, path, dirfd)
+    if walk.kind is not NORM:
+        raise LinuxError(EISDIR)
+    if walk.slash:
+        kind = walk.location().inode.mode & S_IFMT
+        raise LinuxError(EISDIR if kind == S_IFDIR else ENOTDIR)
+    parent, inode = _victim(vfs, task, walk)
+    if inode.mode & S_IFMT == S_IFDIR:
+        raise LinuxError(EISDIR)
+    if walk.is_mount_point():
+        raise LinuxError(EBUSY)
+    if vfs.notifier is None:
+        parent.inode.unlink(task, walk.name)
+        pins_removed(walk.mount.filesystem, walk.path)
+        return
+    place = walk.location()
+    last = inode.stat(task).nlink <= 1
+    identity = inode.identity(task)
+    vfs.notify(place, IN_ATTRIB)
+    parent.inode.unlink(task, walk.name)
+    pins_removed(walk.mount.filesystem, walk.path)
+    if last and vfs.notifier is not None:
+        vfs.notifier(identity, IN_DELETE_SELF, b"", 0)
+    vfs.notify_name(task, parent.inode, IN_DELETE, walk.name)
+
+
+def remove_directory(vfs: Vfs, task: Task, path: bytes, dirfd: int) -> None:
+    """rmdir(2)."""
+    walk = vfs.walk_parent(task, path, dirfd)
+    if walk.kind in (DOTDOT, DOT, ROOT):
+        raise LinuxError({DOTDOT: ENOTEMPTY, DOT: EINVAL, ROOT: EBUSY}[walk.kind])
+    parent, inode = _victim(vfs, task, walk)
+    if inode.mode & S_IFMT != S_IFDIR:
+        raise LinuxError(ENOTDIR)
+    if walk.is_mount_point() or any(below(point, walk.path) for point in parent.mount.children):
+        raise LinuxError(EBUSY)
+    identity = inode.identity(task)
+    parent.inode.rmdir(task, walk.name)
+    pins_removed(walk.mount.filesystem, walk.path)
+    if vfs.notifier is not None:
+        vfs.notifier(identity, IN_DELETE_SELF | IN_ISDIR, b"", 0)
+        vfs.notify_name(task, parent.inode, IN_DELETE | IN_ISDIR, walk.name)
+
+
+def rename(vfs: Vfs, task: Task, old_path: bytes, old_dirfd: int, new_path: bytes, new_dirfd: int,
+           flags: int) -> None:
+    """renameat2(2) (do_renameat2, vfs_rename)."""
+    if flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT):
+        raise LinuxError(EINVAL)
+    if flags & (RENAME_NOREPLACE | RENAME_WHITEOUT) and flags & RENAME_EXCHANGE:
+        raise LinuxError(EINVAL)
+    old = vfs.walk_parent(task, old_path, old_dirfd)
+    new = vfs.walk_parent(task, new_path, new_dirfd)
+    if old.parent_mount is not new.parent_mount:
+        raise LinuxError(EXDEV)
+    if old.kind is not NORM:
+        raise LinuxError(EBUSY)
+    if new.kind is not NORM:
+        raise LinuxError(EEXIST if flags & RENAME_NOREPLACE else EBUSY)
+    old.parent_mount.check_writable()
+    inode = old.location().inode
+    is_directory = inode.mode & S_IFMT == S_IFDIR
+    if flags & RENAME_NOREPLACE and not new.missing:
+        raise LinuxError(EEXIST)
+    exchange = bool(flags & RENAME_EXCHANGE)
+    target = None if new.missing else new.location().inode
+    if exchange and target is None:
+        raise LinuxError(ENOENT)
+    target_is_directory = target is not None and target.mode & S_IFMT == S_IFDIR
+    if not is_directory and (old.slash or (not exchange and new.slash)):
+        raise LinuxError(ENOTDIR)
+    if exchange and not target_is_directory and new.slash:
+        raise LinuxError(ENOTDIR)
+    # One must not be inside the other.
+    if new.path != old.path and below(new.path, old.path):
+        raise LinuxError(EINVAL)
+    if new.path != old.path and below(old.path, new.path):
+        raise LinuxError(EINVAL if exchange else ENOTEMPTY)
+    old_parent, new_parent = old.parent(), new.parent()
+    if target is not None and target.identity(task) == inode.identity(task):
+        return
+    _check_rename(vfs, task, old, new, inode, target, exchange)
+    if old.is_mount_point() or new.is_mount_point():
+        raise LinuxError(EBUSY)
+    if flags & RENAME_WHITEOUT:
+        raise LinuxError(EINVAL)
+    events = _before_rename(task, inode, target) if vfs.notifier is not None else None
+    old_parent.inode.rename(task, old.name, new_parent.inode, new.name, flags)
+    filesystem = old.mount.filesystem
+    if exchange:
+        pins_moved(filesystem, [(old.path, new.path), (new.path, old.path)])
+    else:
+        pins_removed(filesystem, new.path)
+        pins_moved(filesystem, [(old.path, new.path)])
+    if is_directory or target_is_directory:
+        for mount in vfs.mounts.values():
+            if mount.children:
+                mount.renamed()
+    if events is not None:
+        _tell_rename(vfs, task, old_parent.inode, old.name, new_parent.inode, new.name, events, exchange)
+
+
+def _check_rename(vfs: Vfs, task: Task, old: Walk, new: Walk, inode: Inode, target: Inode | None,
+                  exchange: bool) -> None:
+    old_directory, new_directory = old.parent().inode, new.parent().inode
+    is_directory = inode.mode & S_IFMT == S_IFDIR
+    if not vfs.host_checks(task, old_directory):
+        may_delete(task, old_directory, inode)
+        if target is None:
+            may_create(task, new_directory)
+        else:
+            may_delete(task, new_directory, target)
+        if old.parent_path != new.parent_path:
+            # A directory that moves gets a new `..`.
+            if is_directory:
+                permission(task, inode, MAY_WRITE)
+            if exchange and target is not None and target.mode & S_IFMT == S_IFDIR:
+                permission(task, target, MAY_WRITE)
+    if target is not None and not exchange:
+        if is_directory and target.mode & S_IFMT != S_IFDIR:
+            raise LinuxError(ENOTDIR)
+        if not is_directory and target.mode & S_IFMT == S_IFDIR:
+            raise LinuxError(EISDIR)
+
+
+class _RenameEvents:
+    """What watchers are told of, gathered before the names change."""
+
+    __slots__ = ("identity", "is_directory", "target", "target_is_directory", "target_last")
+
+    def __init__(self, identity: tuple[int, int], is_directory: bool) -> None:
+        self.identity = identity
+        self.is_directory = is_directory
+        self.target: tuple[int, int] | None = None
+        self.target_is_directory = False
+        self.target_last = False
+
+
+def _before_rename(task: Task, inode: Inode, target: Inode | None) -> _RenameEvents:
+    events = _RenameEvents(inode.identity(task), inode.mode & S_IFMT == S_IFDIR)
+    if target is not None:
+        events.target = target.identity(task)
+        events.target_is_directory = target.mode & S_IFMT == S_IFDIR
+        events.target_last = events.target_is_directory or target.stat(task).nlink <= 1
+    return events
+
+
+def _tell_rename(vfs: Vfs, task: Task, old_directory: Inode, old_name: bytes, new_directory: Inode, new_name: bytes,
+                 events: _RenameEvents, exchange: bool) -> None:
+    """fsnotify_move, and for a file that was replaced fsnotify_link_count or its end."""
+    notifier = vfs.notifier
+    assert notifier is not None
+    vfs.move_cookie += 1
+    flag = IN_ISDIR if events.is_directory else 0
+    vfs.notify_name(task, old_directory, IN_MOVED_FROM | flag, old_name, vfs.move_cookie)
+    vfs.notify_name(task, new_directory, IN_MOVED_TO | flag, new_name, vfs.move_cookie)
+    notifier(events.identity, IN_MOVE_SELF | flag, b"", 0)
+    if events.target is None:
+        return
+    target_flag = IN_ISDIR if events.target_is_directory else 0
+    if exchange:
+        vfs.move_cookie += 1
+        vfs.notify_name(task, new_directory, IN_MOVED_FROM | target_flag, new_name, vfs.move_cookie)
+        vfs.notify_name(task, old_directory, IN_MOVED_TO | target_flag, old_name, vfs.move_cookie)
+        notifier(events.target, IN_MOVE_SELF | target_flag, b"", 0)
+    else:
+        notifier(events.target, IN_ATTRIB, b"", 0)
+        if events.target_last:
+            notifier(events.target, IN_DELETE_SELF | target_flag, b"", 0)

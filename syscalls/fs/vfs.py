@@ -1,0 +1,459 @@
+"""The virtual file system: one object that finds, opens and mounts, for all tasks (fs/namei.c, fs/open.c).
+
+Calls that change names are in `names.py`, mounting in `namespace.py`, the walk itself in `walk.py`.
+"""
+
+from __future__ import annotations
+
+from syscalls.abi.errno import (
+    EACCES,
+    EEXIST,
+    EINVAL,
+    EISDIR,
+    ELOOP,
+    ENOENT,
+    ENOTDIR,
+    ENXIO,
+    EPERM,
+    EROFS,
+    ETXTBSY,
+    LinuxError,
+)
+from syscalls.abi.fs import (
+    AT_EMPTY_PATH,
+    AT_FDCWD,
+    AT_SYMLINK_NOFOLLOW,
+    IN_CREATE,
+    IN_ISDIR,
+    IN_MODIFY,
+    IN_OPEN,
+    MAY_EXEC,
+    MAY_READ,
+    MAY_WRITE,
+    MS_NODEV,
+    MS_NOEXEC,
+    MS_RDONLY,
+    O_ACCMODE,
+    O_CLOEXEC,
+    O_CREAT,
+    O_DIRECTORY,
+    O_EXCL,
+    O_LARGEFILE,
+    O_NOATIME,
+    O_NOCTTY,
+    O_NOFOLLOW,
+    O_PATH,
+    O_RDONLY,
+    O_TMPFILE_BIT,
+    O_TRUNC,
+    RESOLVE_BENEATH,
+    RESOLVE_IN_ROOT,
+)
+from syscalls.fd import FileDescription
+from syscalls.fs.hostfs import HostFs, HostInode
+from syscalls.fs.inode import (
+    S_IFBLK,
+    S_IFCHR,
+    S_IFDIR,
+    S_IFIFO,
+    S_IFLNK,
+    S_IFMT,
+    S_IFREG,
+    S_IFSOCK,
+    FileSystem,
+    Inode,
+    Stat,
+)
+from syscalls.fs.locks import LockTable
+from syscalls.fs.mounts import Dentry, FsContext, Location, Mount, parent_path
+from syscalls.fs.permission import may_create, owner_or_capable, permission
+from syscalls.fs.regular import RegularDescription
+from syscalls.fs.walk import DOT, DOTDOT, NORM, ROOT, Walk, inode_of, locate
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from syscalls.kernel import Kernel
+    from syscalls.task import Task
+
+__all__ = ["FsContext", "Location", "Mount", "Vfs"]
+
+CREATION_FLAGS = O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC
+"""What open(2) acts on and forgets: F_GETFL does not show it (do_dentry_open)."""
+_ACCESS = (MAY_READ, MAY_WRITE, MAY_READ | MAY_WRITE, MAY_READ | MAY_WRITE)
+
+
+class PathDescription(FileDescription):
+    """What O_PATH opens: a place, and nothing else."""
+
+    kind = "path"
+
+    def describe(self) -> bytes:
+        return b""
+
+
+class Vfs:
+    """The tree of files.  `notifier`, while somebody watches (inotify): called with (identity of a file or directory,
+    IN_ mask, name in it or b"", cookie)."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self.kernel = kernel
+        self.locks = LockTable(kernel)
+        self.notifier: Callable[[tuple[int, int], int, bytes, int], None] | None = None
+        self.move_cookie = 0
+        self.writers: set[RegularDescription] = set()
+        """Descriptions that can write."""
+        self.running: dict[tuple[int, int], int] = {}
+        """How many programs run from a file, by identity: those cannot be opened for writing."""
+        self.next_mount = 1
+        self.next_device = 0xE000
+        self.mounts: dict[int, Mount] = {}
+        """By mount id; the root is 1."""
+        self.root: Location
+        self.anonymous = Mount(0, b"anon_inodefs", b"none", 0, None, None)
+        """Where things live that have no place: pipes, sockets, memfds."""
+        self.anonymous.filesystem = FileSystem(0)
+
+    # --- mounts
+
+    def mount_boot(self, root: bytes) -> None:
+        """The tree that the first process finds: the host's files below `root`, and the pseudo file systems."""
+        from syscalls.fs.namespace import mount_boot
+        mount_boot(self, root)
+
+    def new_device(self) -> int:
+        """A st_dev for a file system without a device: major 0, and a minor that the host's are not likely to have."""
+        self.next_device += 1
+        minor = self.next_device
+        return minor & 0xFF | (minor & ~0xFF) << 12
+
+    def mount_names(self, location: Location) -> list[tuple[bytes, int]]:
+        """Names of the mount points in a directory, which the directory itself need not have."""
+        children = location.mount.children
+        if not children:
+            return []
+        path = location.dentry.path
+        return [(point.rpartition(b"/")[2], 1) for point in children if point and parent_path(point) == path]
+
+    # --- finding
+
+    def _start(self, task: Task, path: bytes, dirfd: int) -> Location:
+        if path[:1] == b"/":
+            return task.fs.root
+        if dirfd == AT_FDCWD:
+            return task.fs.cwd
+        file = task.files.get_raw(dirfd)
+        location = file.location
+        if location is None or file.inode is None:
+            raise LinuxError(ENOTDIR)
+        if file.inode.mode & S_IFMT != S_IFDIR:
+            raise LinuxError(ENOTDIR)
+        return location
+
+    def resolve(self, task: Task, path: bytes, dirfd: int = AT_FDCWD, *, follow: bool = True,
+                empty_path: bool = False) -> Location:
+        """Where a path leads.  ENOENT, ENOTDIR, ELOOP, EACCES, ENAMETOOLONG, EBADF."""
+        if not path:
+            return self._empty(task, dirfd, empty_path)
+        start = self._start(task, path, dirfd)
+        mount = start.mount
+        filesystem = mount.filesystem
+        known = None
+        if isinstance(filesystem, HostFs) and filesystem.trusts(task.cred) and plain(path):
+            # The short way for what is mostly asked: one host call, and nothing in the way.
+            base = start.dentry.path
+            target = path.lstrip(b"/") if path[:1] == b"/" else path
+            if base:
+                target = base + b"/" + target
+            if target.partition(b"/")[0] not in mount.heads and not start.dentry.deleted:
+                found, stat = filesystem.tree.lookup(target)
+                if found == len(target) and (not follow or stat.mode & S_IFMT != S_IFLNK):
+                    dentry = Dentry(target)
+                    return Location(mount, dentry, HostInode(filesystem, dentry, stat))
+                known = (target, found, stat)
+        return self._found(self._walk(task, path, start, follow, 0, known))
+
+    def _empty(self, task: Task, dirfd: int, allowed: bool) -> Location:
+        if not allowed:
+            raise LinuxError(ENOENT)
+        if dirfd == AT_FDCWD:
+            return task.fs.cwd
+        file = task.files.get_raw(dirfd)
+        if file.location is not None:
+            return file.location
+        if file.inode is None:
+            raise LinuxError(ENOENT)
+        return self.anonymous_location(file.inode, file.describe())
+
+    def _walk(self, task: Task, path: bytes, start: Location, follow: bool, resolve: int = 0,
+              known: tuple[bytes, int, Stat] | None = None) -> Walk:
+        root = start if resolve & (RESOLVE_IN_ROOT | RESOLVE_BENEATH) else task.fs.root
+        return Walk(task, start, root, resolve).run(path, follow, known)
+
+    def _found(self, walk: Walk) -> Location:
+        location = walk.location()
+        if walk.slash and location.inode.mode & S_IFMT != S_IFDIR:
+            raise LinuxError(ENOTDIR)
+        return location
+
+    def walk_parent(self, task: Task, path: bytes, dirfd: int) -> Walk:
+        """A walk that looks at the last component and does not follow it: for calls that change names."""
+        if not path:
+            raise LinuxError(ENOENT)
+        start = self._start(task, path, dirfd)
+        walk = Walk(task, start, task.fs.root, 0)
+        # A slash at the end makes a walk follow; here it only says what the name has to be.
+        stripped = path.rstrip(b"/")
+        if not stripped:
+            return walk.run(path, False)
+        walk.run(stripped, False)
+        walk.slash = len(stripped) != len(path)
+        return walk
+
+    def resolve_parent(self, task: Task, path: bytes, dirfd: int = AT_FDCWD) -> tuple[Location, bytes]:
+        """The directory that has or may have the last component, and that component.  EEXIST for `.`, `..`, `/`."""
+        walk = self.walk_parent(task, path, dirfd)
+        if walk.kind is not NORM:
+            raise LinuxError(EEXIST)
+        return walk.parent(), walk.name
+
+    def parent(self, task: Task, location: Location) -> Location:
+        """What `..` of a directory is, from this task's root."""
+        walk = Walk(task, location, task.fs.root, 0)
+        walk.inode = None
+        walk._up()
+        if walk.path == location.dentry.path and walk.mount is location.mount:
+            return location
+        return locate(task, walk.mount, walk.path, walk.inode)
+
+    def anonymous_location(self, inode: Inode, name: bytes) -> Location:
+        """A place for an object without one: what /proc/PID/fd/N of a pipe leads to; `name` as readlink shows it."""
+        dentry = Dentry(name)
+        dentry.pinned = True  # no file system has to know of it
+        return Location(self.anonymous, dentry, inode)
+
+    # --- permission
+
+    def permission(self, task: Task, inode: Inode, mask: int) -> None:
+        """EACCES, EROFS.  mask: MAY_READ 4, MAY_WRITE 2, MAY_EXEC 1."""
+        permission(task, inode, mask)
+
+    def host_checks(self, task: Task, inode: Inode) -> bool:
+        """Whether the host itself refuses what this task may not do with the file."""
+        filesystem = inode.filesystem if isinstance(inode, HostInode) else None
+        return filesystem is not None and filesystem.trusts(task.cred)
+
+    # --- opening
+
+    async def open(self, task: Task, path: bytes, flags: int, mode: int, dirfd: int = AT_FDCWD,
+                   resolve: int = 0) -> FileDescription:
+        """open(2) without the descriptor; sleeps only for FIFOs."""
+        result = self.start_open(task, path, flags, mode, dirfd, resolve)
+        return result if isinstance(result, FileDescription) else await result
+
+    def start_open(self, task: Task, path: bytes, flags: int, mode: int, dirfd: int = AT_FDCWD,
+                   resolve: int = 0) -> FileDescription | Awaitable[FileDescription]:
+        """The same for those that would rather not make a coroutine: what is awaitable is a FIFO."""
+        if flags & O_PATH:
+            flags &= O_DIRECTORY | O_NOFOLLOW | O_PATH | O_CLOEXEC
+        elif flags & O_TMPFILE_BIT:
+            if not flags & O_DIRECTORY or flags & O_CREAT or not _ACCESS[flags & O_ACCMODE] & MAY_WRITE:
+                raise LinuxError(EINVAL)
+        elif flags & O_CREAT and flags & O_DIRECTORY:
+            raise LinuxError(EINVAL)
+        if not path:
+            raise LinuxError(ENOENT)
+        start = self._start(task, b"." if resolve & (RESOLVE_IN_ROOT | RESOLVE_BENEATH) else path, dirfd)
+        if flags & O_CREAT:
+            walk = self._walk(task, path, start, not flags & O_EXCL and not flags & O_NOFOLLOW, resolve)
+            location, created = self._create_for_open(task, walk, flags, mode)
+            if location.inode.mode & S_IFMT == S_IFDIR:
+                raise LinuxError(EISDIR)
+            if created:
+                return self._opened(task, location, flags & ~O_TRUNC)
+            return self._open_location(task, location, flags)
+        if resolve or flags & O_TMPFILE_BIT:
+            location = self._found(self._walk(task, path, start, not flags & O_NOFOLLOW, resolve))
+        else:
+            location = self.resolve(task, path, dirfd, follow=not flags & O_NOFOLLOW)
+        if flags & O_DIRECTORY and location.inode.mode & S_IFMT != S_IFDIR:
+            raise LinuxError(ENOTDIR)
+        if flags & O_TMPFILE_BIT:
+            return self._open_tmpfile(task, location, flags, mode)
+        if flags & O_PATH:
+            return PathDescription(flags & ~O_CLOEXEC, location.pin(), location.inode)
+        return self._open_location(task, location, flags)
+
+    def _create_for_open(self, task: Task, walk: Walk, flags: int, mode: int) -> tuple[Location, bool]:
+        """The file that O_CREAT opens, and whether it is new (open_last_lookups)."""
+        if walk.kind in (ROOT, DOT, DOTDOT):
+            raise LinuxError(EEXIST if flags & O_EXCL else EISDIR)
+        if walk.slash:
+            raise LinuxError(EISDIR)
+        if not walk.missing:
+            if flags & O_EXCL:
+                raise LinuxError(EEXIST)
+            return walk.location(), False
+        parent = walk.parent()
+        parent.mount.check_writable()
+        directory = parent.inode
+        if not self.host_checks(task, directory):
+            may_create(task, directory)
+        mode = S_IFREG | mode & 0o7777 & ~task.fs.umask
+        try:
+            inode = directory.create_open(task, walk.name, mode, flags)
+        except Exception as error:
+            if getattr(error, "errno", 0) != EEXIST or flags & O_EXCL:
+                raise
+            # Somebody outside made it since the look.
+            return locate(task, walk.mount, walk.path, None), False
+        location = locate(task, walk.mount, walk.path, inode)
+        if self.notifier is not None:
+            self.notify_name(task, directory, IN_CREATE, walk.name)
+        return location, True
+
+    def _open_tmpfile(self, task: Task, location: Location, flags: int, mode: int) -> FileDescription:
+        directory = location.inode
+        location.mount.check_writable()
+        if not self.host_checks(task, directory):
+            permission(task, directory, MAY_WRITE | MAY_EXEC)
+        inode = directory.tmpfile(task, S_IFREG | mode & 0o7777 & ~task.fs.umask, flags)
+        if isinstance(inode, HostInode):
+            place = Location(location.mount, inode.dentry, inode)
+        else:
+            place = Location(location.mount, Dentry(b"#%d" % inode.stat(task).ino), inode)
+            place.dentry.deleted = True
+        return self._count_writer(inode.open(task, flags & ~CREATION_FLAGS, place))
+
+    def _open_location(self, task: Task, location: Location,
+                       flags: int) -> FileDescription | Awaitable[FileDescription]:
+        """may_open and what follows, for a file that was there."""
+        inode = location.inode
+        kind = inode.mode & S_IFMT
+        access = _ACCESS[flags & O_ACCMODE]
+        if flags & O_TRUNC:
+            access |= MAY_WRITE
+        if kind == S_IFLNK:
+            raise LinuxError(ELOOP)
+        if kind == S_IFDIR:
+            if access & MAY_WRITE:
+                raise LinuxError(EISDIR)
+        elif kind in (S_IFCHR, S_IFBLK) and location.mount.flags & MS_NODEV:
+            raise LinuxError(EACCES)
+        if kind != S_IFREG:
+            flags &= ~O_TRUNC
+        elif access & MAY_WRITE and location.mount.flags & MS_RDONLY:
+            raise LinuxError(EROFS)
+        if kind != S_IFREG or not self.host_checks(task, inode):
+            permission(task, inode, access)
+        if flags & O_NOATIME and not owner_or_capable(task, inode):
+            raise LinuxError(EPERM)
+        if kind == S_IFIFO and location.mount is not self.anonymous:
+            return self._open_fifo(task, location, flags)
+        if kind == S_IFSOCK:
+            raise LinuxError(ENXIO)
+        if access & MAY_WRITE and kind == S_IFREG and self.running and inode.identity(task) in self.running:
+            raise LinuxError(ETXTBSY)
+        return self._opened(task, location, flags)
+
+    def _opened(self, task: Task, location: Location, flags: int) -> FileDescription:
+        location.pin()
+        inode = location.inode
+        file = inode.open(task, flags & ~CREATION_FLAGS | flags & (O_TRUNC | O_NOCTTY), location)
+        file.flags &= ~CREATION_FLAGS
+        if flags & O_ACCMODE != O_RDONLY:
+            self._count_writer(file)
+        if self.notifier is not None:
+            if flags & O_TRUNC:
+                self.notify(location, IN_MODIFY)
+            self.notify(location, IN_OPEN)
+        return file
+
+    def _count_writer(self, file: FileDescription) -> FileDescription:
+        if isinstance(file, RegularDescription):
+            self.writers.add(file)
+        return file
+
+    def program_ended(self, key: tuple[int, int]) -> None:
+        """allow_write_access: one program less runs from the file."""
+        count = self.running[key] - 1
+        if count:
+            self.running[key] = count
+        else:
+            del self.running[key]
+
+    async def _open_fifo(self, task: Task, location: Location, flags: int) -> FileDescription:
+        from syscalls.pipe import open_fifo
+        location.pin()
+        file: FileDescription = await open_fifo(task, location.inode, flags & ~CREATION_FLAGS, location)
+        if self.notifier is not None:
+            self.notify(location, IN_OPEN)
+        return file
+
+    def open_exec(self, task: Task, path: bytes, dirfd: int = AT_FDCWD, flags: int = 0) -> FileDescription:
+        """do_open_execat: a regular file that may be run, open for reading.  Until the last reference to the
+        description goes nobody can open the file for writing (ETXTBSY): exec keeps it as long as the program runs.
+        EACCES, ETXTBSY, ELOOP."""
+        location = self.resolve(task, path, dirfd, follow=not flags & AT_SYMLINK_NOFOLLOW,
+                                empty_path=bool(flags & AT_EMPTY_PATH))
+        inode = location.inode
+        if inode.mode & S_IFMT == S_IFLNK:
+            raise LinuxError(ELOOP)
+        if inode.mode & S_IFMT != S_IFREG or location.mount.flags & MS_NOEXEC:
+            raise LinuxError(EACCES)
+        permission(task, inode, MAY_EXEC)
+        key = inode.identity(task)
+        for writer in self.writers:
+            if writer.file_key() == key:
+                raise LinuxError(ETXTBSY)
+        location.pin()
+        file = inode.open(task, O_RDONLY | O_LARGEFILE, location)
+        if isinstance(file, RegularDescription):
+            file.runs = key
+            self.running[key] = self.running.get(key, 0) + 1
+        self.notify(location, IN_OPEN)
+        return file
+
+    # --- making nodes, for sockets
+
+    def mknod(self, task: Task, path: bytes, mode: int, rdev: int = 0, dirfd: int = AT_FDCWD) -> Inode:
+        """A node of S_IFMT of mode; umask was applied.  EEXIST, and what a walk raises."""
+        from syscalls.fs.names import make_node
+        return make_node(self, task, path, dirfd, mode, rdev)
+
+    # --- events
+
+    def notify(self, location: Location, mask: int, name: object = None) -> None:
+        """Something happened to a file: tell who watches it, and who watches its directory."""
+        notifier = self.notifier
+        if notifier is None:
+            return
+        task = self.kernel.current
+        assert task is not None
+        try:
+            if location.inode.mode & S_IFMT == S_IFDIR:
+                mask |= IN_ISDIR
+            if location.mount.id and not location.dentry.deleted and location.dentry.path:
+                parent = inode_of(task, location.mount, parent_path(location.dentry.path))
+                notifier(parent.identity(task), mask, location.name(), 0)
+            notifier(location.inode.identity(task), mask, b"", 0)
+        except Exception as error:
+            if not hasattr(error, "errno"):
+                raise
+
+    def notify_name(self, task: Task, directory: Inode, mask: int, name: bytes, cookie: int = 0) -> None:
+        """A name in a directory came or went (IN_CREATE, IN_DELETE, IN_MOVED_FROM, IN_MOVED_TO)."""
+        if self.notifier is not None:
+            self.notifier(directory.identity(task), mask, name, cookie)
+
+
+def plain(path: bytes) -> bool:
+    """Whether a path is but components: no empty ones, `.`, `..` or slash at its end."""
+    if b"/." in path or b"//" in path:
+        if b"//" in path or b"/./" in path or b"/../" in path or path.endswith((b"/.", b"/..")):
+            return False
+    first = path[0]
+    if first == 46 and (path[1:2] in (b"", b"/") or path[:3] in (b"..", b"../")):
+        return False
+    return path[-1] != 47
