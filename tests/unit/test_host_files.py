@@ -14,8 +14,8 @@ import pytest
 from tests.unit.host_fixtures import errno_of, host, tree
 from translator.hosts.base import UTIME_NOW, Host, HostTree
 
-O_RDONLY, O_WRONLY, O_RDWR, O_CREAT, O_EXCL, O_TRUNC, O_APPEND, O_DIRECTORY = 0, 1, 2, 0o100, 0o200, 0o1000, 0o2000, 0o200000
-O_TMPFILE = 0o20200000
+O_RDONLY, O_WRONLY, O_RDWR, O_CREAT, O_EXCL, O_TRUNC = 0, 1, 2, 0o100, 0o200, 0o1000
+O_APPEND, O_DIRECTORY, O_TMPFILE = 0o2000, 0o200000, 0o20200000
 SECOND = 1_000_000_000
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.host_fixtures import errno_of, host
+from tests.unit.host_fixtures import HOSTS, errno_of, host
 from translator.hosts.base import Host, HostSocket
 
 AF_UNIX, AF_INET, AF_INET6 = 1, 2, 10
@@ -108,6 +108,36 @@ def test_datagrams(host: Host) -> None:
     assert errno_of(one.sendto, bytes(70000), 0, None) == errno.EMSGSIZE
     one.close()
     two.close()
+
+
+@pytest.mark.skipif("linux" not in HOSTS, reason="the linux host needs Linux")
+@pytest.mark.parametrize("host", ["linux"], indirect=True)
+def test_ancillary_data(host: Host, tmp_path: Path) -> None:
+    one, two = (host.socket(AF_INET, DGRAM, 0) for _ in range(2))
+    one.bind(inet(0))
+    two.bind(inet(0))
+    two.setsockopt(0, 12, INT.pack(1))  # IP_RECVTTL
+    assert one.send_message(b"abc", [(0, 2, INT.pack(33))], 0, two.getsockname()) == 3  # IP_TTL
+    assert two.recv_message(2, MSG_TRUNC) == (b"ab", one.getsockname(), MSG_TRUNC, 3, [(0, 2, INT.pack(33))])
+    assert errno_of(two.recv_message, 2, 0) == errno.EAGAIN
+    one.close()
+    two.close()
+    path = tmp_path / "s"
+    server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    server.bind(str(path))
+    server.listen(1)
+    client = host.socket(AF_UNIX, STREAM, 0)
+    client.connect(struct.pack("=H", AF_UNIX) + os.fsencode(path) + b"\0")
+    served, _ = server.accept()
+    before = len(os.listdir("/dev/fd"))
+    socket.send_fds(served, [b"x"], [0, 1, 2])
+    assert client.recv_message(10, 0)[0::4] == (b"x", [])
+    socket.send_fds(served, [b"y"], [0, 1, 2])
+    assert client.recvfrom(10, 0)[0] == b"y"
+    assert len(os.listdir("/dev/fd")) == before
+    client.close()
+    served.close()
+    server.close()
 
 
 def test_options_and_refusals(host: Host) -> None:

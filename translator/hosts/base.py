@@ -209,6 +209,11 @@ class HostSocket(Protocol):
     def recv_length(self, length: int, flags: int) -> tuple[bytes, bytes, int, int]:
         """As recvfrom, and the length recv(2) returns: with MSG_TRUNC that of the whole datagram."""
 
+    # A host that has ancillary data (capability sockets.control) also has these two, messages being (level, type,
+    # data):
+    # recv_message(length, flags) -> (data, address, MSG_ flags, length as in recv_length, messages)
+    # send_message(data, messages, flags, address) -> bytes sent
+
     def sendto(self, data: bytes | memoryview, flags: int, address: bytes | None) -> int: ...
     def getsockopt(self, level: int, option: int, length: int) -> bytes: ...
     def setsockopt(self, level: int, option: int, value: bytes) -> None: ...

@@ -31,6 +31,7 @@ _NATIVE = {
     "files.watch": "inotify",
     "sockets.inet": "",
     "sockets.inet6": "",
+    "sockets.control": "recvmsg, sendmsg; descriptors that host programs pass along are closed",
     "sockets.options": "every option passes",
     "sockets.unix-client": "host sockets by host path",
     "sockets.interfaces": "getifaddrs",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+from struct import Struct
 
 from translator.hosts import linux_calls as calls
 from translator.hosts.base import HostError
@@ -14,6 +15,9 @@ SOCK_STREAM, SOCK_DGRAM = 1, 2
 _SOCK_FLAGS = 0o4000 | 0o2000000  # SOCK_NONBLOCK | SOCK_CLOEXEC
 _MSG_DONTWAIT, _MSG_NOSIGNAL, _MSG_TRUNC, _MSG_CMSG_CLOEXEC = 0x40, 0x4000, 0x20, 0x40000000
 _FIONREAD = 0x541B
+_SOL_SOCKET, _SCM_RIGHTS = 1, 1
+_CMSGHDR = Struct("@Qii")  # struct cmsghdr: cmsg_len, cmsg_level, cmsg_type
+_CONTROL_ROOM = 4096
 _LONGEST_ADDRESS = 128  # struct sockaddr_storage
 
 _libc = calls.libc
@@ -57,6 +61,25 @@ class _Arrival:
 _arrival = _Arrival()
 
 
+def _control_messages(data: bytes) -> list[tuple[int, int, bytes]]:
+    """The ancillary messages of a receive; descriptors that the sender passed along are closed, for a guest's
+    descriptors are not the host's."""
+    found = []
+    at = 0
+    while at + _CMSGHDR.size <= len(data):
+        length, level, kind = _CMSGHDR.unpack_from(data, at)
+        if length < _CMSGHDR.size:
+            break
+        value = data[at + _CMSGHDR.size:at + length]
+        if (level, kind) == (_SOL_SOCKET, _SCM_RIGHTS):
+            for position in range(0, len(value) & ~3, 4):
+                os.close(int.from_bytes(value[position:position + 4], "little"))
+        else:
+            found.append((level, kind, value))
+        at += length + 7 & ~7
+    return found
+
+
 def _check(result: int) -> int:
     if result < 0:
         raise calls.failure()
@@ -69,14 +92,16 @@ def open_socket(family: int, kind: int, protocol: int) -> LinuxSocket:
         raise HostError(errno.EAFNOSUPPORT)
     if kind not in {SOCK_STREAM, SOCK_DGRAM} and family != AF_UNIX:
         raise HostError(errno.EPERM if kind == 3 else errno.ESOCKTNOSUPPORT)
-    return LinuxSocket(_check(_libc.socket(_int(family), _int(kind | _SOCK_FLAGS), _int(protocol))))
+    fd = _check(_libc.socket(_int(family), _int(kind | _SOCK_FLAGS), _int(protocol)))
+    return LinuxSocket(fd, kind == SOCK_STREAM)
 
 
 class LinuxSocket:
-    __slots__ = ("_fd",)
+    __slots__ = ("_fd", "_is_stream")
 
-    def __init__(self, fd: int) -> None:
+    def __init__(self, fd: int, is_stream: bool) -> None:
         self._fd = fd
+        self._is_stream = is_stream
 
     def fileno(self) -> int:
         return self._fd
@@ -91,25 +116,61 @@ class LinuxSocket:
         address = ctypes.create_string_buffer(_LONGEST_ADDRESS)
         length = ctypes.c_uint32(_LONGEST_ADDRESS)
         fd = _check(_libc.accept4(_int(self._fd), address, ctypes.byref(length), _int(_SOCK_FLAGS)))
-        return LinuxSocket(fd), address.raw[:length.value]
+        return LinuxSocket(fd, self._is_stream), address.raw[:length.value]
 
     def connect(self, address: bytes) -> None:
         _check(_libc.connect(_int(self._fd), address, ctypes.c_uint32(len(address))))
 
     def recvfrom(self, length: int, flags: int) -> tuple[bytes, bytes, int]:
+        if self._is_stream and not flags & ~_MSG_DONTWAIT:
+            try:
+                return os.read(self._fd, length), b"", 0
+            except OSError as error:
+                raise HostError(error.errno) from None
         return self.recv_length(length, flags)[:3]
 
     def recv_length(self, length: int, flags: int) -> tuple[bytes, bytes, int, int]:
+        data, address, seen, whole, _ = self._receive(length, flags, None)
+        return data, address, seen, whole
+
+    def recv_message(self, length: int, flags: int) -> tuple[bytes, bytes, int, int, list[tuple[int, int, bytes]]]:
+        control = ctypes.create_string_buffer(_CONTROL_ROOM)
+        return self._receive(length, flags, control)
+
+    def _receive(self, length: int, flags: int, control: ctypes.Array[ctypes.c_char] | None,
+                 ) -> tuple[bytes, bytes, int, int, list[tuple[int, int, bytes]]]:
         arrival = _arrival
         arrival.reserve(length)
         message = arrival.message
         arrival.iovec.length = length
         message.namelen = _LONGEST_ADDRESS
         message.flags = 0
-        count = _check(_libc.recvmsg(_int(self._fd), ctypes.byref(message), _int(flags | _MSG_DONTWAIT)))
+        message.control = ctypes.addressof(control) if control is not None else 0
+        message.controllen = _CONTROL_ROOM if control is not None else 0
+        count = _check(_libc.recvmsg(_int(self._fd), ctypes.byref(message),
+                                     _int(flags | _MSG_DONTWAIT | _MSG_CMSG_CLOEXEC)))
         data = ctypes.string_at(arrival.buffer, min(count, length))
         address = ctypes.string_at(arrival.address, message.namelen) if message.namelen else b""
-        return data, address, message.flags & ~_MSG_CMSG_CLOEXEC, count
+        options = _control_messages(control.raw[:message.controllen]) if control is not None else []
+        return data, address, message.flags & ~_MSG_CMSG_CLOEXEC, count, options
+
+    def send_message(self, data: bytes | memoryview, control: list[tuple[int, int, bytes]], flags: int,
+                     address: bytes | None) -> int:
+        data = bytes(data)
+        packed = b"".join(_CMSGHDR.pack(_CMSGHDR.size + len(value), level, kind) + value + bytes(-len(value) % 8)
+                          for level, kind, value in control)
+        message = _Msghdr()
+        iovec = _Iovec(ctypes.cast(ctypes.c_char_p(data), ctypes.c_void_p), len(data))
+        message.iov = ctypes.pointer(iovec)
+        message.iovlen = 1
+        if address is not None:
+            message.name = ctypes.cast(ctypes.c_char_p(address), ctypes.c_void_p)
+            message.namelen = len(address)
+        if packed:
+            message.control = ctypes.cast(ctypes.c_char_p(packed), ctypes.c_void_p)
+            message.controllen = len(packed)
+        return _check(_libc.sendmsg(_int(self._fd), ctypes.byref(message),
+                                    _int(flags | _MSG_DONTWAIT | _MSG_NOSIGNAL)))
 
     def sendto(self, data: bytes | memoryview, flags: int, address: bytes | None) -> int:
         if address is None and data and not flags & ~(_MSG_DONTWAIT | _MSG_NOSIGNAL):

@@ -30,6 +30,7 @@ _EVERYWHERE: Notes = {
     "files.tmpfile": ("absent", "EOPNOTSUPP: programs then make and remove a named file"),
     "files.watch": ("absent", "inotify sees the changes of guests only"),
     "files.xattr": ("absent", "Python has no portable call: EOPNOTSUPP"),
+    "sockets.control": ("absent", "messages carry data only"),
     "sockets.inet": ("native", ""),
     "sockets.inet6": ("native", ""),
     "sockets.interfaces": ("bridged", "loopback, and the names of others without their addresses"),
