@@ -122,7 +122,7 @@ class VmaList:
         self.total_bytes = 0
         self.data_bytes = 0
         # No hole above _search_from (and below the mmap base) is larger than _hole_above: top-down placement
-        # need not look there for anything larger, and still finds the highest place that fits.
+        # need not look there for anything larger, and still finds the highest place that fits.  0: nothing is known.
         self._search_from = 0
         self._hole_above = 0
 
@@ -204,7 +204,7 @@ class VmaList:
             self.total_bytes -= size
             if area.is_data:
                 self.data_bytes -= size
-        if end > self._search_from:
+        if 0 < self._search_from < end:
             # A hole opened above the point: as if that part had not been looked at.  Its true upper edge is where
             # the next area begins.
             index = first + len(kept)
