@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from syscalls.fasync import Owner, SigioWaiter
     from syscalls.fs.inode import Inode, Stat
     from syscalls.fs.vfs import Location
+    from syscalls.inotify import DirectoryWatch
     from syscalls.task import Task
     from translator.machine import Backing
 
@@ -59,6 +60,8 @@ class FileDescription:
     """Tells the owner by a signal of readiness: set while O_ASYNC is on (fcntl)."""
     owner_record: Owner | None = None
     """What F_SETOWN(_EX) was given."""
+    directory_watch: DirectoryWatch | None = None
+    """fcntl(F_NOTIFY) of a directory."""
 
     def __init__(self, flags: int, location: Location | None = None, inode: Inode | None = None) -> None:
         self.flags = flags
@@ -92,6 +95,8 @@ class FileDescription:
                     item.remove()
             if self.sigio is not None:
                 self.queue.remove(self.sigio)
+            if self.directory_watch is not None:
+                self.directory_watch.remove()
             self.released()
 
     def released(self) -> None:

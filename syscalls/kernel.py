@@ -26,9 +26,11 @@ if TYPE_CHECKING:
     from syscalls.clock import Clock
     from syscalls.console import Console
     from syscalls.fs.devpts import PtyTable
+    from syscalls.fs.mounts import Mount
     from syscalls.fs.vfs import Vfs
     from syscalls.futex import FutexWaiter, PiState
     from syscalls.sockets import Network
+    from syscalls.inotify import WatchTable
     from syscalls.pipe import Pipe
     from syscalls.sysv_ipc import IpcNamespace
     from syscalls.shm import ShmNamespace
@@ -95,6 +97,8 @@ class Kernel:
         self.gaps: dict[tuple[str, int], Gap] = {}
         self.shm: ShmNamespace | None = None
         """System V shared memory: made when first used."""
+        self.memory_mount: Mount | None = None
+        """The tmpfs of memfds, mounted nowhere."""
         self.exec_plans: dict[tuple[int, int, int, int, bool], LoadPlan] = {}
         """How to load the programs that were executed, by device, inode, time, size and being an interpreter."""
         self.call_counts = [0] * 512
@@ -129,6 +133,8 @@ class Kernel:
         """The terminal pylx was started on, as the guests see it; None when there is none."""
         self.ipc: IpcNamespace | None = None
         """System V semaphores and message queues: made when first used."""
+        self.watches: WatchTable | None = None
+        """What inotify and dnotify watch: made when first used."""
         self.next_inode = 4711
         """For objects without a file system's number: pipes, sockets."""
         engine.attach(self)

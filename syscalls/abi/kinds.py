@@ -126,3 +126,15 @@ class SemOps:
 
 class ShmidDs:
     """struct shmid64_ds"""
+
+
+class InotifyFlags:
+    """IN_NONBLOCK, IN_CLOEXEC"""
+
+
+class InotifyMask:
+    """IN_ bits"""
+
+
+class FanotifyFlags:
+    """FAN_ bits"""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from syscalls.task import Task
 
 S64_MAX = (1 << 63) - 1
+IN_MODIFY = 2
 SIGXFSZ = 25
 MAY_WRITE = 2
 SYNC_FILE_RANGE_ALL = 7
@@ -115,11 +116,8 @@ def truncate(task: Task, path: Path, length: S64) -> int:
     location.mount.check_writable()
     check_size_limit(task, length, stat.size)
     inode.truncate(task, length)
-    vfs.notify(location, IN_MODIFY, None)
+    vfs.notify(location, IN_MODIFY)
     return 0
-
-
-IN_MODIFY = 2
 
 
 @syscall(77)
