@@ -164,6 +164,7 @@ def _new_group(parent: Parent, pid: int, request: CloneRequest) -> ThreadGroup:
     group.rlimits = list(old.rlimits)
     group.signals = GroupSignals()
     group.dumpable = old.dumpable
+    group.thp_disabled = old.thp_disabled
     group.exe = old.exe
     if group.rlimits[0][0] != RLIM_INFINITY:
         group.watches_cpu = True
@@ -188,9 +189,6 @@ def _share(parent: Parent, child: Task, flags: int) -> None:
         child.handlers = parent.handlers.copy()
         if flags & CLONE_CLEAR_SIGHAND:
             child.handlers.clear()
-    if flags & CLONE_SYSVSEM and parent.semaphore_undo is not None:
-        child.semaphore_undo = parent.semaphore_undo
-        child.semaphore_undo.sharers += 1
 
 
 def _inherit(parent: Parent, child: Task, flags: int) -> None:
@@ -211,6 +209,8 @@ def _inherit(parent: Parent, child: Task, flags: int) -> None:
         child.nice = max(child.nice, 0)
     child.ioprio = parent.ioprio
     child.personality = parent.personality
+    child.mce_kill = parent.mce_kill
+    child.io_flusher = parent.io_flusher
     # Like comm, these are of the call that is being served: the child starts behind it.
     child.call_number = parent.call_number
     child.call_args = parent.call_args

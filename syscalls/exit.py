@@ -59,7 +59,6 @@ def exit_task(task: Task, status: int) -> None:
     task.mm.drop()
     task.files.drop(task)
     task.fs.drop()
-    _undo_semaphores(task)
     task.handlers.sharers -= 1
     if last:
         from syscalls.ctty import leader_exits
@@ -148,14 +147,6 @@ def finish_vfork(task: Task) -> None:
         queue = task.vfork_done
         task.vfork_done = None
         queue.wake()
-
-
-def _undo_semaphores(task: Task) -> None:
-    """SEM_UNDO of the SysV semaphores, when this task is the last that shares the adjustments."""
-    undo = task.semaphore_undo
-    if undo is not None:
-        task.semaphore_undo = None
-        undo.drop(task)
 
 
 # --- children

@@ -89,6 +89,9 @@ class ThreadGroup:
         self.signals: GroupSignals
         self.start_ns = kernel.clock.monotonic()
         self.dumpable = 1
+        self.oom_score_adj = 0
+        self.oom_score_adj_min = 0
+        """The lowest value a privileged task has set: nobody else may go below."""
         self.timers: Any = None
         """itimers and POSIX timers: made by timers.py when first used."""
         # Resources of ended threads and of reaped children, ns and counts.
@@ -110,6 +113,7 @@ class ThreadGroup:
         """The thread in execve waits here for the others to end."""
         self.sem_undo: dict[SemaphoreSet, dict[int, int]] | None = None
         """What its end takes back of SEM_UNDO operations: semaphore number -> adjustment, by set."""
+        self.thp_disabled = False
         self.max_rss_kb = 0
         self.children_max_rss_kb = 0
         self.exe: Location | None = None
@@ -184,10 +188,10 @@ class Task:
         self.memory_policy = (0, 0)
         """set_mempolicy: mode and nodes."""
         self.personality = 0
+        self.mce_kill = 2
+        self.io_flusher = False
         self.vfork_done: WaitQueue | None = None
         """For a thread made with CLONE_VFORK, as ThreadGroup.vfork_done for a process."""
-        self.semaphore_undo: Any = None
-        """SEM_UNDO adjustments, shared by CLONE_SYSVSEM; `drop(task)` applies them when nobody else has them."""
         self.pi_futexes: set[Any] = set()
         """Priority-inheritance futexes that this task owns and others wait for (futex.py)."""
         self.rseq_signature = 0

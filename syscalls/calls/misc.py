@@ -9,10 +9,12 @@ from syscalls.table import PARTIAL, REFUSED, syscall
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from syscalls.table import S32, U32, In, Out, OutBuf, Path, Size
+    from syscalls.table import S32, U32, In, Out, OutBuf, Size
     from syscalls.task import Task
 
 RELEASE = b"6.1.0-pylx"
+VERSION = b"0.1.0"
+"""Constant on purpose: the same run gives the same bytes, and looking the version up costs start-up time."""
 MACHINE = b"x86_64"
 FIELD = 65
 """Bytes of a name in struct new_utsname."""
@@ -20,8 +22,7 @@ PER_LINUX32, PER_MASK, UNAME26 = 8, 0xFF, 0x0020000
 
 
 def version_text() -> bytes:
-    from translator import __version__
-    return b"#1 SMP pylx " + __version__.encode()
+    return b"#1 SMP pylx " + VERSION
 
 
 @syscall(63)
@@ -159,13 +160,3 @@ def vhangup(task: Task) -> int:
         from syscalls.ctty import hangup
         hangup(tty)
     return 0
-
-
-@syscall(168, support=REFUSED(EPERM, "swapping is the host's"))
-def swapoff(task: Task, path: Path) -> int:
-    raise LinuxError(EPERM)
-
-
-@syscall(167, support=REFUSED(EPERM, "swapping is the host's"))
-def swapon(task: Task, path: Path, flags: S32) -> int:
-    raise LinuxError(EPERM)

@@ -183,9 +183,9 @@ def unshare(task: Task, flags: U64) -> int:
     if flags & CLONE_FILES and task.files.sharers > 1:
         old_files, task.files = task.files, task.files.copy()
         old_files.drop(task)
-    if flags & CLONE_SYSVSEM and task.semaphore_undo is not None:
-        undo, task.semaphore_undo = task.semaphore_undo, None
-        undo.drop(task)
+    if flags & CLONE_SYSVSEM and task.group.sem_undo:
+        from syscalls.sysv_ipc import apply_undo
+        apply_undo(task.group)
     return 0
 
 
