@@ -117,7 +117,10 @@ class PageCache(Protocol):
 
 
 class AddressSpace(Protocol):
-    """Guest memory of one process.  The kernel's `mm` keeps the Vma list and policy; this keeps the pages."""
+    """Guest memory of one process.  The kernel's `mm` keeps the Vma list and policy; this keeps the pages.
+
+    `protect`, `move`, `fork` and `Engine.new_space` may raise MemoryError: ENOMEM.
+    """
 
     def map(self, addr: int, length: int, prot: int, backing: Backing | None, offset: int, shared: bool) -> None:
         """Establish a mapping, replacing what was there.  backing None: zero-filled private memory."""

@@ -39,7 +39,7 @@ def engine() -> Iterator[UnicornEngine]:
 class ModelPage:
     """What one page of a space shows."""
 
-    def __init__(self, prot: int, file: File | None, index: int, shared: bool) -> None:
+    def __init__(self, prot: int, file: TruthFile | None, index: int, shared: bool) -> None:
         self.prot, self.file, self.index, self.shared = prot, file, index, shared
         self.own: bytearray | None = bytearray(PAGE) if file is None else None
 

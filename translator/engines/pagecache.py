@@ -43,6 +43,7 @@ class PageStore:
 
     def __init__(self, ram: Ram) -> None:
         self.ram = ram
+        ram.shrink = self.shrink
         self.caches: dict[Hashable, FilePages] = {}
         self.idle: dict[FilePages, None] = {}
         """Caches without mappings, the longest unused first."""

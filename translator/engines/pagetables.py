@@ -150,7 +150,10 @@ class PageTables(MappingList):
             self._drop_piece(piece)
         self._insert(index, mapping)
         if cache is not None and cache.frames and prot and not (shared and prot & PROT_WRITE):
-            self._show(mapping, addr, end)
+            try:
+                self._show(mapping, addr, end)
+            except MemoryError:
+                pass  # it would only have saved page faults
 
     def unmap(self, addr: int, length: int) -> None:
         pieces = self._carve(addr, addr + length)[1]
@@ -246,7 +249,10 @@ class PageTables(MappingList):
         """After PROT_NONE (a reservation made from a file): enter cached pages where no table exists yet."""
         for slot in range(mapping.start >> 21, ((mapping.end - 1) >> 21) + 1):
             if slot not in self.leaf:
-                self._show(mapping, max(mapping.start, slot << 21), min(mapping.end, (slot + 1) << 21))
+                try:
+                    self._show(mapping, max(mapping.start, slot << 21), min(mapping.end, (slot + 1) << 21))
+                except MemoryError:
+                    return
 
     def _with_rights(self, entry: int, mapping: Mapping) -> int:
         """The entry for the same frame under the mapping's rights; copy-on-write stays."""
@@ -298,7 +304,10 @@ class PageTables(MappingList):
             self._clear(mapping, low, high)
             cache = mapping.cache
             if cache is not None and cache.frames and mapping.prot and not mapping.shared:
-                self._show(mapping, low, high)
+                try:
+                    self._show(mapping, low, high)
+                except MemoryError:
+                    pass
 
     def fork(self) -> Self:
         child = type(self)(self.cpu)
@@ -370,12 +379,10 @@ class PageTables(MappingList):
     def fault(self, addr: int, access: int) -> str:
         """Make the page at `addr` allow `access`, as the guest's own access does.  "" when it does now, else why
         not: UNMAPPED, DENIED, BEYOND_EOF, NO_MEMORY."""
-        while True:
-            try:
-                return self._fault(addr, access)
-            except MemoryError:
-                if not self.store.shrink():
-                    return NO_MEMORY
+        try:
+            return self._fault(addr, access)
+        except MemoryError:
+            return NO_MEMORY
 
     def _fault(self, addr: int, access: int) -> str:
         mapping = self.find(addr)

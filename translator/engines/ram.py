@@ -48,8 +48,8 @@ def _map_host(size: int) -> mmap.mmap:
 class Ram:
     """`bytes` is all memory, addressed by physical address; `words` the same as 64-bit words (page tables)."""
 
-    __slots__ = ("_anchor", "address", "bytes", "code", "forget_code", "free", "given_back", "limit", "refs", "size",
-                 "stale", "top", "view", "words")
+    __slots__ = ("_anchor", "address", "bytes", "code", "forget_code", "free", "given_back", "limit", "refs", "shrink",
+                 "size", "stale", "top", "view", "words")
 
     def __init__(self, size: int = 0) -> None:
         """`size` in bytes, 0: what suits the host.  MemoryError when not even 256 MiB can be had."""
@@ -83,6 +83,8 @@ class Ram:
         """Private frames that have been mapped executable since they were allocated."""
         self.forget_code: Callable[[list[int]], None] = lambda frames: None
         """Set by the engine: drop the translations of these frames."""
+        self.shrink: Callable[[], bool] = lambda: False
+        """Set by the page cache: free some frames, False when there are none to free."""
 
     def take(self) -> int:
         """A frame of undefined content, one reference; MemoryError."""
@@ -155,8 +157,9 @@ class Ram:
 
     def _reclaim(self) -> None:
         self._forget_stale()
-        if not self.free:
-            raise MemoryError("guest memory is exhausted")
+        while not self.free:
+            if not self.shrink():
+                raise MemoryError("guest memory is exhausted")
 
     def give_back(self) -> None:
         """Return the memory of runs of free frames to the host.  Called now and then, between slices."""

@@ -6,10 +6,19 @@ page faults, so copy-on-write, dirty marks and demand paging are those of the gu
 
 from __future__ import annotations
 
-from translator.engines.pagecache import PTE_A, PTE_CACHED, PTE_D, PTE_NX, PTE_P, PTE_W
+from translator.engines.pagecache import PTE_A, PTE_CACHED, PTE_D, PTE_NX, PTE_P, PTE_U, PTE_W
 from translator.engines.pagetables import FRAME, PTE_AHEAD, PTE_CODE, PageTables
 from translator.engines.ram import PAGE
-from translator.machine import BEYOND_EOF, PROT_EXEC, PROT_READ, PROT_WRITE, TASK_SIZE, UNMAPPED, GuestFault
+from translator.machine import (
+    BEYOND_EOF,
+    NO_MEMORY,
+    PROT_EXEC,
+    PROT_READ,
+    PROT_WRITE,
+    TASK_SIZE,
+    UNMAPPED,
+    GuestFault,
+)
 
 DIRECT = PTE_P | PTE_W | PTE_D
 DIRECT_MASK = DIRECT | PTE_CACHED | PTE_CODE
@@ -122,7 +131,10 @@ class Space(PageTables):
                     addr += size
                     length -= size
                     continue
-                pfn = mapping.cache.page((addr - mapping.start + mapping.offset) >> 12)
+                try:
+                    pfn = mapping.cache.page((addr - mapping.start + mapping.offset) >> 12)
+                except MemoryError:
+                    raise GuestFault(addr, PROT_READ, NO_MEMORY) from None
                 if pfn < 0:
                     raise GuestFault(addr, PROT_READ, BEYOND_EOF)
                 entry = pfn << 12
@@ -140,7 +152,11 @@ class Space(PageTables):
         done = 0
         while done < len(data):
             size = min(PAGE - (addr & 4095), len(data) - done)
-            self._store(addr, self._forced(addr), data[done:done + size])
+            try:
+                entry = self._forced(addr)
+            except MemoryError:
+                raise GuestFault(addr, PROT_WRITE, NO_MEMORY) from None
+            self._store(addr, entry, data[done:done + size])
             addr += size
             done += size
 
@@ -161,7 +177,9 @@ class Space(PageTables):
         entry = self.words[index]
         if not entry:
             if mapping.cache is None:
-                self._fill_private(open_mapping, addr, index)
+                # One page only: filling ahead would give its neighbours the rights of open_mapping.
+                self.words[index] = self.ram.take_zeroed() << 12 | PTE_P | PTE_U | PTE_NX | PTE_A | PTE_D
+                open_mapping.owned = True
             elif self._fill_from_cache(open_mapping, addr, index, PROT_WRITE):
                 raise GuestFault(addr, PROT_WRITE, BEYOND_EOF)
         else:
