@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     class Path(bytes):
         """A path: read from guest memory before the handler runs (EFAULT, ENAMETOOLONG); may be empty."""
 
+    OptPath = bytes | None
+    """A path that may be NULL: None then."""
+
     class Text(bytes):
         """Another NUL-terminated string of at most a page (xattr names, filesystem types)."""
 
@@ -156,6 +159,8 @@ def _decoder(record: Syscall) -> Callable[[Task, tuple[int, ...]], Any]:
             parts.append(f"({word} ^ 0x8000000000000000) - 0x8000000000000000")
         elif base == "Path":
             parts.append(f"task.mem.path({word})")
+        elif base == "OptPath":
+            parts.append(f"(task.mem.path({word}) if {word} else None)")
         elif base == "Text":
             parts.append(f"task.mem.text({word})")
         elif base in ("U64", "Size", "Addr", "In", "Out", "InOut", "Buf", "OutBuf"):

@@ -55,7 +55,7 @@ def show_argument(task: Task, kind: str, word: int, args: tuple[int, ...], index
         return signal_name(signed(word, 32))
     if base == "Flags":
         return flag_text(target, word & 0xFFFFFFFF)
-    if base in ("Path", "Text"):
+    if base in ("Path", "OptPath", "Text"):
         try:
             return quoted(task.mem.path(word), 4096)
         except LinuxError:
