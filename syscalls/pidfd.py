@@ -10,6 +10,7 @@ from syscalls.abi.errno import EBADF, LinuxError
 from syscalls.abi.poll import POLLHUP, POLLIN, POLLRDNORM
 from syscalls.fd import O_NONBLOCK, O_RDWR
 from syscalls.fs.anon import AnonymousFile
+from syscalls.task import RLIMIT_NOFILE
 from syscalls.wait import WaitQueue
 
 TYPE_CHECKING = False
@@ -42,8 +43,7 @@ class PidFd(AnonymousFile):
 
 def install_pidfd(parent: Task, child: Task) -> int:
     """CLONE_PIDFD: a pidfd of the child for the parent, close-on-exec.  EMFILE."""
-    from syscalls.calls.descriptors import install
-    return install(parent, PidFd(parent, child.group), True)
+    return parent.files.install(PidFd(parent, child.group), True, parent.group.soft_limit(RLIMIT_NOFILE))
 
 
 def pidfd_group(task: Task, fd: int) -> tuple[ThreadGroup, bool]:
