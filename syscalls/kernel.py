@@ -28,9 +28,11 @@ if TYPE_CHECKING:
     from syscalls.fs.devpts import PtyTable
     from syscalls.fs.mounts import Mount
     from syscalls.fs.vfs import Vfs
-    from syscalls.futex import FutexWaiter, PiState
+    from syscalls.futex import FutexWaiter
+    from syscalls.futex_pi import PiState
     from syscalls.sockets import Network
     from syscalls.inotify import WatchTable
+    from syscalls.mqueue import PosixQueue
     from syscalls.pipe import Pipe
     from syscalls.sysv_ipc import IpcNamespace
     from syscalls.shm import ShmNamespace
@@ -135,6 +137,8 @@ class Kernel:
         """System V semaphores and message queues: made when first used."""
         self.watches: WatchTable | None = None
         """What inotify and dnotify watch: made when first used."""
+        self.posix_queues: dict[bytes, PosixQueue] = {}
+        """POSIX message queues by name, without the slash."""
         self.next_inode = 4711
         """For objects without a file system's number: pipes, sockets."""
         engine.attach(self)

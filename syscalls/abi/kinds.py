@@ -138,3 +138,87 @@ class InotifyMask:
 
 class FanotifyFlags:
     """FAN_ bits"""
+
+
+class OpenHow:
+    """struct open_how"""
+
+
+class StatLayout:
+    """struct stat"""
+
+
+class StatxLayout:
+    """struct statx"""
+
+
+class StatfsLayout:
+    """struct statfs"""
+
+
+class AtFlags:
+    """AT_ bits"""
+
+
+class AccessMode:
+    """R_OK, W_OK, X_OK"""
+
+
+class RenameFlags:
+    """RENAME_ bits"""
+
+
+class Timespec2:
+    """struct __kernel_timespec[2]: access and modification time"""
+
+
+class Timeval2:
+    """struct __kernel_old_timeval[2]"""
+
+
+class Utimbuf:
+    """struct utimbuf"""
+
+
+class XattrFlags:
+    """XATTR_CREATE, XATTR_REPLACE"""
+
+
+class XattrArgs:
+    """struct xattr_args"""
+
+
+class FlockOperation:
+    """LOCK_ bits"""
+
+
+class MountFlags:
+    """MS_ bits"""
+
+
+class UmountFlags:
+    """MNT_ bits"""
+
+
+class MqAttr:
+    """struct mq_attr"""
+
+
+class MqFlags:
+    """O_ bits of mq_open"""
+
+
+class Sigevent:
+    """struct sigevent"""
+
+
+class AioRequests:
+    """struct iocb *[]"""
+
+
+class AioRequest:
+    """struct iocb"""
+
+
+class AioEvents:
+    """struct io_event[]"""

@@ -1,0 +1,148 @@
+"""POSIX message queues (ipc/mqueue.c)."""
+
+from __future__ import annotations
+
+from struct import Struct
+
+from syscalls.abi.errno import EAGAIN, EBUSY, EINVAL, EMSGSIZE, LinuxError
+from syscalls.abi.poll import POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM
+from syscalls.fd import FileDescription
+from syscalls.fs.anon import AnonymousInode
+from syscalls.fs.inode import S_IFREG, FileSystem
+from syscalls.wait import WaitQueue
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from syscalls.task import Task
+
+ATTR = Struct("<qqqq32x")
+"""struct mq_attr: flags, maxmsg, msgsize, curmsgs."""
+DEFAULT_MESSAGES, DEFAULT_SIZE = 10, 8192
+HARD_MESSAGES, HARD_SIZE = 65536, 16 << 20
+PRIORITIES = 32768
+O_NONBLOCK = 0o4000
+SI_MESGQ = -3
+SIGEV_SIGNAL, SIGEV_NONE, SIGEV_THREAD = 0, 1, 2
+
+
+class MqueueFileSystem(FileSystem):
+    name = "mqueue"
+    magic = 0x19800202
+
+
+MQUEUE_FS = MqueueFileSystem(20)
+
+
+class Notification:
+    """Who is told once when a message comes into the empty queue (mq_notify)."""
+
+    __slots__ = ("method", "signo", "task", "value")
+
+    def __init__(self, task: Task, method: int, signo: int, value: int) -> None:
+        self.task = task
+        self.method = method
+        self.signo = signo
+        self.value = value
+
+
+class PosixQueue:
+    """The queue itself; its inode carries owner and mode."""
+
+    def __init__(self, task: Task, mode: int, max_messages: int, size: int) -> None:
+        self.inode = AnonymousInode(task, MQUEUE_FS, S_IFREG | mode)
+        self.max_messages = max_messages
+        self.size = size
+        self.messages: list[tuple[int, bytes]] = []
+        """(priority, data): the highest first, equal ones in order."""
+        self.queue = WaitQueue()
+        self.receivers = 0
+        """Tasks asleep in mq_timedreceive."""
+        self.notification: Notification | None = None
+
+    def put(self, sender: Task, data: bytes, priority: int) -> None:
+        """EMSGSIZE, EAGAIN."""
+        if len(data) > self.size:
+            raise LinuxError(EMSGSIZE)
+        messages = self.messages
+        if len(messages) >= self.max_messages:
+            raise LinuxError(EAGAIN)
+        place = len(messages)
+        while place and messages[place - 1][0] < priority:
+            place -= 1
+        messages.insert(place, (priority, data))
+        if len(messages) == 1 and not self.receivers:
+            self._tell(sender)
+        self.queue.wake(POLLIN | POLLRDNORM)
+
+    def take(self, room: int) -> tuple[int, bytes]:
+        if room < self.size:
+            raise LinuxError(EMSGSIZE)
+        if not self.messages:
+            raise LinuxError(EAGAIN)
+        message = self.messages.pop(0)
+        self.queue.wake(POLLOUT | POLLWRNORM)
+        return message
+
+    def _tell(self, sender: Task) -> None:
+        note, self.notification = self.notification, None
+        if note is not None and note.method == SIGEV_SIGNAL:
+            from syscalls.siginfo import SigInfo
+            from syscalls.signals import send_group
+            send_group(note.task.group, SigInfo(note.signo, SI_MESGQ, sender.group.pid, sender.cred.uid, note.value))
+
+    def notify(self, task: Task, note: Notification | None) -> None:
+        """EBUSY: somebody else is registered."""
+        if note is None:
+            if self.notification is not None and self.notification.task.group is task.group:
+                self.notification = None
+            return
+        if self.notification is not None:
+            raise LinuxError(EBUSY)
+        self.notification = note
+
+
+class QueueDescription(FileDescription):
+    """An open message queue."""
+
+    kind = "mqueue"
+    pollable = True
+
+    def __init__(self, posix_queue: PosixQueue, name: bytes, flags: int) -> None:
+        super().__init__(flags, None, posix_queue.inode)
+        self.posix_queue = posix_queue
+        self.name = name
+        self.queue = posix_queue.queue
+
+    def read(self, task: Task, length: int) -> bytes:
+        """mqueue_read_file: a line of text about the state, from the position on."""
+        queue = self.posix_queue
+        note = queue.notification
+        text = b"QSIZE:%-10d NOTIFY:%-5d SIGNO:%-5d NOTIFY_PID:%-6d\n" % (
+            sum(len(data) for _, data in queue.messages), note.method if note else 0,
+            note.signo if note and note.method == SIGEV_SIGNAL else 0, note.task.group.pid if note else 0)
+        part = text[self.offset:self.offset + length]
+        self.offset += len(part)
+        return part
+
+    def write(self, task: Task, data: bytes) -> int:
+        raise LinuxError(EINVAL)
+
+    def ready(self, mask: int) -> int:
+        queue = self.posix_queue
+        bits = POLLIN | POLLRDNORM if queue.messages else 0
+        if len(queue.messages) < queue.max_messages:
+            bits |= POLLOUT | POLLWRNORM
+        return bits & mask
+
+    def flush(self, task: Task) -> None:
+        """A close takes the process's registration back."""
+        note = self.posix_queue.notification
+        if note is not None and note.task.group is task.group:
+            self.posix_queue.notification = None
+
+    def describe(self) -> bytes:
+        return b"/" + self.name
+
+    def attributes(self) -> bytes:
+        queue = self.posix_queue
+        return ATTR.pack(self.flags & O_NONBLOCK, queue.max_messages, queue.size, len(queue.messages))
