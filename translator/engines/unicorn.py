@@ -98,6 +98,11 @@ PF_WRITE, PF_FETCH = 2, 0x10
 DETERMINISTIC_SLICE = 250_000
 """Instructions in a slice of a deterministic run."""
 
+GROWTH_TICKS, GROWTH_TICK_NS = 9, 1_000_000
+"""From 64 entries, the least that the TLB can have, nine doublings lead to 32,768: 128 MiB."""
+QUIET_SLICES = 4
+"""A flush costs 130 ns for each page in use afterwards: 1 % of the time at worst."""
+
 _SYSCALL_HOOK = ctypes.PYFUNCTYPE(None, ctypes.c_size_t, ctypes.c_size_t)
 _INTR_HOOK = ctypes.PYFUNCTYPE(None, ctypes.c_size_t, ctypes.c_uint32, ctypes.c_size_t)
 _INSN_HOOK = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_size_t, ctypes.c_size_t)
@@ -147,6 +152,12 @@ class UnicornEngine:
         self._rip_after_stop: int | None = None
         self._error: BaseException | None = None
         self._tsc = 0
+        self._kernel_stop = False
+        """The guest was stopped by a hook, not by the end of its slice."""
+        self._kicked = False
+        self._flushes = 0
+        self._growth = 0
+        self._quiet_slices = 0
 
         self._scratch = ctypes.c_uint64()
         self._scratch_address = ctypes.addressof(self._scratch)
@@ -282,6 +293,7 @@ class UnicornEngine:
         return cpuinfo()
 
     def kick(self) -> None:
+        self._kicked = True
         self.library.emu_stop(self.uc)
 
     def close(self) -> None:
@@ -311,6 +323,8 @@ class UnicornEngine:
         assert isinstance(space, Space)
         self.loaded = space
         self.tlb_stale = False
+        self._growth = GROWTH_TICKS
+        self._flushes += 1
         self._write_register(REG_CR3, space.root << 12)  # flushes the TLB
 
     def forget_code(self, frames: list[int]) -> None:
@@ -339,16 +353,15 @@ class UnicornEngine:
         if self.loaded is not cpu.space:
             self._load_space(cpu.space)
         elif self.tlb_stale:
-            self.tlb_stale = False
-            self.library.ctl(self.uc, CTL_TLB_FLUSH)
+            self._flush_tlb()
         self._trap = None
+        self._kernel_stop = False
         rip = self._read_register(REG_RIP)
         if self.deterministic:
             error = self._start(self.uc, rip, 0, 0, DETERMINISTIC_SLICE)
         else:
-            self.timer.arm(slice_ns)
-            error = self._start(self.uc, rip, 0, 0, 0)
-            self.timer.disarm()
+            error = self._run_slice(rip, slice_ns)
+        self._kicked = False
         if self._rip_after_stop is not None:
             self._write_register(REG_RIP, self._rip_after_stop)
             self._rip_after_stop = None
@@ -361,6 +374,42 @@ class UnicornEngine:
             self.sink.fault(cpu, CpuFault(VEC_UD))
         elif error != UC_ERR_OK:
             raise EngineError(f"unicorn error {error} at {self._read_register(REG_RIP):#x}")
+
+    def _run_slice(self, rip: int, slice_ns: int) -> int:
+        """Run until something stops the guest; Unicorn's error.
+
+        The TLB doubles only when it is flushed while it is nearly full, so a guest that computes without system calls
+        would keep a tiny one.  After a switch its first milliseconds are therefore cut into ticks with a flush each,
+        and later a slice now and then ends with one.
+        """
+        timer, start, uc = self.timer, self._start, self.uc
+        while self._growth and slice_ns > GROWTH_TICK_NS:
+            timer.arm(GROWTH_TICK_NS)
+            flushes = self._flushes
+            error = start(uc, rip, 0, 0, 0)
+            timer.disarm()
+            if self._kernel_stop or error or self._trap is not None or self._kicked:
+                return error
+            self._growth -= 1
+            slice_ns -= GROWTH_TICK_NS
+            if self._flushes == flushes:
+                self._flush_tlb()
+            rip = self._read_register(REG_RIP)
+        timer.arm(slice_ns)
+        flushes = self._flushes
+        error = start(uc, rip, 0, 0, 0)
+        timer.disarm()
+        if not self._kernel_stop and self._flushes == flushes:
+            self._quiet_slices += 1
+            if self._quiet_slices >= QUIET_SLICES:
+                self._quiet_slices = 0
+                self.tlb_stale = True
+        return error
+
+    def _flush_tlb(self) -> None:
+        self.tlb_stale = False
+        self._flushes += 1
+        self.library.ctl(self.uc, CTL_TLB_FLUSH)
 
     def settle(self) -> None:
         """While serving: put what SYSCALL leaves into RCX and R11, unless that is done."""
@@ -390,6 +439,7 @@ class UnicornEngine:
                 self.settle()
                 if self.rip_replaced:
                     self._rip_after_stop = self.next_rip
+                self._kernel_stop = True
                 library.emu_stop(uc)
                 return
             result = self._result
@@ -404,10 +454,10 @@ class UnicornEngine:
             if self.rip_replaced or self.loaded is not cpu.space:
                 if self.rip_replaced:
                     self._rip_after_stop = self.next_rip
+                self._kernel_stop = True
                 library.emu_stop(uc)
             elif self.tlb_stale:
-                self.tlb_stale = False
-                library.ctl(uc, CTL_TLB_FLUSH)
+                self._flush_tlb()
         except BaseException as error:
             self._fail(error)
 
@@ -416,6 +466,7 @@ class UnicornEngine:
         self.serving = None
         if self._error is None:
             self._error = error
+        self._kernel_stop = True
         self.library.emu_stop(self.uc)
 
     def _on_exception(self, uc: int, vector: int, user: int) -> None:
@@ -440,8 +491,7 @@ class UnicornEngine:
                 reason = space.fault(address, access)
                 if not reason:
                     if self.tlb_stale:
-                        self.tlb_stale = False
-                        library.ctl(uc, CTL_TLB_FLUSH)
+                        self._flush_tlb()
                     return
                 self._trap = CpuFault(VEC_PF, address, access, reason)
             elif vector <= 31:
