@@ -15,10 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Hashable
 
-    from syscalls.futex_pi import PiState
     from syscalls.task import Task
-
-    __all__ = ["PiState"]
 
 MATCH_ANY = 0xFFFFFFFF
 WAITERS, OWNER_DIED, TID_MASK = 0x80000000, 0x40000000, 0x3FFFFFFF

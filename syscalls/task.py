@@ -194,6 +194,8 @@ class Task:
         """For a thread made with CLONE_VFORK, as ThreadGroup.vfork_done for a process."""
         self.pi_futexes: set[Any] = set()
         """Priority-inheritance futexes that this task owns and others wait for (futex.py)."""
+        self.pi_blocked_on: Any = None
+        """The PI futex that this task waits for."""
         self.rseq_signature = 0
         self.rseq_length = 0
 
