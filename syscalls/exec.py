@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from syscalls.abi.errno import (
     E2BIG,
+    EACCES,
     EFAULT,
     EINVAL,
     ELOOP,
@@ -141,7 +142,6 @@ def prepare(task: Task, path: bytes, argv: list[bytes] | int, envp: list[bytes] 
             envp = read_strings(task, envp)
         if not stack.fits(argv, envp, filename, task.group.soft_limit(RLIMIT_STACK)):
             raise LinuxError(E2BIG)
-        comm = _comm(file, path, filename)
         argv = argv or [b""]
         interp_name = filename
         hidden = dirfd != AT_FDCWD and not path.startswith(b"/") and dirfd in task.files.cloexec
@@ -157,6 +157,9 @@ def prepare(task: Task, path: bytes, argv: list[bytes] | int, envp: list[bytes] 
                 plan = _read_plan(task, file)
                 break
             name, argument = parse_script(head)
+            if not name:
+                # An empty path names the working directory here, which is no regular file.
+                raise LinuxError(EACCES)
             if hidden:
                 # The interpreter could not open /dev/fd/N: the descriptor will be closed.
                 raise LinuxError(ENOENT)
@@ -169,7 +172,7 @@ def prepare(task: Task, path: bytes, argv: list[bytes] | int, envp: list[bytes] 
         if depth and not stack.fits(argv, envp, filename, task.group.soft_limit(RLIMIT_STACK)):
             raise LinuxError(E2BIG)
         _check_isa(task.kernel, plan, filename)
-        program = Program(file, plan, argv, envp, filename, comm)
+        program = Program(file, plan, argv, envp, filename, _comm(file, path, filename))
         if plan.interpreter is not None:
             program.interpreter = open_program(task, AT_FDCWD, plan.interpreter, 0)
             try:
@@ -185,7 +188,8 @@ def prepare(task: Task, path: bytes, argv: list[bytes] | int, envp: list[bytes] 
 
 
 def _comm(file: FileDescription, path: bytes, filename: bytes) -> bytes:
-    """Task name: of the file itself where execveat was given no path (since 6.14), else the last component."""
+    """Task name: of the file that is loaded where execveat was given no path (since 6.14), else the last component
+    of the path."""
     if not path and file.location is not None:
         filename = file.location.dentry.path or filename
     return filename.rpartition(b"/")[2][:15]
