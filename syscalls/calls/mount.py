@@ -1,0 +1,100 @@
+"""Mounting; quotas and the mount API of descriptors, which are refused."""
+
+from __future__ import annotations
+
+from syscalls.abi.errno import ENOSYS, LinuxError
+from syscalls.table import STUB, syscall
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from syscalls.abi.kinds import MountFlags, UmountFlags
+    from syscalls.table import S32, U32, Addr, DirFd, Fd, Flags, OptPath, Path, Size
+    from syscalls.task import Task
+
+NEW_API = STUB(ENOSYS, "the mount API of descriptors (Linux 5.2); programs fall back on mount(2)")
+PAGE = 4096
+
+
+@syscall(165)
+def mount(task: Task, source: OptPath, target: Path, fstype: OptPath, flags: Flags[MountFlags], data: Addr) -> int:
+    from syscalls.fs.namespace import mount as do_mount
+    options = b""
+    if data:
+        readable = task.mem.readable(data, PAGE)
+        options = task.mem.read(data, readable or PAGE).partition(b"\0")[0]
+    do_mount(task.kernel.vfs, task, source or b"", target, fstype or b"", flags & 0xFFFFFFFF, options)
+    return 0
+
+
+@syscall(166)
+def umount2(task: Task, target: Path, flags: Flags[UmountFlags]) -> int:
+    from syscalls.fs.namespace import unmount
+    unmount(task.kernel.vfs, task, target, flags)
+    return 0
+
+
+@syscall(155)
+def pivot_root(task: Task, new_root: Path, put_old: Path) -> int:
+    from syscalls.fs.namespace import pivot_root as do_pivot_root
+    do_pivot_root(task.kernel.vfs, task, new_root, put_old)
+    return 0
+
+
+@syscall(428, since="5.2", support=NEW_API)
+def open_tree(task: Task, dirfd: DirFd, path: OptPath, flags: U32) -> int:
+    raise LinuxError(ENOSYS)
+
+
+@syscall(429, since="5.2", support=NEW_API)
+def move_mount(task: Task, from_dirfd: DirFd, from_path: OptPath, to_dirfd: DirFd, to_path: OptPath, flags: U32) -> int:
+    raise LinuxError(ENOSYS)
+
+
+@syscall(430, since="5.2", support=NEW_API)
+def fsopen(task: Task, fsname: OptPath, flags: U32) -> int:
+    raise LinuxError(ENOSYS)
+
+
+@syscall(431, since="5.2", support=NEW_API)
+def fsconfig(task: Task, fd: Fd, command: U32, key: Addr, value: Addr, aux: S32) -> int:
+    raise LinuxError(ENOSYS)
+
+
+@syscall(432, since="5.2", support=NEW_API)
+def fsmount(task: Task, fs_fd: Fd, flags: U32, attr_flags: U32) -> int:
+    raise LinuxError(ENOSYS)
+
+
+@syscall(433, since="5.2", support=NEW_API)
+def fspick(task: Task, dirfd: DirFd, path: OptPath, flags: U32) -> int:
+    raise LinuxError(ENOSYS)
+
+
+@syscall(442, since="5.12", support=NEW_API)
+def mount_setattr(task: Task, dirfd: DirFd, path: OptPath, flags: U32, attr: Addr, size: Size) -> int:
+    raise LinuxError(ENOSYS)
+
+
+@syscall(457, since="6.8", support=STUB(ENOSYS, "mounts are told by /proc/self/mountinfo"))
+def statmount(task: Task, request: Addr, buf: Addr, size: Size, flags: U32) -> int:
+    raise LinuxError(ENOSYS)
+
+
+@syscall(458, since="6.8", support=STUB(ENOSYS, "mounts are told by /proc/self/mountinfo"))
+def listmount(task: Task, request: Addr, ids: Addr, count: Size, flags: U32) -> int:
+    raise LinuxError(ENOSYS)
+
+
+@syscall(467, since="6.15", support=NEW_API)
+def open_tree_attr(task: Task, dirfd: DirFd, path: OptPath, flags: U32, attr: Addr, size: Size) -> int:
+    raise LinuxError(ENOSYS)
+
+
+@syscall(179, support=STUB(ENOSYS, "no file system here has quotas: as a Linux built without them"))
+def quotactl(task: Task, command: U32, special: Addr, id: U32, addr: Addr) -> int:
+    raise LinuxError(ENOSYS)
+
+
+@syscall(443, since="5.14", support=STUB(ENOSYS, "no file system here has quotas: as a Linux built without them"))
+def quotactl_fd(task: Task, fd: Fd, command: U32, id: U32, addr: Addr) -> int:
+    raise LinuxError(ENOSYS)

@@ -1,0 +1,270 @@
+"""Extended attributes (man 7 xattr; fs/xattr.c)."""
+
+from __future__ import annotations
+
+from struct import Struct
+
+from syscalls.abi.errno import (
+    E2BIG,
+    EINVAL,
+    ENODATA,
+    EOPNOTSUPP,
+    EPERM,
+    ERANGE,
+    LinuxError,
+)
+from syscalls.abi.fs import (
+    AT_EMPTY_PATH,
+    AT_FDCWD,
+    AT_SYMLINK_NOFOLLOW,
+    IN_ATTRIB,
+    MAY_READ,
+    MAY_WRITE,
+    S_ISVTX,
+    XATTR_CREATE,
+    XATTR_NAME_MAX,
+    XATTR_REPLACE,
+    XATTR_SIZE_MAX,
+)
+from syscalls.credentials import CAP_SYS_ADMIN
+from syscalls.fs.inode import S_IFDIR, S_IFMT, S_IFREG
+from syscalls.table import syscall
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from syscalls.abi.kinds import AtFlags, XattrArgs, XattrFlags
+    from syscalls.fs.inode import Inode
+    from syscalls.fs.mounts import Location
+    from syscalls.table import U32, Addr, Buf, DirFd, Fd, Flags, In, OptPath, OutBuf, Path, Size
+    from syscalls.task import Task
+
+_ARGS = Struct("<QII")
+AT_FLAGS = AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH
+PREFIXES = (b"user.", b"trusted.", b"security.", b"system.")
+
+
+# --- which file
+
+def _at(task: Task, path: bytes, follow: bool) -> tuple[Location | None, Inode]:
+    location = task.kernel.vfs.resolve(task, path, follow=follow)
+    return location, location.inode
+
+
+def _of_fd(task: Task, fd: int) -> tuple[Location | None, Inode]:
+    file = task.files.get(fd)
+    if file.inode is None:
+        raise LinuxError(EOPNOTSUPP)
+    return file.location, file.inode
+
+
+def _at_flags(task: Task, dirfd: int, path: bytes | None, flags: int) -> tuple[Location | None, Inode]:
+    """For the *xattrat calls: a NULL or empty path with AT_EMPTY_PATH is the descriptor."""
+    if flags & ~AT_FLAGS:
+        raise LinuxError(EINVAL)
+    if path is None and not flags & AT_EMPTY_PATH:
+        task.mem.path(0)
+    if not path and flags & AT_EMPTY_PATH and dirfd != AT_FDCWD:
+        return _of_fd(task, dirfd)
+    location = task.kernel.vfs.resolve(task, path or b"", dirfd, follow=not flags & AT_SYMLINK_NOFOLLOW,
+                                       empty_path=bool(flags & AT_EMPTY_PATH))
+    return location, location.inode
+
+
+# --- names and rights
+
+def _name(task: Task, addr: int) -> bytes:
+    """strncpy_from_user of a name: ERANGE when it is empty or too long."""
+    from syscalls.usermem import PATH_MAX
+    try:
+        name = task.mem.text(addr, PATH_MAX)
+    except LinuxError as error:
+        raise LinuxError(ERANGE) if error.errno == EINVAL else error from None
+    if not name or len(name) > XATTR_NAME_MAX:
+        raise LinuxError(ERANGE)
+    return name
+
+
+def _check(task: Task, location: Location | None, inode: Inode, name: bytes, mask: int) -> None:
+    """xattr_permission, by namespace.  Unknown namespaces have no handler."""
+    from syscalls.fs.permission import owner_or_capable, permission
+    if mask == MAY_WRITE and location is not None and location.mount.id:
+        location.mount.check_writable()
+    if name.startswith((b"security.", b"system.")):
+        return
+    if name.startswith(b"trusted."):
+        if not task.cred.capable(CAP_SYS_ADMIN):
+            raise LinuxError(EPERM if mask == MAY_WRITE else ENODATA)
+        return
+    if not name.startswith(b"user."):
+        raise LinuxError(EOPNOTSUPP)
+    kind = inode.mode & S_IFMT
+    if kind not in (S_IFREG, S_IFDIR):
+        raise LinuxError(EPERM if mask == MAY_WRITE else ENODATA)
+    if kind == S_IFDIR and inode.mode & S_ISVTX and mask == MAY_WRITE and not owner_or_capable(task, inode):
+        raise LinuxError(EPERM)
+    permission(task, inode, mask)
+
+
+# --- the four operations
+
+def _set(task: Task, place: tuple[Location | None, Inode], name: bytes, value: int, size: int, flags: int) -> int:
+    if flags & ~(XATTR_CREATE | XATTR_REPLACE):
+        raise LinuxError(EINVAL)
+    if size > XATTR_SIZE_MAX:
+        raise LinuxError(E2BIG)
+    data = task.mem.read(value, size) if size else b""
+    location, inode = place
+    _check(task, location, inode, name, MAY_WRITE)
+    inode.setxattr(task, name, data, flags)
+    _changed(task, location)
+    return 0
+
+
+def _get(task: Task, place: tuple[Location | None, Inode], name: bytes, value: int, size: int) -> int:
+    location, inode = place
+    _check(task, location, inode, name, MAY_READ)
+    data = inode.getxattr(task, name)
+    if size:
+        if len(data) > size:
+            raise LinuxError(ERANGE)
+        task.mem.write(value, data)
+    return len(data)
+
+
+def _list(task: Task, place: tuple[Location | None, Inode], buf: int, size: int) -> int:
+    names = place[1].listxattr(task)
+    if not task.cred.capable(CAP_SYS_ADMIN):
+        names = [name for name in names if not name.startswith(b"trusted.")]
+    data = b"".join(name + b"\0" for name in names)
+    if size:
+        if len(data) > size:
+            raise LinuxError(ERANGE)
+        task.mem.write(buf, data)
+    return len(data)
+
+
+def _remove(task: Task, place: tuple[Location | None, Inode], name: bytes) -> int:
+    location, inode = place
+    _check(task, location, inode, name, MAY_WRITE)
+    inode.removexattr(task, name)
+    _changed(task, location)
+    return 0
+
+
+def _changed(task: Task, location: Location | None) -> None:
+    if task.kernel.vfs.notifier is not None and location is not None:
+        task.kernel.vfs.notify(location, IN_ATTRIB)
+
+
+# --- the calls
+
+@syscall(188)
+def setxattr(task: Task, path: Path, name: Addr, value: Buf, size: Size, flags: Flags[XattrFlags]) -> int:
+    return _set(task, _at(task, path, True), _name(task, name), value, size, flags)
+
+
+@syscall(189)
+def lsetxattr(task: Task, path: Path, name: Addr, value: Buf, size: Size, flags: Flags[XattrFlags]) -> int:
+    return _set(task, _at(task, path, False), _name(task, name), value, size, flags)
+
+
+@syscall(190)
+def fsetxattr(task: Task, fd: Fd, name: Addr, value: Buf, size: Size, flags: Flags[XattrFlags]) -> int:
+    return _set(task, _of_fd(task, fd), _name(task, name), value, size, flags)
+
+
+@syscall(191)
+def getxattr(task: Task, path: Path, name: Addr, value: OutBuf, size: Size) -> int:
+    return _get(task, _at(task, path, True), _name(task, name), value, size)
+
+
+@syscall(192)
+def lgetxattr(task: Task, path: Path, name: Addr, value: OutBuf, size: Size) -> int:
+    return _get(task, _at(task, path, False), _name(task, name), value, size)
+
+
+@syscall(193)
+def fgetxattr(task: Task, fd: Fd, name: Addr, value: OutBuf, size: Size) -> int:
+    return _get(task, _of_fd(task, fd), _name(task, name), value, size)
+
+
+@syscall(194)
+def listxattr(task: Task, path: Path, buf: OutBuf, size: Size) -> int:
+    return _list(task, _at(task, path, True), buf, size)
+
+
+@syscall(195)
+def llistxattr(task: Task, path: Path, buf: OutBuf, size: Size) -> int:
+    return _list(task, _at(task, path, False), buf, size)
+
+
+@syscall(196)
+def flistxattr(task: Task, fd: Fd, buf: OutBuf, size: Size) -> int:
+    return _list(task, _of_fd(task, fd), buf, size)
+
+
+@syscall(197)
+def removexattr(task: Task, path: Path, name: Addr) -> int:
+    return _remove(task, _at(task, path, True), _name(task, name))
+
+
+@syscall(198)
+def lremovexattr(task: Task, path: Path, name: Addr) -> int:
+    return _remove(task, _at(task, path, False), _name(task, name))
+
+
+@syscall(199)
+def fremovexattr(task: Task, fd: Fd, name: Addr) -> int:
+    return _remove(task, _of_fd(task, fd), _name(task, name))
+
+
+def _arguments(task: Task, addr: int, size: int) -> tuple[int, int, int]:
+    """struct xattr_args (value, size, flags) of `size` bytes: EINVAL, E2BIG."""
+    if size < _ARGS.size:
+        raise LinuxError(EINVAL)
+    if size > 4096:
+        raise LinuxError(E2BIG)
+    raw = task.mem.read(addr, size)
+    if any(raw[_ARGS.size:]):
+        raise LinuxError(E2BIG)
+    value, length, flags = _ARGS.unpack_from(raw)
+    return value, length, flags
+
+
+@syscall(463, since="6.13")
+def setxattrat(task: Task, dirfd: DirFd, path: OptPath, at_flags: Flags[AtFlags], name: Addr, uargs: In[XattrArgs],
+               usize: Size) -> int:
+    value, size, flags = _arguments(task, uargs, usize)
+    return _set(task, _at_flags(task, dirfd, path, at_flags), _name(task, name), value, size, flags)
+
+
+@syscall(464, since="6.13")
+def getxattrat(task: Task, dirfd: DirFd, path: OptPath, at_flags: Flags[AtFlags], name: Addr, uargs: In[XattrArgs],
+               usize: Size) -> int:
+    value, size, flags = _arguments(task, uargs, usize)
+    if flags:
+        raise LinuxError(EINVAL)
+    return _get(task, _at_flags(task, dirfd, path, at_flags), _name(task, name), value, size)
+
+
+@syscall(465, since="6.13")
+def listxattrat(task: Task, dirfd: DirFd, path: OptPath, at_flags: Flags[AtFlags], buf: OutBuf, size: Size) -> int:
+    return _list(task, _at_flags(task, dirfd, path, at_flags), buf, size)
+
+
+@syscall(466, since="6.13")
+def removexattrat(task: Task, dirfd: DirFd, path: OptPath, at_flags: Flags[AtFlags], name: Addr) -> int:
+    return _remove(task, _at_flags(task, dirfd, path, at_flags), _name(task, name))
+
+
+@syscall(468, since="6.17")
+def file_getattr(task: Task, dirfd: DirFd, path: OptPath, attr: Addr, usize: Size, at_flags: U32) -> int:
+    """File attributes (FS_IOC_FSGETXATTR): no file system here has them."""
+    _at_flags(task, dirfd, path, at_flags)
+    raise LinuxError(EOPNOTSUPP)
+
+
+@syscall(469, since="6.17")
+def file_setattr(task: Task, dirfd: DirFd, path: OptPath, attr: Addr, usize: Size, at_flags: U32) -> int:
+    _at_flags(task, dirfd, path, at_flags)
+    raise LinuxError(EOPNOTSUPP)
