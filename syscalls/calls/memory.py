@@ -411,13 +411,3 @@ def memfd_secret(task: Task, flags: U32) -> int:
 @syscall(453, since="6.6", support=REFUSED(EINVAL, "the emulated CPU has no shadow stack"))
 def map_shadow_stack(task: Task, addr: Addr, size: Size, flags: U32) -> int:
     raise LinuxError(EINVAL)
-
-
-@syscall(167, support=REFUSED(EPERM, "memory is the host's business"))
-def swapon(task: Task, path: Addr, flags: S32) -> int:
-    raise LinuxError(EPERM)
-
-
-@syscall(168, support=REFUSED(EPERM, "memory is the host's business"))
-def swapoff(task: Task, path: Addr) -> int:
-    raise LinuxError(EPERM)
