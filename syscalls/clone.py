@@ -164,6 +164,8 @@ def _new_group(parent: Parent, pid: int, request: CloneRequest) -> ThreadGroup:
     group.rlimits = list(old.rlimits)
     group.signals = GroupSignals()
     group.dumpable = old.dumpable
+    group.oom_score_adj = old.oom_score_adj
+    group.oom_score_adj_min = old.oom_score_adj_min
     group.thp_disabled = old.thp_disabled
     group.exe = old.exe
     if group.rlimits[0][0] != RLIM_INFINITY:

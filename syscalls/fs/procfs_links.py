@@ -1,0 +1,298 @@
+"""What /proc/PID shows of a process's files: fd, fdinfo, cwd, root, exe, mounts, namespaces.
+
+Mirrors fs/proc/fd.c, fs/proc/namespaces.c and fs/proc_namespace.c.
+"""
+
+from __future__ import annotations
+
+from syscalls.abi.errno import EACCES, ENOENT, LinuxError
+from syscalls.abi.fs import (
+    MS_NOATIME,
+    MS_NODEV,
+    MS_NODIRATIME,
+    MS_NOEXEC,
+    MS_NOSUID,
+    MS_RDONLY,
+    MS_RELATIME,
+    O_ACCMODE,
+    O_CLOEXEC,
+    O_PATH,
+)
+from syscalls.fs.procfs import TaskSubdirectory, check_exists, may_access, owner, text
+from syscalls.fs.procfs_task import memory_of
+from syscalls.fs.simple import MagicLink, Node, SimpleDirectory, SymlinkNode, TextFile
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from syscalls.fd import FileDescription
+    from syscalls.fs.inode import Inode
+    from syscalls.fs.mounts import Mount
+    from syscalls.fs.procfs import Maker, ProcFs
+    from syscalls.fs.vfs import Location
+    from syscalls.task import Task
+
+FD_NUMBERS = 1 << 20
+"""Inode numbers of the nodes in fd/ and fdinfo/ do not overlap those of the process's own directory."""
+
+
+# --- links to places
+
+class PlaceLink(MagicLink):
+    """cwd, root, exe: `find` gives the place, or None when there is none (ENOENT)."""
+
+    fixed = True
+
+    def __init__(self, filesystem: ProcFs, target: Task, number: int, find: Callable[[Task], Location | None]) -> None:
+        def where(task: Task) -> Location:
+            check_exists(target)
+            if not may_access(task, target):
+                raise LinuxError(EACCES)
+            location = find(target)
+            if location is None:
+                raise LinuxError(ENOENT)
+            return location
+
+        uid, gid = owner(target)
+        super().__init__(filesystem, lambda task: where(task).path(task), where, uid=uid, gid=gid, number=number)
+
+
+def _place(find: Callable[[Task], Location | None]) -> Maker:
+    return lambda filesystem, target, number: PlaceLink(filesystem, target, number, find)
+
+
+def _cwd(target: Task) -> Location | None:
+    return None if target.dead else target.fs.cwd
+
+
+def _root(target: Task) -> Location | None:
+    return None if target.dead else target.fs.root
+
+
+def _exe(target: Task) -> Location | None:
+    mm = memory_of(target)
+    if mm is None:
+        return None
+    return mm.exe if mm.exe is not None else target.group.exe
+
+
+# --- descriptors
+
+def file_name(file: FileDescription, task: Task) -> bytes:
+    """What readlink of /proc/PID/fd/N says."""
+    if file.location is not None:
+        return file.location.path(task)
+    return file.describe()
+
+
+def file_place(file: FileDescription, task: Task) -> Location | None:
+    if file.location is not None:
+        return file.location
+    if file.inode is None:
+        return None
+    return task.kernel.vfs.anonymous_location(file.inode, file.describe())
+
+
+def _descriptors(target: Task) -> dict[int, FileDescription]:
+    return {} if target.dead else target.files.files
+
+
+class DescriptorDirectory(SimpleDirectory):
+    """/proc/PID/fd and fdinfo."""
+
+    fixed = True
+
+    def __init__(self, filesystem: ProcFs, target: Task, number: int, *, info: bool) -> None:
+        uid, gid = owner(target)
+        super().__init__(filesystem, {}, 0o555 if info else 0o500, uid=uid, gid=gid, number=number)
+        self.proc = filesystem
+        self.target = target
+        self.info = info
+
+    def links(self, task: Task) -> int:
+        return 2
+
+    def _check(self, task: Task) -> None:
+        check_exists(self.target)
+        if not may_access(task, self.target):
+            raise LinuxError(EACCES)
+
+    def size(self, task: Task) -> int:
+        """Since Linux 6.2 the number of open descriptors."""
+        return 0 if self.info else len(_descriptors(self.target))
+
+    def child(self, task: Task, name: bytes) -> Inode | None:
+        self._check(task)
+        if not name.isdigit() or (name[:1] == b"0" and name != b"0"):
+            return None
+        fd = int(name)
+        return self._node(fd) if fd in _descriptors(self.target) else None
+
+    def children_of(self, task: Task) -> dict[bytes, Inode]:
+        self._check(task)
+        return {b"%d" % fd: self._node(fd) for fd in sorted(_descriptors(self.target))}
+
+    def _node(self, fd: int) -> Inode:
+        target = self.target
+        number = (self.number << 20) + fd + FD_NUMBERS
+        uid, gid = owner(target)
+        if self.info:
+            return TextFile(self.proc, lambda task: fdinfo(target, task, fd), mode=0o400, uid=uid, gid=gid,
+                            number=number)
+        file = _descriptors(target)[fd]
+        access = file.flags & O_ACCMODE
+        mode = 0 if file.flags & O_PATH else (0o500, 0o300, 0o700, 0o700)[access]
+        return MagicLink(self.proc, lambda task: file_name(self._file(fd), task),
+                         lambda task: file_place(self._file(fd), task), mode=mode, uid=uid, gid=gid, number=number)
+
+    def _file(self, fd: int) -> FileDescription:
+        file = _descriptors(self.target).get(fd)
+        if file is None:
+            raise LinuxError(ENOENT)
+        return file
+
+
+def fdinfo(target: Task, task: Task, fd: int) -> bytes:
+    check_exists(target)
+    file = _descriptors(target).get(fd)
+    if file is None:
+        raise LinuxError(ENOENT)
+    flags = file.flags | (O_CLOEXEC if fd in target.files.cloexec else 0)
+    try:
+        position = file.seek(task, 0, 1) if file.seekable and file.kind == "file" else file.offset
+    except LinuxError:
+        position = file.offset
+    mount = file.location.mount.id if file.location is not None else 15
+    inode = file.inode.stat(task).ino if file.inode is not None else 0
+    lines = [f"pos:\t{position}", f"flags:\t0{flags:o}", f"mnt_id:\t{mount}", f"ino:\t{inode}"]
+    lines += [f"{name}:\t{value}" for name, value in file.fdinfo(task)]
+    return ("\n".join(lines) + "\n").encode()
+
+
+# --- mounts
+
+_FLAG_NAMES = ((MS_NOSUID, "nosuid"), (MS_NODEV, "nodev"), (MS_NOEXEC, "noexec"), (MS_NOATIME, "noatime"),
+               (MS_NODIRATIME, "nodiratime"))
+
+
+def escape(path: bytes) -> bytes:
+    """mangle(): blanks and backslashes in octal."""
+    for c in b"\\ \t\n#":
+        path = path.replace(bytes((c,)), b"\\%03o" % c)
+    return path
+
+
+def _options(mount: Mount) -> bytes:
+    words = ["ro" if mount.flags & MS_RDONLY else "rw"]
+    words += [name for bit, name in _FLAG_NAMES if mount.flags & bit]
+    if mount.flags & MS_RELATIME:
+        words.append("relatime")
+    return ",".join(words).encode()
+
+
+def _super_options(mount: Mount) -> bytes:
+    state = b"ro" if mount.filesystem.readonly else b"rw"
+    return state + b"," + mount.options if mount.options else state
+
+
+def visible_mounts(target: Task, task: Task) -> list[tuple[Mount, bytes]]:
+    """The mounts below the target's root, each with where it is seen."""
+    if target.dead:
+        return []
+    from syscalls.fs.mounts import Dentry, Location
+    root = target.fs.root
+    out = []
+    for mount in task.kernel.vfs.mounts.values():
+        if not mount.attached():
+            continue
+        place = Location(mount, Dentry(mount.root), root.inode).inside(root)
+        if place is not None:
+            out.append((mount, place))
+    return out
+
+
+def _type(mount: Mount) -> bytes:
+    return mount.filesystem.name.encode() if mount.type in (b"hostfs", b"") else mount.type
+
+
+def mounts(target: Task, task: Task) -> bytes:
+    return b"".join(b"%s %s %s %s 0 0\n" % (escape(mount.source), escape(place), _type(mount),
+                                            _options(mount) + (b"," + mount.options if mount.options else b""))
+                    for mount, place in visible_mounts(target, task))
+
+
+def mountinfo(target: Task, task: Task) -> bytes:
+    out = []
+    for mount, place in visible_mounts(target, task):
+        device = mount.filesystem.device
+        major, minor = device >> 8 & 0xFFF, device & 0xFF | device >> 12 & 0xFFF00
+        parent = mount.parent.id if mount.parent is not None else mount.id
+        out.append(b"%d %d %d:%d %s %s %s - %s %s %s\n" % (
+            mount.id, parent, major, minor, escape(b"/" + mount.root), escape(place), _options(mount),
+            _type(mount), escape(mount.source), _super_options(mount)))
+    return b"".join(out)
+
+
+def mountstats(target: Task, task: Task) -> bytes:
+    return b"".join(b"device %s mounted on %s with fstype %s\n" % (escape(mount.source), escape(place), _type(mount))
+                    for mount, place in visible_mounts(target, task))
+
+
+# --- namespaces: the initial ones, with their well-known numbers (include/linux/proc_ns.h)
+
+_NAMESPACES = ((b"cgroup", b"cgroup", 0xEFFFFFFB), (b"ipc", b"ipc", 0xEFFFFFFF), (b"mnt", b"mnt", 0xEFFFFFF8),
+               (b"net", b"net", 0xEFFFFFF9), (b"pid", b"pid", 0xEFFFFFFC),
+               (b"pid_for_children", b"pid", 0xEFFFFFFC), (b"time", b"time", 0xEFFFFFFA),
+               (b"time_for_children", b"time", 0xEFFFFFFA), (b"user", b"user", 0xEFFFFFFD),
+               (b"uts", b"uts", 0xEFFFFFFE))
+
+
+class NamespaceFile(TextFile):
+    """What a namespace link leads to: it can be opened and compared by its number, and not read."""
+
+    fixed = True
+
+
+def _anonymous(node: Inode, shown: bytes) -> Callable[[Task], Location]:
+    return lambda task: task.kernel.vfs.anonymous_location(node, shown)
+
+
+def _namespaces(filesystem: ProcFs, target: Task, number: int) -> Node:
+    def names(filesystem: ProcFs, target: Task, task: Task) -> dict[bytes, Inode]:
+        out: dict[bytes, Inode] = {}
+        for index, (name, kind, inode_number) in enumerate(_NAMESPACES, 1):
+            shown = b"%s:[%d]" % (kind, inode_number)
+            node = NamespaceFile(filesystem, None, mode=0o444, number=inode_number)
+            out[name] = MagicLink(
+                filesystem, shown,
+                _anonymous(node, shown),
+                number=number + (index << 8))
+        return out
+
+    return TaskSubdirectory(filesystem, target, names, 0o511, number, guarded=True)
+
+
+def _network(filesystem: ProcFs, target: Task, number: int) -> Node:
+    from syscalls.fs.procfs_net import net_nodes
+    node = SimpleDirectory(filesystem, net_nodes(filesystem), 0o555, number=number)
+    node.fixed = True
+    return node
+
+
+def net_link(filesystem: ProcFs) -> Node:
+    return SymlinkNode(filesystem, b"self/net")
+
+
+LINK_ENTRIES: dict[bytes, Maker] = {
+    b"fd": lambda filesystem, target, number: DescriptorDirectory(filesystem, target, number, info=False),
+    b"fdinfo": lambda filesystem, target, number: DescriptorDirectory(filesystem, target, number, info=True),
+    b"cwd": _place(_cwd),
+    b"root": _place(_root),
+    b"exe": _place(_exe),
+    b"ns": _namespaces,
+    b"net": _network,
+    b"mounts": text(0o444, mounts),
+    b"mountinfo": text(0o444, mountinfo),
+    b"mountstats": text(0o400, mountstats),
+}
