@@ -155,6 +155,7 @@ def _hand_over(state: PiState, died: bool) -> None:
         value &= OWNER_DIED
     heir.mem.put_u32(waiter.addr, value & OWNER_DIED | WAITERS | heir.tid)
     state.set_owner(heir)
+    heir.pi_blocked_on = None
     waiter.woken = True
     waiter.queue.wake()
     _drop_if_idle(heir, state)
