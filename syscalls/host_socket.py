@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from syscalls.task import Task
     from translator.hosts.base import HostSocket
 
-POLLRDHUP = 0x2000
+POLLWRNORM, POLLRDHUP = 0x100, 0x2000
 CHUNK = 1 << 20
 """The most bytes that one receive asks the host for."""
 RECEIVE_FLAGS = MSG_OOB | MSG_PEEK | MSG_TRUNC | MSG_ERRQUEUE
@@ -73,7 +73,8 @@ class HostBackedSocket(Socket):
         if bits & POLLIN:
             bits |= READ_EVENTS
         if bits & POLLOUT:
-            bits |= WRITE_EVENTS
+            # Only datagram sockets say POLLWRBAND (datagram_poll; tcp_poll does not).
+            bits |= POLLOUT | POLLWRNORM if self.stream else WRITE_EVENTS
         queue.rearm(mask & ~bits)
         return bits & (mask | 0x18)
 

@@ -212,6 +212,11 @@ class InetSocket(HostBackedSocket):
             self.state = TCP_CLOSE
             raise LinuxError(error_number)
         self.state = TCP_ESTABLISHED
+        try:
+            # The host still has to tell somebody that its connect succeeded: from then on it says EISCONN.
+            self.host.connect(address)
+        except HostError:
+            pass
 
     def getsockname(self, task: Task) -> bytes:
         return self.host.getsockname()
@@ -263,7 +268,9 @@ class InetSocket(HostBackedSocket):
             return get_common(task, self, option, length)
         if level == IPPROTO_TCP and option == TCP_ZEROCOPY_RECEIVE:
             raise LinuxError(ENOPROTOOPT)
-        if (level == IPPROTO_TCP and not self.stream) or (level == IPPROTO_IPV6 and self.family == AF_INET):
+        if (level not in (IPPROTO_IP, IPPROTO_IPV6, IPPROTO_TCP, IPPROTO_UDP)
+                or (level == IPPROTO_TCP and not self.stream) or (level == IPPROTO_UDP and self.stream)
+                or (level == IPPROTO_IPV6 and self.family == AF_INET)):
             raise LinuxError(EOPNOTSUPP)
         try:
             return self.host.getsockopt(level, option, min(length, 65536))

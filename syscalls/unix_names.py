@@ -45,7 +45,8 @@ class UnixNames:
     __slots__ = ("abstract", "next_auto", "paths")
 
     def __init__(self) -> None:
-        self.abstract: dict[bytes, UnixSocket] = {}
+        self.abstract: dict[tuple[int, bytes], UnixSocket] = {}
+        """By type and name: each type has its own names."""
         self.paths: dict[tuple[int, int], UnixSocket] = {}
         """By (st_dev, st_ino) of the socket inode."""
         self.next_auto = 0
@@ -53,11 +54,11 @@ class UnixNames:
     def bind(self, task: Task, socket: UnixSocket, path: bytes) -> None:
         """EINVAL when it has a name, EADDRINUSE when the name is taken; for pathnames also what mknod says."""
         if path[0] == 0:
-            if path in self.abstract:
+            if (socket.type, path) in self.abstract:
                 raise LinuxError(EADDRINUSE)
             if socket.name is not None:
                 raise LinuxError(EINVAL)
-            self.abstract[path] = socket
+            self.abstract[socket.type, path] = socket
             socket.name = path
             return
         path = path.partition(b"\0")[0]
@@ -81,8 +82,8 @@ class UnixNames:
         for _ in range(1 << 20):
             name = b"\0%05x" % self.next_auto
             self.next_auto = (self.next_auto + 1) & 0xFFFFF
-            if name not in self.abstract:
-                self.abstract[name] = socket
+            if (socket.type, name) not in self.abstract:
+                self.abstract[socket.type, name] = socket
                 socket.name = name
                 return
         raise LinuxError(ENOSPC)
@@ -91,16 +92,16 @@ class UnixNames:
         if socket.name is None:
             return
         if socket.key is None:
-            if self.abstract.get(socket.name) is socket:
-                del self.abstract[socket.name]
+            if self.abstract.get((socket.type, socket.name)) is socket:
+                del self.abstract[socket.type, socket.name]
         elif self.paths.get(socket.key) is socket:
             del self.paths[socket.key]
 
     def find(self, task: Task, path: bytes, kind: int) -> UnixSocket:
-        """unix_find_other.  ECONNREFUSED: nobody is bound there; EPROTOTYPE: of another type; and the errors of a
-        path walk.  HostProgramSocket when only the host can know."""
+        """unix_find_other.  ECONNREFUSED: nobody is bound there; EPROTOTYPE: of another type (pathnames
+        only); and the errors of a path walk.  HostProgramSocket when only the host can know."""
         if path[0] == 0:
-            found = self.abstract.get(path)
+            found = self.abstract.get((kind, path))
         else:
             path = path.partition(b"\0")[0]
             vfs = task.kernel.vfs

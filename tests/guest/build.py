@@ -1,0 +1,61 @@
+"""Compiling guest programs: once, kept by a hash of source and command."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+SOURCES = Path(__file__).parent
+COMPILERS = {"glibc": ["gcc"], "static": ["gcc", "-static"], "musl": ["musl-gcc", "-static"]}
+FLAGS = ["-O1", "-w"]
+
+
+@dataclass(frozen=True)
+class Program:
+    source: Path
+    variant: str
+    flags: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        return self.source.stem
+
+    @property
+    def id(self) -> str:
+        return self.name if self.variant == "glibc" else f"{self.name}-{self.variant}"
+
+    def build(self, cache: Path) -> Path:
+        """The executable.  Skips the test without the compiler; fails it when the source does not compile."""
+        command = [*COMPILERS[self.variant], *FLAGS]
+        if shutil.which(command[0]) is None:
+            pytest.skip(f"not installed: {command[0]}")
+        digest = hashlib.sha256(repr((command, self.flags)).encode())
+        for path in (self.source, SOURCES / "guest.h"):
+            digest.update(path.read_bytes())
+        # The name is what programs see as argv[0]: short, and the same for all variants.
+        target = cache / digest.hexdigest()[:16] / self.name
+        if not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            made = target.with_name(f"{self.name}.{os.getpid()}")
+            done = subprocess.run([*command, "-o", str(made), str(self.source), *self.flags], capture_output=True,
+                                  text=True, check=False)
+            assert done.returncode == 0, done.stderr
+            made.rename(target)
+        return target
+
+
+def programs() -> list[Program]:
+    found = []
+    for source in sorted(SOURCES.glob("*.c")):
+        said = re.match(r"/\* build: ([a-z ]+?)(?:; flags: (.*?))? \*/", source.read_text())
+        variants = said.group(1).split() if said else ["glibc"]
+        flags = tuple(said.group(2).split()) if said and said.group(2) else ()
+        found += [Program(source, variant, flags) for variant in variants]
+    return found

@@ -1,0 +1,42 @@
+"""Small C programs, one theme each, natively and under pylx.
+
+A program's first line may say how to build it: `/* build: glibc static musl; flags: -pthread */`.  Without it: glibc,
+dynamically linked.  Natively the result must be the same each time; `guest.h` has what they share.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.guest.build import SOURCES, Program, programs
+from tests.runner import ENGINES, HOSTS, compare
+
+TIME_LIMIT = 60
+PROGRAMS = programs()
+
+KNOWN_FAILURES: dict[tuple[str, str], str] = {}
+"""(program, host or "*"): why it differs.  An unexpected pass fails."""
+
+
+def why_it_fails(program: Program, host: str) -> str | None:
+    return KNOWN_FAILURES.get((program.name, host)) or KNOWN_FAILURES.get((program.name, "*"))
+
+
+@pytest.mark.parametrize("host", HOSTS)
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.id)
+def test_guest(program: Program, engine: str, host: str, built: dict[str, Path], tmp_path: Path,
+               request: pytest.FixtureRequest) -> None:
+    reason = why_it_fails(program, host)
+    if reason is not None:
+        request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
+    compare([str(program.build(built["cache"]))], tmp_path, engine=engine, host=host, timeout=TIME_LIMIT)
+
+
+def test_every_source_says_how_it_is_built() -> None:
+    for source in SOURCES.glob("*.c"):
+        first = source.read_text().partition("\n")[0]
+        assert re.match(r"/\* (build: [a-z ]+; flags: .*\*/|.*)", first), source
