@@ -61,8 +61,8 @@ def _mode(flags: int, mode: int) -> int:
 
 @syscall(2)
 def open(task: Task, path: Path, flags: Flags[OpenFlags], mode: Mode) -> int | Awaitable[int]:
-    flags = flags & VALID_OPEN_FLAGS | O_LARGEFILE
-    return _open(task, AT_FDCWD, path, flags, _mode(flags, mode))
+    wanted = flags & VALID_OPEN_FLAGS | O_LARGEFILE
+    return _open(task, AT_FDCWD, path, wanted, _mode(wanted, mode))
 
 
 @syscall(85)
@@ -72,8 +72,8 @@ def creat(task: Task, path: Path, mode: Mode) -> int | Awaitable[int]:
 
 @syscall(257, since="2.6.16")
 def openat(task: Task, dirfd: DirFd, path: Path, flags: Flags[OpenFlags], mode: Mode) -> int | Awaitable[int]:
-    flags = flags & VALID_OPEN_FLAGS | O_LARGEFILE
-    return _open(task, dirfd, path, flags, _mode(flags, mode))
+    wanted = flags & VALID_OPEN_FLAGS | O_LARGEFILE
+    return _open(task, dirfd, path, wanted, _mode(wanted, mode))
 
 
 @syscall(437, since="5.6", support=FULL)

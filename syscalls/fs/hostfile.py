@@ -13,6 +13,8 @@ from syscalls.fs.regular import RegularDescription
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from syscalls.fs.hostfs import HostFs, HostInode
     from syscalls.fs.mounts import Location
     from syscalls.fs.vfs import Vfs
@@ -57,7 +59,7 @@ class HostBacking:
 
     def __init__(self, filesystem: HostFs, key: tuple[int, int]) -> None:
         self.filesystem = filesystem
-        self.key = key
+        self.key: Hashable = key
         self.page_cache: PageCache | None = None
         self.reader: Handle | None = None
         self.writer: Handle | None = None

@@ -33,7 +33,7 @@ from syscalls.abi.fs import (
     S_ISVTX,
 )
 from syscalls.fs.inode import S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFMT, S_IFREG, S_IFSOCK
-from syscalls.fs.mounts import below, pins_moved, pins_removed
+from syscalls.fs.mounts import below, join, pins_moved, pins_removed
 from syscalls.fs.permission import may_create, may_delete, may_mknod, permission
 from syscalls.fs.walk import DOT, DOTDOT, NORM, ROOT
 
@@ -188,9 +188,10 @@ def rename(vfs: Vfs, task: Task, old_path: bytes, old_dirfd: int, new_path: byte
     if exchange and not target_is_directory and new.slash:
         raise LinuxError(ENOTDIR)
     # One must not be inside the other.
-    if new.path != old.path and below(new.path, old.path):
+    old_name, new_name = join(old.parent_path, old.name), join(new.parent_path, new.name)
+    if new_name != old_name and below(new_name, old_name):
         raise LinuxError(EINVAL)
-    if new.path != old.path and below(old.path, new.path):
+    if new_name != old_name and below(old_name, new_name):
         raise LinuxError(EINVAL if exchange else ENOTEMPTY)
     old_parent, new_parent = old.parent(), new.parent()
     if target is not None and target.identity(task) == inode.identity(task):

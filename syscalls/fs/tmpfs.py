@@ -46,6 +46,8 @@ from syscalls.fs.regular import RegularDescription
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from syscalls.fd import FileDescription
     from syscalls.fs.mounts import Location
     from syscalls.fs.vfs import Vfs
@@ -56,7 +58,7 @@ if TYPE_CHECKING:
 PAGE = 4096
 DIRENT_SIZE = 20
 """What a name adds to a directory's st_size (BOGO_DIRENT_SIZE)."""
-_ZEROS = bytes(PAGE)
+_ZEROS = bytearray(PAGE)
 
 
 class TmpFs(FileSystem):
@@ -340,6 +342,8 @@ class MemoryDirectory(MemoryNode):
 class MemoryFile(MemoryNode):
     """A regular file in memory; it is its own Backing (machine.Backing)."""
 
+    volatile = False
+
     __slots__ = ("key", "length", "linkable", "page_cache", "pages", "sealed")
 
     def __init__(self, filesystem: TmpFs, mode: int, uid: int, gid: int) -> None:
@@ -347,7 +351,7 @@ class MemoryFile(MemoryNode):
         self.pages: dict[int, bytearray] = {}
         self.length = 0
         self.linkable = False
-        self.key = (filesystem.device, self.number)
+        self.key: Hashable = (filesystem.device, self.number)
         self.page_cache: PageCache | None = None
         self.sealed = 0
         """F_SEAL_ bits (memfd)."""
@@ -397,10 +401,10 @@ class MemoryFile(MemoryNode):
         if start + length <= PAGE:
             page = pages.get(index)
             return bytes(length) if page is None else bytes(page[start:start + length])
-        out = []
+        out: list[bytes | bytearray] = []
         while length > 0:
             step = min(PAGE - start, length)
-            page = pages.get(index, _ZEROS)
+            page = pages.get(index) or _ZEROS
             out.append(page if step == PAGE else page[start:start + step])
             length -= step
             index += 1
@@ -525,7 +529,7 @@ class MemoryDescription(RegularDescription):
         super().__init__(flags, location, inode, vfs)
 
     def file_key(self) -> tuple[int, int]:
-        return self.inode.key
+        return self.inode.filesystem.device, self.inode.number
 
     def size(self) -> int:
         return self.inode.length

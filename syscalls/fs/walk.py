@@ -243,6 +243,8 @@ class Walk:
             return seen
         if kind != S_IFDIR:
             raise LinuxError(ENOTDIR)
+        if len(rest.partition(b"/")[0]) > NAME_MAX:
+            raise LinuxError(ENAMETOOLONG)
         if found < len(base) or todo or b"/" in rest:
             raise LinuxError(ENOENT)
         self.parent_mount, self.parent_path, self.parent_inode = mount, target[:found], seen
