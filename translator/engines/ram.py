@@ -26,6 +26,8 @@ STALE_BATCH = 128
 """Freed frames whose translations are forgotten together."""
 MAP_NORESERVE = 0x4000
 """Linux, generic numbering; the mmap module of Python 3.11 does not name it."""
+LOW_FRAMES = 1 << 16
+"""256 MiB: the addresses at which programs linked to a fixed place have their code."""
 
 
 def _physical_frames() -> int:
@@ -48,14 +50,13 @@ def _map_host(size: int) -> mmap.mmap:
 class Ram:
     """`bytes` is all memory, addressed by physical address; `words` the same as 64-bit words (page tables)."""
 
-    __slots__ = ("_anchor", "address", "bytes", "code", "forget_code", "free", "given_back", "limit", "refs", "shrink",
-                 "size", "stale", "top", "view", "words")
+    __slots__ = ("_anchor", "address", "bytes", "code", "first", "forget_code", "free", "given_back", "limit", "refs",
+                 "shrink", "size", "stale", "top", "view", "words")
 
-    def __init__(self, size: int = 0) -> None:
-        """`size` in bytes, 0: what suits the host.  MemoryError when not even 256 MiB can be had."""
-        if not size:
-            # Reserving is free on Linux and macOS; Windows commits a section when it is made.
-            size = 2 * GIB if sys.platform == "win32" else 64 * GIB
+    def __init__(self, most: int = 0) -> None:
+        """`most`: bytes that may be used, 0 for what the host has.  MemoryError when not even 256 MiB can be had."""
+        # Reserving is free on Linux and macOS; Windows commits a section when it is made.
+        size = (most + GIB - 1) & -GIB or 2 * GIB if sys.platform == "win32" else 64 * GIB
         while True:
             try:
                 self.bytes = _map_host(size)
@@ -70,10 +71,14 @@ class Ram:
         self._anchor = ctypes.c_char.from_buffer(self.bytes)
         self.address = ctypes.addressof(self._anchor)
         # The guest may use what the machine has, not what could be reserved: beyond it the host would kill pylx.
-        self.limit = min(size // PAGE, _physical_frames())
-        self.top = 1
-        """Frames from here on were never used: they are zero.  Frame 0 is the engine's own."""
-        self.refs = [1]
+        self.first = LOW_FRAMES if size >= 16 * GIB else 1
+        """Frames below are left alone: see the hooks in unicorn.py."""
+        self.limit = min(size // PAGE, _physical_frames() + self.first)
+        if most:
+            self.limit = min(self.limit, self.first + most // PAGE)
+        self.top = self.first
+        """Frames from here on were never used: they are zero."""
+        self.refs = [1] * self.first
         self.free: list[int] = []
         self.given_back = 0
         """Length of the free list when its memory was last returned."""

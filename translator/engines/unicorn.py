@@ -59,6 +59,7 @@ from translator.engines.unicorn_binding import (
     UC_ERR_OK,
     UC_HOOK_INSN,
     UC_HOOK_INTR,
+    UC_HOOK_MEM_FETCH_UNMAPPED,
     UC_MODE_64,
     UC_PROT_ALL,
     EngineError,
@@ -108,6 +109,8 @@ _INTR_HOOK = ctypes.PYFUNCTYPE(None, ctypes.c_size_t, ctypes.c_uint32, ctypes.c_
 _INSN_HOOK = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_size_t, ctypes.c_size_t)
 _IN_HOOK = ctypes.PYFUNCTYPE(ctypes.c_uint32, ctypes.c_size_t, ctypes.c_uint32, ctypes.c_int, ctypes.c_size_t)
 _OUT_HOOK = ctypes.PYFUNCTYPE(None, ctypes.c_size_t, ctypes.c_uint32, ctypes.c_int, ctypes.c_uint32, ctypes.c_size_t)
+_UNMAPPED_HOOK = ctypes.PYFUNCTYPE(ctypes.c_bool, ctypes.c_size_t, ctypes.c_int, ctypes.c_uint64, ctypes.c_int,
+                                   ctypes.c_int64, ctypes.c_size_t)
 
 _unpack_call = struct.Struct("=9Q").unpack_from
 
@@ -118,7 +121,7 @@ class UnicornEngine:
     name = "unicorn"
 
     def __init__(self, memory: int | None = None, deterministic: bool = False) -> None:
-        """`memory`: the most that guests may use, bytes (rounded up to 1 GiB); EngineUnavailable, MemoryError."""
+        """`memory`: the most that guests may use, bytes; EngineUnavailable, MemoryError."""
         self.library = library = Library()
         if library.version >> 16 != 0x0201:
             raise EngineUnavailable(f"libunicorn {library.version >> 24}.{library.version >> 16 & 255}: 2.1 is wanted")
@@ -126,9 +129,7 @@ class UnicornEngine:
         handle = ctypes.c_void_p()
         self._check(library.open(UC_ARCH_X86, UC_MODE_64, ctypes.byref(handle)))
         self.uc: int = handle.value or 0
-        self.ram = ram = Ram((memory + (1 << 30) - 1) & -(1 << 30) if memory else 0)
-        if memory:
-            ram.limit = min(ram.limit, memory >> 12)
+        self.ram = ram = Ram(memory or 0)
         ram.forget_code = self.forget_code
         self._check(library.mem_map_ptr(self.uc, 0, ram.size, UC_PROT_ALL, ram.address))
         self.store = PageStore(ram)
@@ -218,6 +219,12 @@ class UnicornEngine:
         self._hook(UC_HOOK_INSN, _INSN_HOOK(self._on_cpuid), INS_CPUID)
         self._hook(UC_HOOK_INSN, _IN_HOOK(self._on_in), INS_IN)
         self._hook(UC_HOOK_INSN, _OUT_HOOK(self._on_out), INS_OUT)
+        # Never called.  Where such a hook covers the address of a block being translated, Unicorn leaves out a walk
+        # over the whole TLB (tlb_reset_dirty_by_vaddr), 10 us with a grown one, that softmmu.py makes needless; but
+        # where it covers a physical address, stores stay slow.  So it covers all but the frames that are used.
+        never = _UNMAPPED_HOOK(lambda *_: False)
+        self._hook(UC_HOOK_MEM_FETCH_UNMAPPED, never, begin=0, end=(ram.first << 12) - 1)
+        self._hook(UC_HOOK_MEM_FETCH_UNMAPPED, never, begin=ram.size, end=WORD)
         if self.deterministic:
             self._hook(UC_HOOK_INSN, _INSN_HOOK(self._on_rdtsc), INS_RDTSC)
             self._hook(UC_HOOK_INSN, _INSN_HOOK(self._on_rdtsc), INS_RDTSCP)
@@ -239,10 +246,10 @@ class UnicornEngine:
         self.pristine = bytes(self.context)
         """A processor as execve leaves it, with RIP and RSP zero."""
 
-    def _hook(self, kind: int, callback: Any, *instruction: int) -> None:
+    def _hook(self, kind: int, callback: Any, *instruction: int, begin: int = 1, end: int = 0) -> None:
         handle = ctypes.c_size_t()
         self._check(self.library.hook_add(
-            self.uc, ctypes.byref(handle), kind, ctypes.cast(callback, ctypes.c_void_p), None, 1, 0,
+            self.uc, ctypes.byref(handle), kind, ctypes.cast(callback, ctypes.c_void_p), None, begin, end,
             *[ctypes.c_int(number) for number in instruction]))
         self._keep.append(callback)
 
