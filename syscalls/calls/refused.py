@@ -1,0 +1,92 @@
+"""Calls that are not served, with the reason, and the error that Linux gives without the feature or the right.
+
+A program that asks finds out at once and takes its other path; every request is counted and told at the end.
+"""
+
+from __future__ import annotations
+
+from syscalls.abi.errno import ENOSYS, EOPNOTSUPP, EPERM, LinuxError
+from syscalls.table import REFUSED, STUB, syscall
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from syscalls.table import Addr, Support
+    from syscalls.task import Task
+
+HARDWARE = "ports and descriptor tables of the processor are not the guest's"
+MODULES = "there is no kernel to load code into"
+KEYS = "no keyrings, as a kernel built without CONFIG_KEYS"
+AIO = "no kernel AIO, as a kernel built without CONFIG_AIO: C libraries use threads"
+URING = "no io_uring, as a kernel built without CONFIG_IO_URING: programs fall back to epoll and read"
+LANDLOCK = "no Landlock rules: one that is not enforced would be a false promise"
+LSM = "no Linux security modules, as a kernel built without CONFIG_SECURITY"
+GONE = "removed from Linux, or never there on x86-64"
+NEWER = "newer than the kernel that uname(2) tells"
+
+# number, name, version of Linux, level, errno, reason
+CALLS = (
+    (101, "ptrace", "1.0", REFUSED, EPERM, "guests cannot trace each other, as under ptrace_scope 3"),
+    (134, "uselib", "1.0", STUB, ENOSYS, "no CONFIG_USELIB: libraries of before ELF"),
+    (154, "modify_ldt", "2.1", STUB, ENOSYS, HARDWARE),
+    (156, "_sysctl", "1.3.57", STUB, ENOSYS, GONE),
+    (167, "swapon", "1.0", REFUSED, EPERM, "swapping is the host's"),
+    (168, "swapoff", "1.0", REFUSED, EPERM, "swapping is the host's"),
+    (172, "iopl", "1.0", REFUSED, EPERM, HARDWARE),
+    (173, "ioperm", "1.0", REFUSED, EPERM, HARDWARE),
+    (174, "create_module", "1.0", STUB, ENOSYS, GONE),
+    (175, "init_module", "1.0", REFUSED, EPERM, MODULES),
+    (176, "delete_module", "1.0", REFUSED, EPERM, MODULES),
+    (177, "get_kernel_syms", "1.0", STUB, ENOSYS, GONE),
+    (178, "query_module", "2.2", STUB, ENOSYS, GONE),
+    (180, "nfsservctl", "2.2", STUB, ENOSYS, GONE),
+    (181, "getpmsg", "2.2", STUB, ENOSYS, GONE),
+    (182, "putpmsg", "2.2", STUB, ENOSYS, GONE),
+    (183, "afs_syscall", "2.4", STUB, ENOSYS, GONE),
+    (184, "tuxcall", "2.4", STUB, ENOSYS, GONE),
+    (185, "security", "2.5", STUB, ENOSYS, GONE),
+    (205, "set_thread_area", "2.5", STUB, ENOSYS, GONE),
+    (206, "io_setup", "2.6", STUB, ENOSYS, AIO),
+    (207, "io_destroy", "2.6", STUB, ENOSYS, AIO),
+    (208, "io_getevents", "2.6", STUB, ENOSYS, AIO),
+    (209, "io_submit", "2.6", STUB, ENOSYS, AIO),
+    (210, "io_cancel", "2.6", STUB, ENOSYS, AIO),
+    (211, "get_thread_area", "2.5", STUB, ENOSYS, GONE),
+    (212, "lookup_dcookie", "2.6", STUB, ENOSYS, GONE),
+    (214, "epoll_ctl_old", "2.6", STUB, ENOSYS, GONE),
+    (215, "epoll_wait_old", "2.6", STUB, ENOSYS, GONE),
+    (236, "vserver", "2.6", STUB, ENOSYS, GONE),
+    (246, "kexec_load", "2.6.13", REFUSED, EPERM, "the machine is the host's"),
+    (248, "add_key", "2.6.10", STUB, ENOSYS, KEYS),
+    (249, "request_key", "2.6.10", STUB, ENOSYS, KEYS),
+    (250, "keyctl", "2.6.10", STUB, ENOSYS, KEYS),
+    (298, "perf_event_open", "2.6.31", STUB, ENOSYS, "no performance counters, as a kernel built without them"),
+    (313, "finit_module", "3.8", REFUSED, EPERM, MODULES),
+    (320, "kexec_file_load", "3.17", REFUSED, EPERM, "the machine is the host's"),
+    (321, "bpf", "3.18", REFUSED, EPERM, "there is no kernel to load code into"),
+    (333, "io_pgetevents", "4.18", STUB, ENOSYS, AIO),
+    (335, "uretprobe", "6.11", STUB, ENOSYS, NEWER),
+    (425, "io_uring_setup", "5.1", STUB, ENOSYS, URING),
+    (426, "io_uring_enter", "5.1", STUB, ENOSYS, URING),
+    (427, "io_uring_register", "5.1", STUB, ENOSYS, URING),
+    (444, "landlock_create_ruleset", "5.13", REFUSED, EOPNOTSUPP, LANDLOCK),
+    (445, "landlock_add_rule", "5.13", REFUSED, EOPNOTSUPP, LANDLOCK),
+    (446, "landlock_restrict_self", "5.13", REFUSED, EOPNOTSUPP, LANDLOCK),
+    (451, "cachestat", "6.5", STUB, ENOSYS, NEWER),
+    (459, "lsm_get_self_attr", "6.8", STUB, ENOSYS, LSM),
+    (460, "lsm_set_self_attr", "6.8", STUB, ENOSYS, LSM),
+    (461, "lsm_list_modules", "6.8", STUB, ENOSYS, LSM),
+    (470, "listns", "6.19", STUB, ENOSYS, NEWER),
+    (471, "rseq_slice_yield", "7.0", STUB, ENOSYS, NEWER),
+)
+
+
+def _declare(number: int, name: str, since: str, support: Support) -> None:
+    def handler(task: Task, arg1: Addr, arg2: Addr, arg3: Addr, arg4: Addr) -> int:
+        task.kernel.gap(task, "syscall", number)
+        raise LinuxError(support.errno)
+    handler.__name__ = name
+    syscall(number, since=since, support=support)(handler)
+
+
+for _number, _name, _since, _level, _errno, _reason in CALLS:
+    _declare(_number, _name, _since, _level(_errno, _reason))
