@@ -56,6 +56,8 @@ class Console(Tty):
         self.winsize = terminal.size()
         self.is_raw = False
         """The guests' line discipline is in charge; otherwise the host's still is."""
+        self.wanted = False
+        """A guest has asked for input."""
         self.reading = False
         """The poller will report input."""
         self.pending = bytearray()
@@ -83,13 +85,27 @@ class Console(Tty):
         if self.closed:
             return
         if not self.is_raw:
-            self.is_raw = True
-            self.terminal.resume()
+            self.wanted = True
+            if not self.terminal.foreground():
+                return  # until SIGCONT
+            self._take()
         self._arm()
+
+    def _take(self) -> None:
+        self.is_raw = True
+        self.terminal.resume()
+        # pylx may have been started in the background, and have seen what the shell sets for its own line editing.
+        termios = Termios.unpack(self.terminal.termios(), self.termios)
+        if not termios.same(self.termios):
+            self.set_termios(termios)
 
     def resume(self) -> None:
         """pylx was stopped and goes on, perhaps in the background."""
-        if self.is_raw and not self.closed:
+        if self.closed:
+            return
+        if self.wanted and not self.is_raw:
+            self.wants_input()
+        elif self.is_raw:
             # Whoever had the terminal in between may have set it otherwise.
             self.terminal.suspend()
             self.terminal.resume()
