@@ -20,15 +20,17 @@ on_linux = pytest.mark.skipif(sys.platform != "linux", reason="the linux host ne
 
 @pytest.fixture(params=HOSTS)
 def host(request: pytest.FixtureRequest) -> Iterator[Host]:
-    from resource import RLIMIT_NOFILE, getrlimit, setrlimit
-    limit = getrlimit(RLIMIT_NOFILE)
     umask = os.umask(0)
     os.umask(umask)
+    if sys.platform != "win32":
+        from resource import RLIMIT_NOFILE, getrlimit, setrlimit
+        limit = getrlimit(RLIMIT_NOFILE)
     try:
         yield open_host(request.param)
     finally:
         os.umask(umask)
-        setrlimit(RLIMIT_NOFILE, limit)
+        if sys.platform != "win32":
+            setrlimit(RLIMIT_NOFILE, limit)
 
 
 @pytest.fixture(params=["unconfined", "confined"])
@@ -46,3 +48,11 @@ def errno_of(call: object, *arguments: object) -> int:
     except HostError as error:
         return error.errno
     return 0
+
+
+def can_link(tree: HostTree) -> bool:
+    """Whether symbolic links can be made: Windows allows it to some."""
+    if errno_of(tree.symlink, b"x", b"can-link"):
+        return False
+    tree.unlink(b"can-link")
+    return True

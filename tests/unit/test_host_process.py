@@ -44,10 +44,9 @@ def run(name: str, script: str, **how: object) -> tuple[int, bytes]:
     return process.returncode, output
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT, signal.SIGPIPE,
-                                    signal.SIGINT, signal.SIGALRM])
-def test_die_of(name: str, number: signal.Signals) -> None:
-    status, _ = run(name, f"host.on_signal(print)\nhost.die_of({int(number)})")
+@pytest.mark.parametrize("number", [1, 2, 6, 9, 11, 13, 14, 15])
+def test_die_of(name: str, number: int) -> None:
+    status, _ = run(name, f"host.on_signal(print)\nhost.die_of({number})")
     assert status == -number
 
 

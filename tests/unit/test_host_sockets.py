@@ -3,7 +3,6 @@
 # ruff: noqa: F401, F811 -- fixtures are imported and then named by parameters
 from __future__ import annotations
 
-import errno
 import os
 import socket
 import struct
@@ -11,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.host_fixtures import HOSTS, errno_of, host
+from syscalls.abi import errno
+from tests.unit.host_fixtures import errno_of, host, on_linux
 from translator.hosts.base import Host, HostSocket
 
 AF_UNIX, AF_INET, AF_INET6 = 1, 2, 10
@@ -110,7 +110,7 @@ def test_datagrams(host: Host) -> None:
     two.close()
 
 
-@pytest.mark.skipif("linux" not in HOSTS, reason="the linux host needs Linux")
+@on_linux
 @pytest.mark.parametrize("host", ["linux"], indirect=True)
 def test_ancillary_data(host: Host, tmp_path: Path) -> None:
     one, two = (host.socket(AF_INET, DGRAM, 0) for _ in range(2))

@@ -315,7 +315,7 @@ def interfaces() -> list[HostInterface]:
     except OSError:
         named = []
     for index, name in named:
-        if name in {"lo", "lo0", "loopback_0"}:
+        if name in {"lo", "lo0"} or name.startswith("loopback"):
             loopback.index, loopback.name = index, os.fsencode(name)
         else:
             flags = _IFF_UP | _IFF_BROADCAST | _IFF_RUNNING | _IFF_MULTICAST
