@@ -321,8 +321,9 @@ def make_pipe(task: Task, flags: int) -> tuple[PipeEnd, PipeEnd]:
     pipe = Pipe()
     pipe.opened(True, True)
     inode = PipeInode(task, pipe)
-    status = flags & STATUS_FLAGS
-    return PipeEnd(pipe, O_RDONLY | status, inode), PipeEnd(pipe, O_WRONLY | status, inode)
+    # Packet mode belongs to the writer (create_pipe_files).
+    return (PipeEnd(pipe, O_RDONLY | flags & O_NONBLOCK, inode),
+            PipeEnd(pipe, O_WRONLY | flags & (O_NONBLOCK | O_DIRECT), inode))
 
 
 async def open_fifo(task: Task, inode: Inode, flags: int, location: Location) -> PipeEnd:

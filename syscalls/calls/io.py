@@ -80,8 +80,11 @@ def read_now(task: Task, file: FileDescription, addr: int, count: int) -> int:
 
 
 def _keep_prefix(task: Task, file: FileDescription, addr: int, data: bytes) -> int:
-    """The buffer ends inside `data`: fill what there is and give the rest back.  EFAULT when there is nothing."""
+    """The buffer ends inside `data`: fill what there is and give the rest back.  EFAULT when there is nothing.
+    Streams copy a page or nothing of it (pipe_read)."""
     good = task.mem.writable(addr, len(data))
+    if file.stream:
+        good &= ~4095
     task.mem.write(addr, data[:good])
     file.unread(data[good:])
     if not good:
@@ -235,8 +238,21 @@ def write(task: Task, fd: Fd, buf: Buf, count: Size) -> Result:
         raise LinuxError(EFAULT)
     if count > CHUNK and file.seekable:
         return _write_large(task, file, buf, min(count, MAX_RW_COUNT))
+    count = min(count, MAX_RW_COUNT)
     # A stream takes a large write in one piece: its writer sleeps in between, over the same copy.
-    return write_data(task, file, task.mem.input(buf, min(count, MAX_RW_COUNT)) if count else b"")
+    data = task.mem.input(buf, count) if count else b""
+    return write_data(task, file, data if len(data) == count else _whole_pages(file, data))
+
+
+def _whole_pages(file: FileDescription, data: bytes) -> bytes:
+    """The buffer was bad after `data`.  Pipes and sockets copy a page or nothing of it (pipe_write); files take what
+    there is."""
+    if not file.stream:
+        return data
+    kept = data[:len(data) & ~4095]
+    if not kept:
+        raise LinuxError(EFAULT)
+    return kept
 
 
 def _write_large(task: Task, file: FileDescription, addr: int, count: int) -> int:
@@ -263,11 +279,13 @@ def writev(task: Task, fd: Fd, vec: In[IoVec], vlen: U32) -> Result:
 
 
 def _writev(task: Task, file: FileDescription, vector: Vector) -> Result:
-    if not any(length for _, length in vector):
+    total = sum(length for _, length in vector)
+    if not total:
         return 0
-    if file.seekable and sum(length for _, length in vector) > CHUNK:
+    if file.seekable and total > CHUNK:
         return _each(vector, lambda addr, length: _write_large(task, file, addr, length))
-    return write_data(task, file, task.mem.gather(vector))
+    data = task.mem.gather(vector)
+    return write_data(task, file, data if len(data) == total else _whole_pages(file, data))
 
 
 # --- at a position

@@ -112,10 +112,15 @@ async def sendfile(task: Task, out_fd: Fd, in_fd: Fd, offset: InOut[S64Value], c
     # Only what has positions can be read ahead of a target that takes less.
     if not source.seekable or source.kind == "directory":
         raise LinuxError(EINVAL)
-    if _pipe_of(target) is None and target.flags & O_APPEND:
+    if target.flags & O_APPEND and _pipe_of(target) is None:
         raise LinuxError(EINVAL)
     count = min(count, MAX_RW_COUNT)
     position = source.offset if start is None else start
+    pipe = _pipe_of(target)
+    if pipe is not None:
+        # As splice: what the pipe has room for, in one go.
+        await _wait_room(task, pipe, bool(target.flags & O_NONBLOCK))
+        count = min(count, (pipe.max_slots - len(pipe.slot_ends)) * 4096)
     done = 0
     try:
         while done < count:

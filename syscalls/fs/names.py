@@ -98,8 +98,9 @@ def make_link(vfs: Vfs, task: Task, old: Location, path: bytes, dirfd: int) -> N
         raise LinuxError(EPERM)
     parent.inode.link(task, name, inode)
     if vfs.notifier is not None:
+        # fsnotify_link: the count of links is the file's own affair, its directories do not hear of it.
+        vfs.notifier(inode.identity(task), IN_ATTRIB, b"", 0)
         vfs.notify_name(task, parent.inode, IN_CREATE, name)
-        vfs.notify(old, IN_ATTRIB)
 
 
 def _victim(vfs: Vfs, task: Task, walk: Walk) -> tuple[Location, Inode]:
@@ -129,13 +130,12 @@ def remove_file(vfs: Vfs, task: Task, path: bytes, dirfd: int) -> None:
         parent.inode.unlink(task, walk.name)
         pins_removed(walk.mount.filesystem, walk.path)
         return
-    place = walk.location()
     last = inode.stat(task).nlink <= 1
     identity = inode.identity(task)
-    vfs.notify(place, IN_ATTRIB)
     parent.inode.unlink(task, walk.name)
     pins_removed(walk.mount.filesystem, walk.path)
-    if last and vfs.notifier is not None:
+    vfs.notifier(identity, IN_ATTRIB, b"", 0)
+    if last:
         vfs.notifier(identity, IN_DELETE_SELF, b"", 0)
     vfs.notify_name(task, parent.inode, IN_DELETE, walk.name)
 

@@ -50,6 +50,7 @@ from syscalls.abi.fs import (
     RESOLVE_IN_ROOT,
 )
 from syscalls.fd import FileDescription
+from syscalls.fs.directory import OpenDirectory
 from syscalls.fs.hostfs import HostFs, HostInode
 from syscalls.fs.inode import (
     S_IFBLK,
@@ -365,9 +366,11 @@ class Vfs:
         if flags & O_ACCMODE != O_RDONLY:
             self._count_writer(file)
         if self.notifier is not None:
+            self.notify(location, IN_OPEN)
             if flags & O_TRUNC:
                 self.notify(location, IN_MODIFY)
-            self.notify(location, IN_OPEN)
+            if isinstance(file, OpenDirectory):
+                file.vfs = self
         return file
 
     def _count_writer(self, file: FileDescription) -> FileDescription:
