@@ -93,6 +93,16 @@ class HostStream(FileDescription):
         if self.pollable and self.file.fileno() >= 0:
             self.queue = self.host_queue = HostWaitQueue(kernel.poller, self.file.fileno())
 
+    @property
+    def offset(self) -> int:
+        """The position of a file is the host's, which the rest of the shell's commands share."""
+        return self.file.seek(0, 1) if self.seekable else 0
+
+    @offset.setter
+    def offset(self, position: int) -> None:
+        if self.seekable:
+            self.file.seek(position, 0)
+
     def released(self) -> None:
         if self.host_queue is not None:
             self.host_queue.close()
