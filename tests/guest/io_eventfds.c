@@ -42,7 +42,7 @@ int main(void)
     waitpid(child, NULL, 0);
     fcntl(s, F_SETFL, 0);
     if (!fork()) { msleep(30); kill(getppid(), SIGUSR1); _exit(0); }
-    R(read(s, info, sizeof info)); printf("%u\n", info[0].ssi_signo);
+    R(read(s, info, sizeof info[0])); printf("%u\n", info[0].ssi_signo);
     wait(NULL);
     R(signalfd(0, &set, 0)); R(syscall(SYS_signalfd4, -1, &set, 4, 0));
 

@@ -1,4 +1,4 @@
-/* build: musl; flags: -pthread -lrt */
+/* build: static; flags: -pthread -lrt */
 #include "io.h"
 
 static void on(int s) { (void)s; }
