@@ -30,16 +30,16 @@ if TYPE_CHECKING:
     from syscalls.fs.vfs import Vfs
     from syscalls.futex import FutexWaiter
     from syscalls.futex_pi import PiState
-    from syscalls.sockets import Network
     from syscalls.inotify import WatchTable
     from syscalls.mqueue import PosixQueue
     from syscalls.pipe import Pipe
-    from syscalls.sysv_ipc import IpcNamespace
     from syscalls.shm import ShmNamespace
+    from syscalls.sockets import Network
+    from syscalls.sysv_ipc import IpcNamespace
     from syscalls.table import Syscall
     from syscalls.trace import Tracer
-    from translator.hosts.base import Host, HostWatch, Poller
     from translator.elf import LoadPlan
+    from translator.hosts.base import Host, HostWatch, Poller
     from translator.machine import Cpu, CpuFault, Engine
 
     __all__ = ["HostWatch", "Kernel"]
@@ -301,9 +301,10 @@ class Kernel:
             self.call_counts[number] += 1
             if self.tracer is not None:
                 self.tracer.entered(task, record, args)
-            value = self._start(task, record, args)
-            if value is None:
+            result = self._start(task, record, args)
+            if result is None:
                 return None
+            value = result
         if task.sigpending or task.state is not RUNNING:
             cpu.set(RAX, value)
             return None

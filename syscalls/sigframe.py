@@ -183,9 +183,9 @@ def pop_frame(task: Task) -> None:
     cpu.set_regs(regs)
     cpu.set_fpstate(image)
     try:
-        set_altstack(task, ss_sp, ss_flags, ss_size, regs[RSP])
+        set_altstack(task, ss_sp, ss_flags, ss_size, frame)
     except LinuxError:
-        pass  # restore_altstack() ignores all but EFAULT
+        pass  # restore_altstack() ignores all but EFAULT; it judges by the stack pointer of the call itself
 
 
 def _read_fpu(task: Task, addr: int, length: int) -> bytes:

@@ -45,7 +45,7 @@ from syscalls.wait import (
     Interrupted,
     WaitQueue,
 )
-from translator.machine import RAX, RIP, RSP
+from translator.machine import RAX, RIP
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -378,9 +378,9 @@ class ProcessTimers:
 
 
 def timers_of(group: ThreadGroup) -> ProcessTimers:
-    timers = group.timers
-    if timers is None:
-        timers = group.timers = ProcessTimers(group)
+    if group.timers is None:
+        group.timers = ProcessTimers(group)
+    timers: ProcessTimers = group.timers
     return timers
 
 

@@ -222,3 +222,87 @@ class AioRequest:
 
 class AioEvents:
     """struct io_event[]"""
+
+
+class CloneArgs:
+    """struct clone_args"""
+
+
+class CloneFlags:
+    """CLONE_ bits, and the exit signal"""
+
+
+class Rusage:
+    """struct rusage"""
+
+
+class WaitFlags:
+    """WNOHANG and others"""
+
+
+class Sigaction:
+    """struct sigaction of the kernel"""
+
+
+class StackT:
+    """stack_t"""
+
+
+class CapData:
+    """struct __user_cap_data_struct[]"""
+
+
+class CapHeader:
+    """struct __user_cap_header_struct"""
+
+
+class SchedAttr:
+    """struct sched_attr"""
+
+
+class SchedParam:
+    """struct sched_param"""
+
+
+class Itimerval:
+    """struct __kernel_old_itimerval"""
+
+
+class Timex:
+    """struct __kernel_timex"""
+
+
+class Timezone:
+    """struct timezone"""
+
+
+class Tms:
+    """struct tms"""
+
+
+class FutexWaitv:
+    """struct futex_waitv[]"""
+
+
+class Rseq:
+    """struct rseq"""
+
+
+class Rlimit:
+    """struct rlimit64"""
+
+
+class GrndFlags:
+    """GRND_ bits"""
+
+
+class Name:
+    """char[], its length is the next argument or a NUL ends it"""
+
+
+class Sysinfo:
+    """struct sysinfo"""
+
+
+class Utsname:
+    """struct new_utsname"""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
     from typing import Any
 
+    from syscalls.abi.kinds import FutexWaitv, Rseq, Timespec
     from syscalls.table import S32, U32, U64, Addr, In, InOut, Out, Pid, Size
     from syscalls.task import Task
 

@@ -10,6 +10,7 @@ from syscalls.table import syscall
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from syscalls.abi.kinds import CapData, CapHeader
     from syscalls.credentials import Credentials
     from syscalls.table import S32, U32, In, InOut, Out
     from syscalls.task import Task
@@ -128,7 +129,7 @@ def setreuid(task: Task, real: U32, effective: U32) -> int:
         if effective not in (cred.uid, cred.euid, cred.suid) and not capable:
             raise LinuxError(EPERM)
         euid = effective
-    if real != UNCHANGED or (effective != UNCHANGED and effective != cred.uid):
+    if real != UNCHANGED or effective not in (UNCHANGED, cred.uid):
         suid = euid
     _set_user(task, uid, euid, suid, euid)
     return 0
@@ -147,7 +148,7 @@ def setregid(task: Task, real: U32, effective: U32) -> int:
         if effective not in (cred.gid, cred.egid, cred.sgid) and not capable:
             raise LinuxError(EPERM)
         egid = effective
-    if real != UNCHANGED or (effective != UNCHANGED and effective != cred.gid):
+    if real != UNCHANGED or effective not in (UNCHANGED, cred.gid):
         sgid = egid
     _commit(task, cred.replaced(gid=gid, egid=egid, sgid=sgid, fsgid=egid))
     return 0

@@ -12,6 +12,7 @@ from syscalls.task import RLIM_INFINITY, RLIMIT_CPU, RLIMIT_NOFILE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from syscalls.abi.kinds import Rlimit, Rusage
     from syscalls.table import S32, U32, In, Out, Pid
     from syscalls.task import Task, ThreadGroup
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import struct
 
 from syscalls.abi.errno import EINVAL, EPERM, LinuxError
+from syscalls.abi.process import GRND_INSECURE, GRND_NONBLOCK, GRND_RANDOM
 from syscalls.table import PARTIAL, REFUSED, syscall
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from syscalls.table import S32, U32, In, Out, OutBuf, Size
+    from syscalls.abi.kinds import GrndFlags, Name, Sysinfo, Utsname
+    from syscalls.table import S32, U32, Flags, In, Out, OutBuf, Size
     from syscalls.task import Task
 
 RELEASE = b"6.1.0-pylx"
@@ -73,11 +75,8 @@ def sysinfo(task: Task, info: Out[Sysinfo]) -> int:
     return 0
 
 
-GRND_NONBLOCK, GRND_RANDOM, GRND_INSECURE = 1, 2, 4
-
-
 @syscall(318, since="3.17")
-def getrandom(task: Task, buffer: OutBuf, length: Size, flags: U32) -> int:
+def getrandom(task: Task, buffer: OutBuf, length: Size, flags: Flags[GrndFlags]) -> int:
     if flags & ~(GRND_NONBLOCK | GRND_RANDOM | GRND_INSECURE):
         raise LinuxError(EINVAL)
     if flags & (GRND_RANDOM | GRND_INSECURE) == GRND_RANDOM | GRND_INSECURE:

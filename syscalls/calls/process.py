@@ -51,7 +51,8 @@ from syscalls.wait import leave_engine
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from syscalls.table import S32, U32, U64, Addr, Fd, In, Out, Pid, Size
+    from syscalls.abi.kinds import CloneArgs, CloneFlags, Rusage, SigInfoLayout, WaitFlags
+    from syscalls.table import S32, U64, Addr, Fd, Flags, In, Out, Pid, Size
     from syscalls.task import Task, ThreadGroup
 
 INT_MIN = -(1 << 31)
@@ -101,7 +102,8 @@ async def vfork(task: Task) -> int:
 
 
 @syscall(56, support=PARTIAL("no namespaces (CLONE_NEW*): EPERM"))
-async def clone(task: Task, flags: U64, stack: Addr, parent_tid: Out[S32], child_tid: Out[S32], tls: Addr) -> int:
+async def clone(task: Task, flags: Flags[CloneFlags], stack: Addr, parent_tid: Out[S32], child_tid: Out[S32],
+                tls: Addr) -> int:
     from syscalls.clone import CloneRequest, do_clone
     # With CLONE_PIDFD the descriptor goes where CLONE_PARENT_SETTID would put the number.
     if flags & CLONE_PIDFD and flags & CLONE_PARENT_SETTID:
@@ -290,8 +292,9 @@ async def _wait(task: Task, kind: int, wanted: int | ProcessGroup | ThreadGroup 
 
 
 @syscall(61)
-async def wait4(task: Task, pid: Pid, status: Out[S32], options: U32, usage: Out[Rusage]) -> int:
-    if options & ~(WNOHANG | WUNTRACED | WCONTINUED | WNOTHREAD | WCLONE | WALL):
+async def wait4(task: Task, pid: Pid, status: Out[S32], options: Flags[WaitFlags], usage: Out[Rusage]) -> int:
+    bits = options & 0xFFFFFFFF
+    if bits & ~(WNOHANG | WUNTRACED | WCONTINUED | WNOTHREAD | WCLONE | WALL):
         raise LinuxError(EINVAL)
     if pid == INT_MIN:
         raise LinuxError(ESRCH)
@@ -304,7 +307,7 @@ async def wait4(task: Task, pid: Pid, status: Out[S32], options: U32, usage: Out
         kind, wanted = P_PGID, task.group.pgrp
     else:
         kind, wanted = P_PID, pid
-    report = await _wait(task, kind, wanted, options | WEXITED)
+    report = await _wait(task, kind, wanted, bits | WEXITED)
     if report is None:
         return 0
     if status:
@@ -316,10 +319,12 @@ async def wait4(task: Task, pid: Pid, status: Out[S32], options: U32, usage: Out
 
 
 @syscall(247, since="2.6.9")
-async def waitid(task: Task, kind: S32, id: Pid, info: Out[Siginfo], options: U32, usage: Out[Rusage]) -> int:
-    if options & ~(WNOHANG | WNOWAIT | WEXITED | WUNTRACED | WCONTINUED | WNOTHREAD | WCLONE | WALL):
+async def waitid(task: Task, kind: S32, id: Pid, info: Out[SigInfoLayout], options: Flags[WaitFlags],
+                 usage: Out[Rusage]) -> int:
+    bits = options & 0xFFFFFFFF
+    if bits & ~(WNOHANG | WNOWAIT | WEXITED | WUNTRACED | WCONTINUED | WNOTHREAD | WCLONE | WALL):
         raise LinuxError(EINVAL)
-    if not options & (WEXITED | WUNTRACED | WCONTINUED):
+    if not bits & (WEXITED | WUNTRACED | WCONTINUED):
         raise LinuxError(EINVAL)
     wanted: int | ProcessGroup | ThreadGroup | None = None
     nonblocking = False
@@ -338,8 +343,8 @@ async def waitid(task: Task, kind: S32, id: Pid, info: Out[Siginfo], options: U3
         wanted, nonblocking = pidfd_group(task, id)
     elif kind != P_ALL:
         raise LinuxError(EINVAL)
-    report = await _wait(task, kind, wanted, options | WNOHANG if nonblocking else options)
-    if report is None and nonblocking and not options & WNOHANG:
+    report = await _wait(task, kind, wanted, bits | WNOHANG if nonblocking else bits)
+    if report is None and nonblocking and not bits & WNOHANG:
         raise LinuxError(EAGAIN)
     if usage and report is not None:
         from syscalls.accounting import pack_rusage

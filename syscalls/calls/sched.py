@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable
     from typing import Any
 
-    from syscalls.table import S32, U32, In, Out, Pid
+    from syscalls.abi.kinds import SchedAttr, SchedParam, Timespec
+    from syscalls.table import S32, U32, U64, In, Out, Pid
     from syscalls.task import Task
 
 KEPT = FAKE("kept and told back; all tasks get equal shares in turn")

@@ -38,7 +38,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from syscalls.table import Addr, In, Out, Pid, S32, Signal, Size
+    from syscalls.abi.kinds import Sigaction, SigInfoLayout, SigSet, StackT, Timespec
+    from syscalls.table import S32, In, Out, Pid, Signal, Size
     from syscalls.task import Task, ThreadGroup
 
 INT_MIN = -(1 << 31)
@@ -68,7 +69,7 @@ def rt_sigaction(task: Task, signo: Signal, action: In[Sigaction], old: Out[Siga
 
 
 @syscall(14)
-def rt_sigprocmask(task: Task, how: S32, new: In[Sigset], old: Out[Sigset], size: Size) -> int:
+def rt_sigprocmask(task: Task, how: S32, new: In[SigSet], old: Out[SigSet], size: Size) -> int:
     if size != SIGSET_SIZE:
         raise LinuxError(EINVAL)
     before = task.signals.mask
@@ -88,7 +89,7 @@ def rt_sigprocmask(task: Task, how: S32, new: In[Sigset], old: Out[Sigset], size
 
 
 @syscall(127)
-def rt_sigpending(task: Task, pending: Out[Sigset], size: Size) -> int:
+def rt_sigpending(task: Task, pending: Out[SigSet], size: Size) -> int:
     if size > SIGSET_SIZE:
         raise LinuxError(EINVAL)
     signals = task.signals
@@ -98,7 +99,7 @@ def rt_sigpending(task: Task, pending: Out[Sigset], size: Size) -> int:
 
 
 @syscall(130)
-async def rt_sigsuspend(task: Task, mask: In[Sigset], size: Size) -> int:
+async def rt_sigsuspend(task: Task, mask: In[SigSet], size: Size) -> int:
     if size != SIGSET_SIZE:
         raise LinuxError(EINVAL)
     task.signals.push_mask(task, task.mem.u64(mask))
@@ -114,7 +115,8 @@ async def pause(task: Task) -> int:
 
 
 @syscall(128)
-async def rt_sigtimedwait(task: Task, wanted: In[Sigset], info: Out[Siginfo], timeout: In[Timespec], size: Size) -> int:
+async def rt_sigtimedwait(task: Task, wanted: In[SigSet], info: Out[SigInfoLayout], timeout: In[Timespec],
+                          size: Size) -> int:
     if size != SIGSET_SIZE:
         raise LinuxError(EINVAL)
     these = task.mem.u64(wanted) & ~UNBLOCKABLE
@@ -276,7 +278,7 @@ def _read_info(task: Task, addr: int, signo: int) -> SigInfo:
 
 
 @syscall(129)
-def rt_sigqueueinfo(task: Task, pid: Pid, signo: Signal, info: In[Siginfo]) -> int:
+def rt_sigqueueinfo(task: Task, pid: Pid, signo: Signal, info: In[SigInfoLayout]) -> int:
     record = _read_info(task, info, signo)
     # Nobody may pretend to be kill(2), tkill(2) or the kernel towards others.
     if (record.code >= SI_USER or record.code == SI_TKILL) and pid != task.group.pid:
@@ -292,7 +294,7 @@ def rt_sigqueueinfo(task: Task, pid: Pid, signo: Signal, info: In[Siginfo]) -> i
 
 
 @syscall(297, since="2.6.31")
-def rt_tgsigqueueinfo(task: Task, tgid: Pid, tid: Pid, signo: Signal, info: In[Siginfo]) -> int:
+def rt_tgsigqueueinfo(task: Task, tgid: Pid, tid: Pid, signo: Signal, info: In[SigInfoLayout]) -> int:
     record = _read_info(task, info, signo)
     if tid <= 0 or tgid <= 0:
         raise LinuxError(EINVAL)

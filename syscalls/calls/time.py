@@ -37,7 +37,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-    from syscalls.table import S32, U32, In, InOut, Out
+    from syscalls.abi.kinds import Itimerspec, Itimerval, Sigevent, Timespec, Timeval, Timex, Timezone, Tms
+    from syscalls.table import S32, U32, U64, In, InOut, Out
     from syscalls.task import Task
     from syscalls.timers import PosixTimer, ProcessTimers
 
