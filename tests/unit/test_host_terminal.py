@@ -35,15 +35,50 @@ def say(text):
 
 
 class Session:
-    """A process with a terminal of its own, of which this is the other end."""
+    """A process with a terminal of its own, of which this is the other end, started by a "shell" as shells do: in the
+    foreground as a process group of its own."""
 
     def __init__(self, name: str, script: str) -> None:
-        self.pid, self.master = pty.fork()
-        if self.pid == 0:
-            text = PRELUDE.format(root=str(ROOT), host=name) + script
-            os.execv(sys.executable, [sys.executable, "-S", "-c", text])
+        text = PRELUDE.format(root=str(ROOT), host=name) + script
+        reader, writer = os.pipe()
+        self.shell, self.master = pty.fork()
+        if self.shell == 0:
+            self._be_shell(text, writer)
+        os.close(writer)
+        self.status = reader
+        self.pid = int.from_bytes(os.read(reader, 4), "little")
         self.before = termios.tcgetattr(self.master)
         self.output = b""
+
+    def _be_shell(self, text: str, report: int) -> None:
+        go, going = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            os.read(go, 1)
+            os.execv(sys.executable, [sys.executable, "-S", "-c", text])
+        os.setpgid(pid, pid)
+        os.tcsetpgrp(0, pid)
+        os.write(report, pid.to_bytes(4, "little"))
+        os.write(going, b"x")
+        signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+        _, status = os.waitpid(pid, 0)
+        os.tcsetpgrp(0, os.getpgrp())
+        os.write(report, status.to_bytes(4, "little"))
+        while True:
+            signal.pause()
+
+    def wait(self) -> int:
+        return int.from_bytes(os.read(self.status, 4), "little")
+
+    def close(self) -> None:
+        try:
+            os.killpg(self.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        os.kill(self.shell, signal.SIGKILL)
+        os.waitpid(self.shell, 0)
+        os.close(self.status)
+        os.close(self.master)
 
     def expect(self, text: bytes) -> bytes:
         deadline = time.monotonic() + 20
@@ -102,9 +137,7 @@ time.sleep(20)
     session.expect(b"q'\n11\n")
     session.expect(b"cooked\r\n")
     assert session.settings() == session.before
-    os.kill(session.pid, signal.SIGKILL)
-    os.waitpid(session.pid, 0)
-    os.close(session.master)
+    session.close()
 
 
 @pytest.mark.parametrize("end", ["os.kill(os.getpid(), 9)", "os._exit(3)", "host.die_of(15)", "raise SystemExit",
@@ -126,9 +159,9 @@ while True:
     session.expect(b"ready\n")
     assert session.is_raw()
     os.write(session.master, b"x")
-    os.waitpid(session.pid, 0)
+    session.wait()
     session.settle()
-    os.close(session.master)
+    session.close()
 
 
 def test_suspend_and_resume_keep_what_the_user_changes_meanwhile(name: str) -> None:
@@ -156,10 +189,10 @@ os.kill(os.getpid(), 9)
     session.expect(b"raw\n")
     assert session.is_raw()
     os.write(session.master, b"\n")
-    os.waitpid(session.pid, 0)
+    session.wait()
     session.before = changed
     session.settle()
-    os.close(session.master)
+    session.close()
 
 
 def test_killed_while_suspended_leaves_everything_alone(name: str) -> None:
@@ -175,10 +208,10 @@ os.kill(os.getpid(), 9)
     changed[0] |= termios.IGNBRK
     termios.tcsetattr(session.master, termios.TCSANOW, changed)
     os.write(session.master, b"\n")
-    os.waitpid(session.pid, 0)
+    session.wait()
     time.sleep(0.1)
     assert session.settings() == changed
-    os.close(session.master)
+    session.close()
 
 
 def test_facts_size_and_name(name: str) -> None:
@@ -208,9 +241,7 @@ time.sleep(20)
     session.expect(b"signals\r\n")
     fcntl.ioctl(session.master, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 44, 0, 0))
     session.expect(b"(33, 44)\r\n")
-    os.kill(session.pid, signal.SIGKILL)
-    os.waitpid(session.pid, 0)
-    os.close(session.master)
+    session.close()
 
 
 def test_background_job_waits_for_its_turn(name: str) -> None:
@@ -236,6 +267,8 @@ try:
     terminal.read(10)
 except HostError as error:
     assert error.errno == 5
+import termios
+assert termios.tcgetattr(0)[3] & termios.ICANON
 say("background")
 host.stop_self(21)
 assert terminal.foreground()
@@ -250,7 +283,6 @@ terminal.close()
 os._exit(7)
 """)
     session.expect(b"background\r\n")
-    assert not session.is_raw()
     session.expect(b"stopped\r\n")
     deadline = time.monotonic() + 10
     while not session.is_raw() and time.monotonic() < deadline:
@@ -258,9 +290,7 @@ os._exit(7)
     assert session.is_raw()
     os.write(session.master, b"x")
     session.expect(b"done 1792\r\n")
-    os.kill(session.pid, signal.SIGKILL)
-    os.waitpid(session.pid, 0)
-    os.close(session.master)
+    session.close()
 
 
 def test_typed_signals_reach_the_rest_of_the_job(name: str) -> None:
@@ -280,8 +310,8 @@ say(repr(got))
 """)
     session.expect(b"neighbour\r\n")
     session.expect(b"[]\r\n")
-    os.waitpid(session.pid, 0)
-    os.close(session.master)
+    session.wait()
+    session.close()
 
 
 def test_hangup(name: str) -> None:
@@ -306,7 +336,8 @@ os.write({writer}, b" closed")
     while data := os.read(reader, 100):
         output += data
     assert output == b"b'' closed"
-    os.waitpid(session.pid, 0)
+    os.waitpid(session.shell, 0)
+    os.close(session.status)
     os.close(reader)
 
 
@@ -322,6 +353,6 @@ def test_no_terminal(name: str) -> None:
         text = PRELUDE.format(root=str(ROOT), host=name) + "print(terminal)"
         os.execv(sys.executable, [sys.executable, "-S", "-c", text])
     os.close(writer)
-    assert os.read(reader, 100).startswith(b"None")
-    os.close(reader)
+    with open(reader, "rb") as output:
+        assert output.read() == b"None\n"
     assert os.waitpid(pid, 0)[1] == 0

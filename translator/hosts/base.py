@@ -97,6 +97,9 @@ class HostFile(Protocol):
         """Move the file's own position, which standard streams share with other host processes; SEEK_SET, SEEK_CUR
         or SEEK_END.  HostError(ESPIPE) for what has none."""
 
+    def pending(self) -> int:
+        """Bytes that a stream has ready to be read (FIONREAD).  HostError(ENOTTY) where that cannot be known."""
+
     def pread(self, length: int, offset: int) -> bytes: ...
     def pread_into(self, into: memoryview, offset: int) -> int: ...
     def pwrite(self, data: bytes | memoryview, offset: int) -> int: ...

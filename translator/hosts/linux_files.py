@@ -52,6 +52,7 @@ class _RecordLocks:
 
 
 _record_locks: dict[tuple[int, int], _RecordLocks] = {}
+_FIONREAD = 0x541B
 
 
 class LinuxFile:
@@ -84,6 +85,13 @@ class LinuxFile:
     def seek(self, offset: int, whence: int) -> int:
         try:
             return os.lseek(self.fd, offset, whence)
+        except OSError as error:
+            raise HostError(error.errno) from None
+
+    def pending(self) -> int:
+        from fcntl import ioctl
+        try:
+            return int.from_bytes(ioctl(self.fd, _FIONREAD, bytes(4)), "little")
         except OSError as error:
             raise HostError(error.errno) from None
 

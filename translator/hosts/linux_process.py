@@ -60,6 +60,18 @@ def ignore_signals() -> None:
             _signal.signal(number, _signal.SIG_IGN)
 
 
+def fork_unheard() -> int:
+    """fork; the child begins with all signals blocked, so that none ends it before it can ignore them."""
+    before = _signal.pthread_sigmask(_signal.SIG_SETMASK, range(1, 65))
+    pid = 0
+    try:
+        pid = os.fork()
+    finally:
+        if pid:
+            _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
+    return pid
+
+
 def stop_self(number: int) -> None:
     if number == SIGSTOP:
         os.kill(os.getpid(), SIGSTOP)

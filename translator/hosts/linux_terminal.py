@@ -164,8 +164,9 @@ class LinuxTerminal:
         self._fd = -1
 
     def _start_watchdog(self) -> None:
+        from translator.hosts.linux_process import fork_unheard
         read_end, self._watchdog = os.pipe2(os.O_CLOEXEC)
-        self._watchdog_pid = os.fork()
+        self._watchdog_pid = fork_unheard()
         if self._watchdog_pid == 0:
             try:
                 _watch_over(self._fd, read_end)

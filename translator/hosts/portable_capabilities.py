@@ -80,7 +80,8 @@ _ON_WINDOWS: Notes = {
     "files.positioned-io": ("bridged", "by moving the position there and back"),
     "files.record-lock": ("absent", "ENOSYS: Windows' are mandatory; locks hold between guests only"),
     "files.symlink": ("bridged", "with developer mode or as administrator; else EPERM"),
-    "files.unlink-open": ("absent", "Windows refuses to remove a file that is open: EACCES"),
+    "files.unlink-open": ("bridged", "opened with FILE_SHARE_DELETE; a file that is open is renamed out of the way"
+                                     " before it is removed or replaced, and keeps its directory from being removed"),
     "poll.readiness": ("bridged", "select, for sockets; threads feed standard input through sockets; all else counts"
                                   " as always ready"),
     "process.rlimits": ("absent", "fixed values"),

@@ -6,9 +6,20 @@ import os
 import sys
 import time
 
-from translator.hosts import portable_locks
+from translator.hosts import portable_locks, portable_windows
 from translator.hosts.base import UTIME_NOW, HostError, HostStat, HostStatFs
-from translator.hosts.portable_errno import EBADF, EINVAL, EISDIR, ENOSYS, ENXIO, EOPNOTSUPP, EPERM, ESPIPE, failure
+from translator.hosts.portable_errno import (
+    EBADF,
+    EINVAL,
+    EISDIR,
+    ENOSYS,
+    ENOTTY,
+    ENXIO,
+    EOPNOTSUPP,
+    EPERM,
+    ESPIPE,
+    failure,
+)
 from translator.hosts.portable_stat import WINDOWS_ID, btime, host_stat, host_statfs
 
 _O_BITS = ((0o100, "O_CREAT"), (0o200, "O_EXCL"), (0o1000, "O_TRUNC"), (0o10000, "O_DSYNC"), (0o200000, "O_DIRECTORY"),
@@ -46,22 +57,24 @@ def set_times(target: int | bytes, status: os.stat_result, atime_ns: int | None,
 
 
 class PortableFile:
-    """A host file by descriptor.  `path` is where it was opened, for what Windows can do by path only."""
+    """A host file by descriptor.  `path` is where it is, for what Windows can do by path only."""
 
-    __slots__ = ("_path", "fd")
+    __slots__ = ("fd", "path", "removed")
 
     def __init__(self, fd: int, path: bytes) -> None:
         self.fd = fd
-        self._path = path
+        self.path = path
+        self.removed = False
+        """Its name is gone, which Windows may not show before the last close."""
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.fd}, {self._path!r})"
+        return f"{type(self).__name__}({self.fd}, {self.path!r})"
 
     def fileno(self) -> int:
         return self.fd
 
     def _target(self) -> int | bytes:
-        return self._path if sys.platform == "win32" else self.fd
+        return self.path if sys.platform == "win32" else self.fd
 
     def read(self, length: int) -> bytes:
         try:
@@ -74,6 +87,9 @@ class PortableFile:
             return os.write(self.fd, data)
         except OSError as error:
             raise failure(error) from None
+
+    def pending(self) -> int:
+        raise HostError(ENOTTY, "the standard library cannot ask how much a stream holds")
 
     def seek(self, offset: int, whence: int) -> int:
         try:
@@ -140,7 +156,10 @@ class PortableFile:
             raise failure(error) from None
 
     def stat(self) -> HostStat:
-        return host_stat(self._fstat())
+        stat = host_stat(self._fstat())
+        if self.removed:
+            stat.nlink = 0
+        return stat
 
     def btime(self) -> int:
         return btime(self._fstat())
@@ -234,6 +253,8 @@ class PortableFile:
     def close(self) -> None:
         fd, self.fd = self.fd, -1
         if fd >= 0:
+            if sys.platform == "win32":
+                portable_windows.closed(self)
             try:
                 portable_locks.close(fd)
             except OSError as error:
@@ -255,11 +276,11 @@ class WindowsDirectory(PortableFile):
         super().__init__(-1, path)
 
     def _target(self) -> int | bytes:
-        return self._path
+        return self.path
 
     def _fstat(self) -> os.stat_result:
         try:
-            return os.stat(self._path, follow_symlinks=False)
+            return os.stat(self.path, follow_symlinks=False)
         except OSError as error:
             raise failure(error) from None
 

@@ -70,6 +70,19 @@ def ignore_signals() -> None:
             signal.signal(host, signal.SIG_IGN)
 
 
+if sys.platform != "win32":
+    def fork_unheard() -> int:
+        """fork; the child begins with all signals blocked, so that none ends it before it can ignore them."""
+        before = signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals())
+        pid = 0
+        try:
+            pid = os.fork()
+        finally:
+            if pid:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        return pid
+
+
 def stop_self(number: int) -> None:
     if sys.platform == "win32":
         return  # nobody's job control is there to see it

@@ -216,8 +216,9 @@ if sys.platform != "win32":
             self._fd = -1
 
         def _start_watchdog(self) -> None:
+            from translator.hosts.portable_process import fork_unheard
             read_end, self._watchdog = os.pipe()
-            self._watchdog_pid = os.fork()
+            self._watchdog_pid = fork_unheard()
             if self._watchdog_pid == 0:
                 try:
                     _watch_over(self._fd, read_end)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 
+from translator.hosts import portable_windows
 from translator.hosts.base import HostError, HostFile, HostStat, HostStatFs
 from translator.hosts.portable_errno import (
     EEXIST,
@@ -137,7 +138,8 @@ class PortableTree:
             raise HostError(ENOTDIR)
         try:
             with os.scandir(host) as scan:
-                return iter([(guest_name(entry.name), entry.inode(), _kind(entry)) for entry in scan])
+                return iter([(guest_name(entry.name), entry.inode(), _kind(entry)) for entry in scan
+                             if sys.platform != "win32" or not entry.name.startswith(portable_windows.ASIDE)])
         except OSError as error:
             raise failure(error) from None
 
@@ -147,31 +149,11 @@ class PortableTree:
         host = self._path(path)
         host_flags = open_flags(flags)
         if sys.platform == "win32":
-            opened = self._open_on_windows(host, flags)
-            if opened is not None:
-                return opened
+            return open_on_windows(host, flags, mode)
         try:
             return PortableFile(os.open(host, host_flags, mode & 0o7777), host)
         except OSError as error:
             raise failure(error) from None
-
-    def _open_on_windows(self, host: bytes, flags: int) -> HostFile | None:
-        """What Windows would do otherwise: open a directory, follow a link."""
-        try:
-            status = os.lstat(host)
-        except OSError:
-            return None
-        if flags & (_O_CREAT | _O_EXCL) == _O_CREAT | _O_EXCL:
-            raise HostError(EEXIST)
-        if is_link(status):
-            raise HostError(ELOOP)
-        if status.st_mode & S_IFMT == S_IFDIR:
-            if flags & 3:
-                raise HostError(EISDIR)
-            return WindowsDirectory(host)
-        if flags & _O_DIRECTORY:
-            raise HostError(ENOTDIR)
-        return None
 
     # Making and removing
 
@@ -206,6 +188,8 @@ class PortableTree:
             if sys.platform == "win32":
                 aim = os.path.join(os.path.dirname(host), host_path(target))
                 os.symlink(host_path(target).replace(b"/", b"\\"), host, target_is_directory=os.path.isdir(aim))
+                if not os.path.lexists(host):  # Wine says it did
+                    raise HostError(EPERM)
             else:
                 os.symlink(target, host)
         except OSError as error:
@@ -229,7 +213,10 @@ class PortableTree:
     def unlink(self, path: bytes) -> None:
         host = self._path(path)
         try:
-            os.unlink(host)
+            if sys.platform == "win32":
+                portable_windows.unlink(host)
+            else:
+                os.unlink(host)
         except OSError as error:
             raised = failure(error)
             if raised.errno != ENOENT and self._lstat(host).st_mode & S_IFMT == S_IFDIR:
@@ -250,15 +237,17 @@ class PortableTree:
         try:
             if flags & _NOREPLACE:
                 self._rename_noreplace(old_host, new_host)
+            elif sys.platform == "win32":
+                portable_windows.replace(old_host, new_host)
             else:
-                os.replace(old_host, new_host)
+                os.rename(old_host, new_host)
         except OSError as error:
             raise failure(error) from None
 
     def _rename_noreplace(self, old: bytes, new: bytes) -> None:
         """Windows' own rename.  POSIX: files by link and unlink; directories after a look, which is not atomic."""
         if sys.platform == "win32":
-            os.rename(old, new)
+            portable_windows.rename(old, new)
         elif os.lstat(old).st_mode & S_IFMT in {S_IFDIR, S_IFLNK}:
             if os.path.lexists(new):
                 raise HostError(EEXIST)
@@ -339,3 +328,29 @@ def _kind(entry: os.DirEntry[bytes]) -> int:
     if entry.is_file(follow_symlinks=False):
         return _DT_REG
     return entry.stat(follow_symlinks=False).st_mode >> 12 & 0xF
+
+
+if sys.platform == "win32":
+    def open_on_windows(host: bytes, flags: int, mode: int) -> HostFile:
+        """With what Linux says of directories and links, which Windows opens in its own ways or not at all."""
+        try:
+            status = os.lstat(host)
+        except OSError:
+            pass
+        else:
+            if flags & (_O_CREAT | _O_EXCL) == _O_CREAT | _O_EXCL:
+                raise HostError(EEXIST)
+            if is_link(status):
+                raise HostError(ELOOP)
+            if status.st_mode & S_IFMT == S_IFDIR:
+                if flags & (3 | _O_CREAT):
+                    raise HostError(EISDIR)
+                return WindowsDirectory(host)
+            if flags & _O_DIRECTORY:
+                raise HostError(ENOTDIR)
+        try:
+            file = PortableFile(portable_windows.open_shared(host, flags, mode), host)
+        except OSError as error:
+            raise failure(error) from None
+        portable_windows.opened(file)
+        return file
