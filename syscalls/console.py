@@ -11,7 +11,7 @@ and what is typed while a program runs that never reads stays for the shell.
 from __future__ import annotations
 
 from syscalls.abi.errno import EAGAIN, LinuxError
-from syscalls.abi.fs import O_ACCMODE, O_APPEND, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY
+from syscalls.abi.fs import O_ACCMODE, O_APPEND, O_LARGEFILE, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY
 from syscalls.abi.signal import (
     SI_USER,
     SIGCONT,
@@ -422,7 +422,7 @@ def _stream_flags(kernel: Kernel, number: int) -> int:
             try:
                 for line in file.read(512).splitlines():
                     if line.startswith(b"flags:"):
-                        return int(line.split()[1], 8) & (O_ACCMODE | O_APPEND | O_NONBLOCK)
+                        return int(line.split()[1], 8) & (O_ACCMODE | O_APPEND | O_NONBLOCK | O_LARGEFILE)
             finally:
                 file.close()
         except HostError:

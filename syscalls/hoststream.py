@@ -6,8 +6,9 @@ writes after pylx continues at the right place.
 
 from __future__ import annotations
 
-from syscalls.abi.errno import EAGAIN, EINVAL, EISDIR, ENODEV, ESPIPE, LinuxError
+from syscalls.abi.errno import EAGAIN, EINVAL, EISDIR, ENODEV, ENOTTY, ESPIPE, LinuxError
 from syscalls.abi.fs import O_ACCMODE, O_APPEND, O_NONBLOCK
+from syscalls.abi.ioctl import FIONREAD
 from syscalls.fd import ALWAYS_READY, POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM, FileDescription
 from syscalls.fs.inode import S_IFDIR, S_IFMT, S_IFREG, Inode, Stat
 from syscalls.wait import HostWaitQueue
@@ -117,10 +118,14 @@ class HostStream(FileDescription):
             raise LinuxError(EISDIR)
         self._sync_mapping(length)
         try:
-            return self.file.read(min(length, READ_MAX))
+            data = self.file.read(min(length, READ_MAX))
         except HostError as error:
             self._not_ready(error, POLLIN)
             raise
+        if self.host_queue is not None and data:
+            # Edge-triggered watchers take a short read for the end of what there was.
+            self.host_queue.rearm(POLLIN)
+        return data
 
     def write(self, task: Task, data: bytes) -> int:
         try:
@@ -195,6 +200,12 @@ class HostStream(FileDescription):
         return bits & (mask | POLLERR | POLLHUP)
 
     # --- the rest
+
+    def ioctl(self, task: Task, code: int, arg: int) -> int:
+        if code == FIONREAD and self.stream:
+            task.mem.put_u32(arg, self.file.pending())
+            return 0
+        raise LinuxError(ENOTTY)
 
     def stat(self, task: Task) -> Stat:
         return self.file.stat()

@@ -303,8 +303,9 @@ def run(arguments: Arguments) -> int:
 def entry() -> None:
     """The console script.  Nothing is left to tidy up: leaving by os._exit saves the interpreter's teardown."""
     status = main()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:  # None: pylx was started with it closed
+            stream.flush()
     os._exit(status)
 
 
