@@ -357,10 +357,10 @@ def _any_terminal(kernel: Kernel) -> bool:
 
 
 def open_standard_streams(kernel: Kernel, task: Task) -> None:
-    """Install descriptors 0, 1 and 2 of the first process; one that is closed in pylx stays closed.  Streams that are
-    the terminal share one description, as a shell's do."""
+    """Install descriptors 0, 1 and 2 of the first process, and what else pylx inherited; one that is closed in pylx
+    stays closed.  Streams that are the terminal share one description, as a shell's do."""
     terminal_file: FileDescription | None = None
-    for number in range(3):
+    for number in (0, 1, 2, *kernel.host.inherited()):
         if kernel.console is not None and kernel.host.stream_is_terminal(number):
             if terminal_file is None:
                 terminal_file = _open_console(kernel.console, task)

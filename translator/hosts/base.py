@@ -315,6 +315,9 @@ class Host(Protocol):
         description must not be changed for other processes); None when it is closed."""
 
     def stream_is_terminal(self, number: int) -> bool: ...
+    def inherited(self) -> list[int]:
+        """Further descriptors that pylx was started with (process substitution, `3<file`): for stream() too."""
+
     def terminal(self) -> HostTerminal | None:
         """The controlling terminal, or None; nothing is changed before its resume()."""
 

@@ -72,6 +72,19 @@ class LinuxHost:
     def stream_is_terminal(self, number: int) -> bool:
         return os.isatty(number)
 
+    def inherited(self) -> list[int]:
+        """Whatever pylx opens itself is close-on-exec, as Python does it (PEP 446)."""
+        from fcntl import F_GETFD, FD_CLOEXEC, fcntl
+        out = []
+        for name in os.listdir("/proc/self/fd"):
+            number = int(name)
+            try:
+                if number > 2 and not fcntl(number, F_GETFD) & FD_CLOEXEC:
+                    out.append(number)
+            except OSError:
+                continue  # the listing's own
+        return sorted(out)
+
     def terminal(self) -> HostTerminal | None:
         if not self._terminal_known:
             from translator.hosts.linux_terminal import open_terminal

@@ -35,7 +35,9 @@ class LinuxStream(LinuxFile):
         own, self.fd = self.fd, -1
         if own not in {-1, self._number}:
             os.close(own)
-        if own != -1 and self._number != 2:
+        if self._number > 2:
+            os.close(self._number)
+        elif own != -1 and self._number != 2:
             null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
             os.dup2(null, self._number)
             os.close(null)

@@ -79,6 +79,10 @@ class PortableHost:
     def stream_is_terminal(self, number: int) -> bool:
         return os.isatty(number)
 
+    def inherited(self) -> list[int]:
+        """There is no portable way to list descriptors."""
+        return []
+
     def terminal(self) -> HostTerminal | None:
         if not self._terminal_known:
             from translator.hosts.portable_terminal import open_terminal
