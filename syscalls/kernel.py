@@ -9,7 +9,7 @@ host event or the next timer.  Everything runs in one thread.
 from __future__ import annotations
 
 from collections import deque
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 
 from syscalls.abi.errno import EINTR, ENOSYS, LinuxError
 from syscalls.table import TABLE
@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 
 SLICE_NS = 10_000_000
 """How long a task computes while others wait."""
+SHORTEST_SLICE_NS = 100_000
+"""A slice ends when the next timer is due, but is not shorter than this."""
 POLL_NS = 1_000_000
 """How often host events are looked for while guests compute."""
 PID_MAX = 4194304
@@ -194,6 +196,10 @@ class Kernel:
     def start_timer(self, deadline_ns: int, expired: Callable[[], Any]) -> Timer:
         timer = Timer(deadline_ns, expired)
         self.timer_sequence += 1
+        if not self.timer_sequence & 511 and len(self.timers) > 512:
+            # Most timeouts are cancelled long before they expire: do not let them pile up.
+            self.timers = [entry for entry in self.timers if entry[2].expired is not None]
+            heapify(self.timers)
         heappush(self.timers, (deadline_ns, self.timer_sequence, timer))
         return timer
 
@@ -272,7 +278,13 @@ class Kernel:
                     self.make_ready(task)
                     return
         start = self.slice_start = self.clock.monotonic()
-        self.engine.run(task.cpu, SLICE_NS)
+        slice_ns = SLICE_NS
+        timers = self.timers
+        while timers and timers[0][2].expired is None:
+            heappop(timers)
+        if timers and timers[0][0] - start < slice_ns:
+            slice_ns = max(timers[0][0] - start, SHORTEST_SLICE_NS)
+        self.engine.run(task.cpu, slice_ns)
         task.cpu_ns += self.clock.monotonic() - start
         self.slice_start = 0
         if task.group.watches_cpu:
