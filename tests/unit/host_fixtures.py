@@ -33,9 +33,15 @@ def host(request: pytest.FixtureRequest) -> Iterator[Host]:
             setrlimit(RLIMIT_NOFILE, limit)
 
 
-@pytest.fixture(params=["unconfined", "confined"])
-def tree(host: Host, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[HostTree]:
-    tree = host.tree(os.fsencode(tmp_path), request.param == "confined")
+@pytest.fixture(params=["unconfined", "confined", "without-openat2"])
+def tree(host: Host, request: pytest.FixtureRequest, tmp_path: Path,
+         monkeypatch: pytest.MonkeyPatch) -> Iterator[HostTree]:
+    if request.param == "without-openat2":
+        if host.name != "linux":
+            pytest.skip("of the linux host")
+        from translator.hosts import linux_calls
+        monkeypatch.setattr(linux_calls, "have_openat2", lambda dirfd: False)
+    tree = host.tree(os.fsencode(tmp_path), request.param != "unconfined")
     yield tree
     tree.close()
 

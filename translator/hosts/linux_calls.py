@@ -48,6 +48,12 @@ def open_how(flags: int, mode: int, resolve: int) -> bytes:
     return _OPEN_HOW.pack(flags, mode, resolve)
 
 
+def try_openat2(dirfd: int, path: bytes, how: bytes) -> int:
+    """The descriptor, or -1 for any reason."""
+    fd: int = _openat2(NR_OPENAT2, dirfd, path, how, 24)
+    return fd
+
+
 def openat2(dirfd: int, path: bytes, how: bytes) -> int:
     """man 2 openat2; EAGAIN (a rename crossed a RESOLVE_BENEATH walk) is tried again."""
     fd: int = _openat2(NR_OPENAT2, dirfd, path, how, 24)
@@ -177,16 +183,23 @@ def chmod_path(fd: int, mode: int) -> None:
 _DIRENT = Struct("@QqHB")  # struct linux_dirent64: d_ino, d_off, d_reclen, d_type, d_name
 
 
+_ENTRY_ROOM = 65536
+_entry_buffer: ctypes.Array[ctypes.c_char] | None = None
+
+
 def directory_entries(fd: int) -> list[tuple[bytes, int, int]]:
     """All (name, inode number, DT_ type) of an open directory but `.` and `..`."""
     call: Any = getattr(libc, "getdents64", None)
     if call is None:
         return _scanned_entries(fd)
-    buffer = ctypes.create_string_buffer(65536)
+    global _entry_buffer
+    buffer = _entry_buffer
+    if buffer is None:
+        buffer = _entry_buffer = ctypes.create_string_buffer(_ENTRY_ROOM)
     unpack = _DIRENT.unpack_from
     entries: list[tuple[bytes, int, int]] = []
     while True:
-        length = call(ctypes.c_int(fd), buffer, ctypes.c_size_t(65536))
+        length = call(ctypes.c_int(fd), buffer, ctypes.c_size_t(_ENTRY_ROOM))
         if length < 0:
             raise failure()
         if length == 0:

@@ -26,6 +26,7 @@ _DIRECTORY_PATH = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_DIRECTORY
 _CREATES = os.O_CREAT | (os.O_TMPFILE & ~os.O_DIRECTORY)
 _LONGEST = 4000
 """Longer paths are walked in pieces: the host takes 4095 bytes at once, but a guest may be deeper than that."""
+_MISSING = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG))
 _S_IFMT = 0o170000
 _S_IFLNK = 0o120000
 _S_IFDIR = 0o040000
@@ -119,25 +120,33 @@ class LinuxTree:
             os.close(fd)
 
     def lookup(self, path: bytes) -> tuple[int, HostStat]:
+        if self._openat2 and 0 < len(path) <= _LONGEST:  # nearly always, and without detours
+            fd = calls.try_openat2(self._root, path, self._walk_how)
+            if fd >= 0:
+                try:
+                    return len(path), calls.host_stat(os.fstat(fd))
+                finally:
+                    os.close(fd)
+            error = calls.get_errno()
+            if error in _MISSING:
+                return self._lookup_above(path, error)
         try:
             return len(path), self._stat_path(path)
-        except HostError as error:
-            if error.errno == errno.ELOOP:
-                return self._first_link(path)
-            if error.errno not in {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG}:
-                raise
-        # Mostly only the last component is missing: look from the end.
-        cut = path.rfind(b"/")
-        while cut > 0:
-            try:
-                return cut, self._stat_path(path[:cut])
-            except HostError as error:
-                if error.errno == errno.ELOOP:
-                    return self._first_link(path)
-                if error.errno not in {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG}:
-                    raise
+        except HostError as failed:
+            return self._lookup_above(path, failed.errno)
+
+    def _lookup_above(self, path: bytes, error: int) -> tuple[int, HostStat]:
+        """How far path can be walked, when looking it up failed with that error: mostly to its parent."""
+        cut = len(path)
+        while error in _MISSING:
             cut = path.rfind(b"/", 0, cut)
-        return 0, self._stat_path(b"")
+            try:
+                return max(cut, 0), self._stat_path(path[:max(cut, 0)])
+            except HostError as failed:
+                error = failed.errno
+        if error == errno.ELOOP:
+            return self._first_link(path)
+        raise HostError(error)
 
     def _first_link(self, path: bytes) -> tuple[int, HostStat]:
         cut = path.find(b"/")
