@@ -96,7 +96,7 @@ NOWHERE = 0xFFFF_8000_DEAD_0000
 """An address that no guest can map."""
 PF_WRITE, PF_FETCH = 2, 0x10
 """Bits of a page fault's error code."""
-DETERMINISTIC_SLICE = 250_000
+SLICE_INSTRUCTIONS = 250_000
 """Instructions in a slice of a deterministic run."""
 
 GROWTH_TICKS, GROWTH_TICK_NS = 9, 1_000_000
@@ -203,6 +203,8 @@ class UnicornEngine:
         # From here on RIP decides nothing about stopping.
         self._check(library.ctl(self.uc, CTL_USE_EXITS, ctypes.c_uint64(1)))
 
+        self._stops_between_blocks = self._stop_between_blocks_only()
+
         # The identity view of all RAM, in 1 GiB pages, for forget_code; no guest ever runs on it.
         self._identity = ram.take_zeroed() << 12
         table = ram.take_zeroed()
@@ -245,6 +247,29 @@ class UnicornEngine:
         self.context[self._old_exception:self._old_exception + 4] = b"\xff" * 4
         self.pristine = bytes(self.context)
         """A processor as execve leaves it, with RIP and RSP zero."""
+
+    def _stop_between_blocks_only(self) -> bool:
+        """Make uc_emu_stop from another thread safe; False when that cannot be done.
+
+        Unicorn looks for a stop after each memory access, in the middle of an instruction, and then restarts the
+        whole instruction: ADD to memory adds twice.  The field `no_exit_request` of its engine structure, meant for
+        ARM's conditional blocks, leaves those checks out, so that a stop happens between blocks only.  It is found
+        by its neighbours: page size and mask, two host page sizes, cache line, context flags, context size, a zero
+        `next_pc`, then the flags hook_insert, first_tb, no_exit_request, init_done.  The structure is more than
+        12 KiB long, behind these fields alone.
+        """
+        start = ctypes.string_at(self.uc, 4096)
+        place = start.find(struct.pack("=II", 0x1000, 0xFFF))
+        if place < 0 or place % 8:
+            return False
+        host_page, real_page, line, _, size, next_pc, insert, _, field, ready = struct.unpack_from(
+            "=QQiii4xQ4B", start, place + 8)
+        header = self.library.context_size(self.uc) - size
+        if (host_page % 4096 or real_page % 4096 or not 16 <= line <= 1024 or not 0 < header <= 128 or next_pc or insert
+                or field or ready != 1):
+            return False
+        ctypes.c_ubyte.from_address(self.uc + place + 8 + 40 + 2).value = 1
+        return True
 
     def _hook(self, kind: int, callback: Any, *instruction: int, begin: int = 1, end: int = 0) -> None:
         handle = ctypes.c_size_t()
@@ -364,8 +389,8 @@ class UnicornEngine:
         self._trap = None
         self._kernel_stop = False
         rip = self._read_register(REG_RIP)
-        if self.deterministic:
-            error = self._start(self.uc, rip, 0, 0, DETERMINISTIC_SLICE)
+        if self.deterministic or not self._stops_between_blocks:
+            error = self._start(self.uc, rip, 0, 0, SLICE_INSTRUCTIONS)
         else:
             error = self._run_slice(rip, slice_ns)
         self._kicked = False
