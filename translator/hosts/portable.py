@@ -135,7 +135,8 @@ class PortableHost:
     def rlimit(self, resource: int) -> tuple[int, int]:
         if not 0 <= resource < 16:
             raise HostError(EINVAL)
-        return self._limits.get(resource, (_INFINITY, _INFINITY))
+        # Nice values and real-time priorities: nothing beyond the ordinary, as Linux starts processes.
+        return self._limits.get(resource, (0, 0) if resource in (13, 14) else (_INFINITY, _INFINITY))
 
     def on_signal(self, received: Callable[[int], None]) -> None:
         from translator.hosts.portable_process import catch_signals
