@@ -22,13 +22,18 @@ class Recorder:
         self.calls: list[tuple[int, tuple[int, ...]]] = []
         self.faults: list[CpuFault] = []
         self.serve: Callable[[Cpu, int], int | None] = lambda cpu, number: 0
+        self.stopped = False
+        """A call or a fault has stopped the guest: `run` did not just end with its slice."""
 
     def syscall(self, cpu: Cpu, number: int, args: tuple[int, int, int, int, int, int]) -> int | None:
         self.calls.append((number, args))
-        return None if number == 60 else self.serve(cpu, number)
+        value = None if number == 60 else self.serve(cpu, number)
+        self.stopped = value is None
+        return value
 
     def fault(self, cpu: Cpu, fault: CpuFault) -> None:
         self.faults.append(fault)
+        self.stopped = True
 
 
 class Guest:
@@ -48,7 +53,14 @@ class Guest:
         raw = bytes.fromhex(code) if isinstance(code, str) else code
         self.space.poke(at, raw)
         self.cpu.reset(at, STACK - 0x100)
-        self.engine.run(self.cpu, SLICE)
+        self.go(self.cpu)
+
+    def go(self, cpu: Cpu) -> None:
+        """Run until a call or a fault stops it; a slice may end at any time."""
+        self.engine.attach(self.sink)
+        self.sink.stopped = False
+        while not self.sink.stopped:
+            self.engine.run(cpu, SLICE)
 
     def fault(self, code: str) -> tuple[int, int, CpuFault]:
         """Run code that faults: the vector, RIP relative to the code, the fault."""

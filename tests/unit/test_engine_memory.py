@@ -146,7 +146,6 @@ def test_code_of_another_process_through_shared_memory(guest: Guest) -> None:
     other.space.map(DATA, PAGE, RW, backing, 0, True)
     for code, value in ((STORE_CODE, 1), (MODIFY_CODE, 2), (STORE_CODE, 1)):
         other.run(code)
-        guest.engine.attach(guest.sink)
         assert called(guest) == value
     other.space.close()
 
@@ -167,12 +166,12 @@ def test_code_after_fork_is_each_ones_own(guest: Guest) -> None:
     cpu = guest.cpu.clone(child)
     child.write(DATA, returns(2))
     cpu.set(RIP, CODE)
-    guest.engine.run(cpu, SLICE)
+    guest.go(cpu)
     assert cpu.get(RBX) == 2
     assert called(guest) == 1
     guest.space.write(DATA, returns(3))
     cpu.set(RIP, CODE)
-    guest.engine.run(cpu, SLICE)
+    guest.go(cpu)
     assert (cpu.get(RBX), called(guest)) == (2, 3)
     cpu.close()
     child.close()
@@ -214,7 +213,7 @@ def test_rep_movs_resumes_where_it_faulted(guest: Guest) -> None:
     assert (fault.address, fault.access) == (DATA + PAGE, PROT_WRITE)
     assert (guest.cpu.get(RDI), guest.cpu.get(RSI), guest.cpu.get(RCX)) == (DATA + PAGE, STACK - 0x3F00, 0xF00)
     guest.space.map(DATA + PAGE, PAGE, RW, None, 0, False)
-    guest.engine.run(guest.cpu, SLICE)
+    guest.go(guest.cpu)
     assert guest.sink.calls[-1][0] == 60
     assert guest.space.read(DATA + 0xF00, 0x1000) == bytes(range(256)) * 16
 

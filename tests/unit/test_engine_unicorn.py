@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.unit.engine_guest import CODE, DATA, EXIT, GETPPID, SLICE, STACK, Guest
+from tests.unit.engine_guest import CODE, DATA, EXIT, GETPPID, STACK, Guest
 from translator.engines.unicorn import UnicornEngine
 from translator.machine import (
     DENIED,
@@ -88,7 +88,7 @@ def test_registers_replaced_inside_a_call_take_effect_exactly(guest: Guest) -> N
     guest.run(GETPPID)
     assert guest.cpu.get(RIP) == CODE + 0x800
     assert (guest.cpu.get(RBX), guest.cpu.get(RCX), guest.cpu.get(R10), guest.cpu.get(EFLAGS)) == (1, 2, 3, 0x247)
-    guest.engine.run(guest.cpu, SLICE)
+    guest.go(guest.cpu)
     assert guest.sink.calls[-1][0] == 60
 
 
@@ -106,7 +106,7 @@ def test_a_clone_inside_a_call_goes_on_behind_it(guest: Guest) -> None:
     assert guest.cpu.get(RBX) == 7
     (child,) = clones
     assert child.get(RIP) == child.get(RCX) == CODE + len(GETPPID)
-    guest.engine.run(child, SLICE)
+    guest.go(child)
     assert child.get(RBX) == 0
     assert guest.cpu.get(RBX) == 7
     child.close()
@@ -153,6 +153,15 @@ def test_a_computing_guest_is_stopped_at_the_end_of_its_slice(guest: Guest) -> N
         assert guest.cpu.get(RAX) > before
         assert guest.cpu.get(RIP) in (CODE, CODE + 3)
     assert not guest.sink.faults
+
+
+def test_a_stop_from_outside_never_splits_an_instruction(guest: Guest) -> None:
+    # again: add dword [DATA],1; inc rax; jmp again
+    guest.space.poke(CODE, bytes.fromhex("83042500000010 01 48ffc0 ebf3"))
+    guest.cpu.reset(CODE, STACK)
+    for _ in range(200):
+        guest.engine.run(guest.cpu, 50_000)
+    assert int.from_bytes(guest.space.read(DATA, 4), "little") == guest.cpu.get(RAX) & 0xFFFFFFFF
 
 
 def test_an_exception_of_the_kernel_comes_out_of_run(guest: Guest) -> None:
