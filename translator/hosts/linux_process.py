@@ -62,7 +62,7 @@ def ignore_signals() -> None:
 
 def fork_unheard() -> int:
     """fork; the child begins with all signals blocked, so that none ends it before it can ignore them."""
-    before = _signal.pthread_sigmask(_signal.SIG_SETMASK, range(1, 65))
+    before = _signal.pthread_sigmask(_signal.SIG_SETMASK, _signal.valid_signals())
     pid = 0
     try:
         pid = os.fork()
