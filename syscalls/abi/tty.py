@@ -130,8 +130,8 @@ class Termios:
 
 
 def default_termios() -> Termios:
-    """tty_std_termios."""
-    return Termios(ICRNL | IXON, OPOST | ONLCR, B38400 | CS8 | CREAD | HUPCL,
+    """tty_std_termios, without the HUPCL that ptys leave out (unix98_pty_init)."""
+    return Termios(ICRNL | IXON, OPOST | ONLCR, B38400 | CS8 | CREAD,
                    ISIG | ICANON | ECHO | ECHOE | ECHOK | ECHOCTL | ECHOKE | IEXTEN)
 
 

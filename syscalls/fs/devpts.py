@@ -56,6 +56,8 @@ if TYPE_CHECKING:
 DEVPTS_MAGIC = 0x1CD1
 OUTPUT_LIMIT = 12288
 """Bytes written on a slave that the master has not read."""
+N_TTY_BUF_SIZE = 4096
+"""How many of them are in the master's line discipline, where flushing the slave's output does not reach."""
 MASTER_READ_MAX = 4095
 """The most that one read of a master returns, as the ring of its line discipline holds."""
 MAX_PTYS = 4096
@@ -80,7 +82,8 @@ class PtySlave(Tty):
         return 0 if self.master.closed else OUTPUT_LIMIT - len(self.master.buffer)
 
     def flush_output(self) -> None:
-        self.master.buffer.clear()
+        # pty_flush_buffer drops what is on its way; what the master's line discipline took is the reader's.
+        del self.master.buffer[N_TTY_BUF_SIZE:]
         self.master.note(TIOCPKT_FLUSHWRITE)
 
     def input_flushed(self) -> None:

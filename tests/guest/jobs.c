@@ -132,20 +132,25 @@ static void orphans(void) {
     SECTION("stopped orphaned group");
     pid = fork();
     if (!pid) {
-        setpgid(0, 0);
-        pid_t inner = fork();
-        if (!inner) {
-            signal(SIGHUP, SIG_DFL);
-            write(p[1], "s", 1);
-            raise(SIGSTOP);
-            pause();
+        setsid();
+        pid_t leader = fork();
+        if (!leader) {
+            setpgid(0, 0);
+            if (!fork()) {
+                signal(SIGHUP, SIG_DFL);
+                write(p[1], "s", 1);
+                raise(SIGSTOP);
+                pause();
+            }
+            char b;
+            read(p[0], &b, 1);
+            pause_ms(50);
+            _exit(0);
         }
-        char b;
-        read(p[0], &b, 1);
-        pause_ms(50);
+        ended("leader", leader);
         _exit(0);
     }
-    ended("leader", pid);
+    ended("session", pid);
     wait(&status);
     printf("the rest got signal %d\n", WTERMSIG(status));
     CALL(prctl(PR_SET_CHILD_SUBREAPER, 0));

@@ -14,7 +14,7 @@ import pytest
 from tests.guest.build import SOURCES, Program, programs
 from tests.runner import ENGINES, HOSTS, compare
 
-TIME_LIMIT = 60
+TIME_LIMIT = 40
 PROGRAMS = programs()
 
 KNOWN_FAILURES: dict[tuple[str, str], str] = {}

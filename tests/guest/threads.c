@@ -1,8 +1,9 @@
 /* build: glibc musl; flags: -pthread */
 #include "guest.h"
-#include <linux/futex.h>
 #include <pthread.h>
 #include <semaphore.h>
+
+enum { FUTEX_WAIT, FUTEX_WAKE, FUTEX_CMP_REQUEUE = 4, FUTEX_WAKE_OP, FUTEX_WAIT_BITSET = 9 };
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
@@ -146,7 +147,7 @@ int main(void) {
     CALL(futex(&word, FUTEX_WAKE, 9, NULL, NULL, 0));
     for (int i = 0; i < 4; i++) pthread_join(t[i], NULL);
     NUMBER(counter);
-    CALL(futex(&word, FUTEX_WAKE_OP, 1, (void *)1, &other, FUTEX_OP(FUTEX_OP_ADD, 3, FUTEX_OP_CMP_EQ, 0)));
+    CALL(futex(&word, FUTEX_WAKE_OP, 1, (void *)1, &other, 1 << 28 | 3 << 12 /* add 3, compare equal 0 */));
     NUMBER(other);
     SECTION("shared between processes");
     int *shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
