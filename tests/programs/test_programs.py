@@ -1,7 +1,8 @@
 """Real programs, natively and under pylx: shells, coreutils, tools, and language run times.
 
 `sources/` holds what the guests run.  A script's first line may say `# needs: PROGRAM...` (skipped without them) and
-`# sorted` (the order of its output lines is not determined natively either).
+`# sorted` (the order of its output lines is not determined natively either), `# hosts: NAME...` (other hosts lack what
+it needs: see their capabilities).
 """
 
 from __future__ import annotations
@@ -43,6 +44,9 @@ def run_script(shell: list[str], script: Path, tmp_path: Path, engine: str, host
     wanted = re.match(r"# needs: (.*)", text)
     if wanted:
         need(*wanted.group(1).split())
+    hosts = re.search(r"^# hosts: (.*)", text, re.M)
+    if hosts and host not in hosts.group(1).split():
+        pytest.skip(f"the {host} host lacks what this needs")
     compare([*shell, str(script)], tmp_path, engine=engine, host=host, timeout=TIME_LIMIT, rules=RULES,
             ignore=MAY_DIFFER, extra_env=SIZES, sort_lines="# sorted" in text)
 

@@ -8,7 +8,7 @@ def f(x):
 def child(q, v, l):
     with l:
         v.value += 1
-    q.put(v.value)
+        q.put(v.value)
 
 
 if __name__ == "__main__":
