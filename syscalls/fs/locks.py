@@ -106,7 +106,7 @@ class FileLocks:
                 cuts.update((max(lock.start, start), min(lock.end, end) + 1))
         edges = sorted(cuts)
         pieces: list[tuple[int, int, int]] = []
-        for first, after in zip(edges, edges[1:], strict=False):
+        for first, after in zip(edges, edges[1:]):  # noqa: B905, RUF007
             kinds = {lock.kind for lock in self.records if lock.start <= first and lock.end >= after - 1}
             kind = F_WRLCK if F_WRLCK in kinds else F_RDLCK if kinds else F_UNLCK
             if pieces and pieces[-1][2] == kind:
@@ -380,7 +380,7 @@ def _host_flock(file: FileDescription, exclusive: bool | None) -> bool:
 
 
 def _blocks(locks: FileLocks, kind: int) -> bool:
-    return any(kind == LOCK_EX or other == LOCK_EX for other in locks.flocks.values())
+    return any(LOCK_EX in (kind, other) for other in locks.flocks.values())
 
 
 def _try_flock(file: FileDescription, locks: FileLocks, kind: int) -> bool:

@@ -10,6 +10,7 @@ from syscalls.abi.errno import (
     EEXIST,
     EINVAL,
     EISDIR,
+    ENAMETOOLONG,
     ENOENT,
     ENOTDIR,
     ENOTEMPTY,
@@ -27,6 +28,7 @@ from syscalls.abi.fs import (
     IN_MOVED_FROM,
     IN_MOVED_TO,
     MAY_WRITE,
+    NAME_MAX,
     RENAME_EXCHANGE,
     RENAME_NOREPLACE,
     RENAME_WHITEOUT,
@@ -34,7 +36,7 @@ from syscalls.abi.fs import (
 )
 from syscalls.fs.inode import S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFMT, S_IFREG, S_IFSOCK
 from syscalls.fs.mounts import below, join, pins_moved, pins_removed
-from syscalls.fs.permission import may_create, may_delete, may_mknod, permission
+from syscalls.fs.permission import may_create, may_delete, may_link, may_mknod, permission
 from syscalls.fs.walk import DOT, DOTDOT, NORM, ROOT
 
 TYPE_CHECKING = False
@@ -96,6 +98,7 @@ def make_link(vfs: Vfs, task: Task, old: Location, path: bytes, dirfd: int) -> N
     inode = old.inode
     if inode.mode & S_IFMT == S_IFDIR:
         raise LinuxError(EPERM)
+    may_link(task, inode)
     parent.inode.link(task, name, inode)
     if vfs.notifier is not None:
         # fsnotify_link: the count of links is the file's own affair, its directories do not hear of it.
@@ -166,7 +169,13 @@ def rename(vfs: Vfs, task: Task, old_path: bytes, old_dirfd: int, new_path: byte
     if flags & (RENAME_NOREPLACE | RENAME_WHITEOUT) and flags & RENAME_EXCHANGE:
         raise LinuxError(EINVAL)
     old = vfs.walk_parent(task, old_path, old_dirfd)
-    new = vfs.walk_parent(task, new_path, new_dirfd)
+    try:
+        new = vfs.walk_parent(task, new_path, new_dirfd)
+    except LinuxError as error:
+        # The old name is looked up before the new one's last component is.
+        if error.errno == ENAMETOOLONG and old.missing and len(new_path.rstrip(b"/").rpartition(b"/")[2]) > NAME_MAX:
+            raise LinuxError(ENOENT) from None
+        raise
     if old.parent_mount is not new.parent_mount:
         raise LinuxError(EXDEV)
     if old.kind is not NORM:

@@ -100,6 +100,22 @@ def may_delete(task: Task, directory: Inode, victim: Inode) -> None:
         raise LinuxError(EPERM)
 
 
+def may_link(task: Task, inode: Inode) -> None:
+    """may_linkat with fs.protected_hardlinks on, as distributions set it: EPERM for a file that is neither the task's
+    own nor a plain one it can read and write."""
+    if owner_or_capable(task, inode):
+        return
+    mode = inode.mode
+    if mode & S_IFMT == S_IFREG and not mode & S_ISUID and mode & (S_ISGID | S_IXGRP) != S_ISGID | S_IXGRP:
+        try:
+            permission(task, inode, MAY_READ | MAY_WRITE)
+            return
+        except LinuxError as error:
+            if error.errno != EACCES:
+                raise
+    raise LinuxError(EPERM)
+
+
 def may_mknod(task: Task, mode: int, rdev: int) -> None:
     """EPERM for device nodes without CAP_MKNOD; character device 0:0 is a whiteout, which everybody may make."""
     if mode & S_IFMT in (S_IFCHR, S_IFBLK) and not task.cred.capable(CAP_MKNOD):

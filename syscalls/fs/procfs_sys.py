@@ -28,7 +28,7 @@ _NUMBERS: dict[str, str] = {
     "fs/leases-enable": "1", "fs/mount-max": "100000", "fs/mqueue/msg_max": "10", "fs/mqueue/msgsize_max": "8192",
     "fs/mqueue/queues_max": "256", "fs/nr_open": "1048576", "fs/overflowgid": "65534", "fs/overflowuid": "65534",
     "fs/pipe-max-size": "1048576", "fs/pipe-user-pages-hard": "0", "fs/pipe-user-pages-soft": "16384",
-    "fs/protected_fifos": "0", "fs/protected_hardlinks": "0", "fs/protected_regular": "0",
+    "fs/protected_fifos": "0", "fs/protected_hardlinks": "1", "fs/protected_regular": "0",
     "fs/protected_symlinks": "0", "fs/suid_dumpable": "0",
     "kernel/cap_last_cap": "40", "kernel/core_pattern": "core", "kernel/core_uses_pid": "0",
     "kernel/core_pipe_limit": "0", "kernel/ctrl-alt-del": "0", "kernel/dmesg_restrict": "0",

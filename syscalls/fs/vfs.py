@@ -267,7 +267,12 @@ class Vfs:
             raise LinuxError(ENOENT)
         start = self._start(task, b"." if resolve & (RESOLVE_IN_ROOT | RESOLVE_BENEATH) else path, dirfd)
         if flags & O_CREAT:
-            walk = self._walk(task, path, start, not flags & O_EXCL and not flags & O_NOFOLLOW, resolve)
+            follow = not flags & (O_EXCL | O_NOFOLLOW)
+            bare = path.rstrip(b"/")
+            if bare and bare != path:
+                follow = False  # a name with a slash after it is not made, and not followed either
+            walk = self._walk(task, bare or path, start, follow, resolve)
+            walk.slash = walk.slash or bool(bare and bare != path)
             location, created = self._create_for_open(task, walk, flags, mode)
             if location.inode.mode & S_IFMT == S_IFDIR:
                 raise LinuxError(EISDIR)
