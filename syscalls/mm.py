@@ -63,6 +63,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
+    from syscalls.aio import AioContext
     from syscalls.fd import FileDescription
     from syscalls.fs.vfs import Location
     from syscalls.kernel import Kernel
@@ -109,6 +110,8 @@ class Mm:
         self.membarrier_registrations = 0
         self._advised = False
         """Some area has VM_DONTCOPY or VM_WIPEONFORK."""
+        self.aio_contexts: dict[int, AioContext] | None = None
+        """What io_setup(2) made, by number."""
 
     # --- life
 
@@ -120,6 +123,8 @@ class Mm:
         """One task less; with the last one the memory goes."""
         self.users -= 1
         if self.users == 0:
+            for context in (self.aio_contexts or {}).values():
+                context.cancel_all()
             self.space.close()
             self.areas = VmaList()
             if self.exe_file is not None:

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 HARDWARE = "ports and descriptor tables of the processor are not the guest's"
 MODULES = "there is no kernel to load code into"
 KEYS = "no keyrings, as a kernel built without CONFIG_KEYS"
-AIO = "no kernel AIO, as a kernel built without CONFIG_AIO: C libraries use threads"
 URING = "no io_uring, as a kernel built without CONFIG_IO_URING: programs fall back to epoll and read"
 LANDLOCK = "no Landlock rules: one that is not enforced would be a false promise"
 LSM = "no Linux security modules, as a kernel built without CONFIG_SECURITY"
@@ -45,11 +44,6 @@ CALLS = (
     (184, "tuxcall", "2.4", STUB, ENOSYS, GONE),
     (185, "security", "2.5", STUB, ENOSYS, GONE),
     (205, "set_thread_area", "2.5", STUB, ENOSYS, GONE),
-    (206, "io_setup", "2.6", STUB, ENOSYS, AIO),
-    (207, "io_destroy", "2.6", STUB, ENOSYS, AIO),
-    (208, "io_getevents", "2.6", STUB, ENOSYS, AIO),
-    (209, "io_submit", "2.6", STUB, ENOSYS, AIO),
-    (210, "io_cancel", "2.6", STUB, ENOSYS, AIO),
     (211, "get_thread_area", "2.5", STUB, ENOSYS, GONE),
     (212, "lookup_dcookie", "2.6", STUB, ENOSYS, GONE),
     (214, "epoll_ctl_old", "2.6", STUB, ENOSYS, GONE),
@@ -63,7 +57,6 @@ CALLS = (
     (313, "finit_module", "3.8", REFUSED, EPERM, MODULES),
     (320, "kexec_file_load", "3.17", REFUSED, EPERM, "the machine is the host's"),
     (321, "bpf", "3.18", REFUSED, EPERM, "there is no kernel to load code into"),
-    (333, "io_pgetevents", "4.18", STUB, ENOSYS, AIO),
     (335, "uretprobe", "6.11", STUB, ENOSYS, NEWER),
     (425, "io_uring_setup", "5.1", STUB, ENOSYS, URING),
     (426, "io_uring_enter", "5.1", STUB, ENOSYS, URING),
