@@ -185,7 +185,7 @@ def test_jobs_of_the_shell_outside(screen: Screen) -> None:
     screen.clear()
     # In the background it may write, and stops when it reads.
     screen.line(pylx("sh -c 'echo writes; read x; echo got $x'") + " &")
-    screen.wait("\nwrites")
+    screen.wait("[1]", "writes")
     time.sleep(0.5)
     screen.line("jobs")
     screen.wait("Stopped")
