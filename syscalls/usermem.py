@@ -158,7 +158,7 @@ class UserMemory:
 
     def gather(self, vector: list[tuple[int, int]]) -> bytes:
         """The bytes of an iovec; stops before the first bad byte; EFAULT when there are none before it."""
-        out: list[tuple[int, int]] = []
+        out: list[bytes] = []
         for base, length in vector:
             if not length:
                 continue
