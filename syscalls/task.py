@@ -126,6 +126,13 @@ class ThreadGroup:
     def state(self) -> str:
         return self.leader.state
 
+    def parent_pid(self) -> int:
+        """The parent's number; for the first process that of pylx's own, for orphans 1."""
+        if self.parent is not None:
+            return self.parent.pid
+        kernel = self.kernel
+        return kernel.host.ppid() if self is kernel.init and not kernel.deterministic else 1
+
     def soft_limit(self, resource: int) -> int:
         return self.rlimits[resource][0]
 

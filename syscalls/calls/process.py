@@ -73,17 +73,7 @@ def gettid(task: Task) -> int:
 
 @syscall(110)
 def getppid(task: Task) -> int:
-    return parent_pid(task.group)
-
-
-def parent_pid(group: ThreadGroup) -> int:
-    """The parent's number; for the first process that of pylx's own, for orphans 1."""
-    if group.parent is not None:
-        return group.parent.pid
-    kernel = group.kernel
-    if group is not kernel.init:
-        return 1
-    return 1 if kernel.deterministic else kernel.host.ppid()
+    return task.group.parent_pid()
 
 
 # --- birth

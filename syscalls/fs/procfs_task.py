@@ -39,10 +39,6 @@ def state_of(target: Task) -> str:
     return target.state
 
 
-def parent_pid(group: ThreadGroup) -> int:
-    return group.parent.pid if group.parent is not None else 0
-
-
 def thread_count(group: ThreadGroup) -> int:
     return max(1, sum(not task.dead for task in group.tasks.values())) if not group.ended else 0
 
@@ -84,7 +80,7 @@ def stat(target: Task, task: Task, whole: bool = True) -> bytes:
     ignored, caught = signal_sets(target)
     flags = 0x400000 | (0 if group.has_execed else PF_FORKNOEXEC) | (PF_EXITING if target.dead else 0)
     fields: list[object] = [
-        parent_pid(group), group.pgrp.pgid, group.session.sid,
+        group.parent_pid(), group.pgrp.pgid, group.session.sid,
         _encoded(tty.device) if tty is not None else 0,
         foreground.pgid if foreground is not None else -1,
         flags, 0, 0, 0, 0,
@@ -138,7 +134,7 @@ def status(target: Task, task: Task) -> bytes:
         f"Name:\t{escaped_comm(target.comm).decode('utf-8', 'surrogateescape')}",
         *([f"Umask:\t{target.fs.umask:04o}"] if not target.dead else []),
         f"State:\t{_STATE_NAMES.get(state, state)}",
-        f"Tgid:\t{group.pid}", "Ngid:\t0", f"Pid:\t{target.tid}", f"PPid:\t{parent_pid(group)}",
+        f"Tgid:\t{group.pid}", "Ngid:\t0", f"Pid:\t{target.tid}", f"PPid:\t{group.parent_pid()}",
         f"TracerPid:\t{getattr(target.tracer, 'tid', 0) if target.tracer is not None else 0}",
         f"Uid:\t{cred.uid}\t{cred.euid}\t{cred.suid}\t{cred.fsuid}",
         f"Gid:\t{cred.gid}\t{cred.egid}\t{cred.sgid}\t{cred.fsgid}",

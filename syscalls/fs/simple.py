@@ -6,7 +6,7 @@ nodes; nodes made on the fly (those of /proc/PID) should be given a number of th
 
 from __future__ import annotations
 
-from syscalls.abi.errno import EACCES, EINVAL, EIO, EISDIR, EPERM, LinuxError
+from syscalls.abi.errno import EACCES, EINVAL, EIO, EISDIR, ENOENT, EPERM, LinuxError
 from syscalls.abi.fs import O_ACCMODE, O_APPEND, O_RDONLY, S_IALLUGO, SEEK_CUR, SEEK_END, SEEK_SET
 from syscalls.fd import FileDescription
 from syscalls.fs.directory import OpenDirectory
@@ -123,6 +123,24 @@ class SimpleDirectory(Node):
         if node is None:
             raise not_found(name)
         return node
+
+    def _refuse(self, mkdir: bool) -> LinuxError:
+        # Looking up a name that proc does not have fails at once (proc_lookup); other systems look first.
+        if self.filesystem.name == "proc":
+            return LinuxError(ENOENT)
+        return LinuxError(EPERM if mkdir else EACCES)
+
+    def create(self, task: Task, name: bytes, mode: int) -> Inode:
+        raise self._refuse(False)
+
+    def mkdir(self, task: Task, name: bytes, mode: int) -> Inode:
+        raise self._refuse(True)
+
+    def mknod(self, task: Task, name: bytes, mode: int, rdev: int) -> Inode:
+        raise self._refuse(True)
+
+    def symlink(self, task: Task, name: bytes, target: bytes) -> Inode:
+        raise self._refuse(True)
 
     def entries(self, task: Task) -> list[tuple[bytes, int, int]]:
         return [(name, node.number if isinstance(node, Node) else node.stat(task).ino, node.mode >> 12 & 15)
