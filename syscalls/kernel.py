@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from syscalls.clock import Clock
-    from syscalls.console import Console
+    from syscalls.console_tty import Console
     from syscalls.fs.devpts import PtyTable
     from syscalls.fs.mounts import Mount
     from syscalls.fs.vfs import Vfs

@@ -6,6 +6,7 @@ import struct
 
 from syscalls.abi.errno import EINVAL, EPERM, LinuxError
 from syscalls.abi.process import GRND_INSECURE, GRND_NONBLOCK, GRND_RANDOM
+from syscalls.abi.uts import MACHINE, RELEASE, SYSNAME, VERSION
 from syscalls.table import PARTIAL, REFUSED, syscall
 
 TYPE_CHECKING = False
@@ -14,17 +15,9 @@ if TYPE_CHECKING:
     from syscalls.table import S32, U32, Flags, In, Out, OutBuf, Size
     from syscalls.task import Task
 
-RELEASE = b"6.1.0-pylx"
-VERSION = b"0.1.0"
-"""Constant on purpose: the same run gives the same bytes, and looking the version up costs start-up time."""
-MACHINE = b"x86_64"
 FIELD = 65
 """Bytes of a name in struct new_utsname."""
 PER_LINUX32, PER_MASK, UNAME26 = 8, 0xFF, 0x0020000
-
-
-def version_text() -> bytes:
-    return b"#1 SMP pylx " + VERSION
 
 
 @syscall(63)
@@ -35,7 +28,7 @@ def uname(task: Task, buffer: Out[Utsname]) -> int:
         # Pretend to be 2.6: 6.1 is 2.6.61 (override_release).
         release = b"2.6.61-pylx"
     machine = b"i686" if task.personality & PER_MASK == PER_LINUX32 else MACHINE
-    names = (b"Linux", kernel.hostname, release, version_text(), machine, kernel.domainname)
+    names = (SYSNAME, kernel.hostname, release, VERSION, machine, kernel.domainname)
     task.mem.write(buffer, b"".join(name[:FIELD - 1].ljust(FIELD, b"\0") for name in names))
     return 0
 

@@ -128,7 +128,7 @@ def make_uuid(raw: bytes) -> bytes:
 
 
 def _special(filesystem: ProcFs) -> dict[str, TextFile]:
-    from syscalls.calls.misc import RELEASE, version_text
+    from syscalls.abi.uts import RELEASE, VERSION
     kernel = filesystem.kernel
     boot_id: list[bytes] = []
 
@@ -143,7 +143,7 @@ def _special(filesystem: ProcFs) -> dict[str, TextFile]:
     readers: dict[str, Callable[[Task], bytes] | bytes] = {
         "kernel/ostype": b"Linux\n",
         "kernel/osrelease": RELEASE + b"\n",
-        "kernel/version": version_text() + b"\n",
+        "kernel/version": VERSION + b"\n",
         "kernel/arch": b"x86_64\n",
         "kernel/random/boot_id": boot,
         "kernel/random/uuid": lambda task: make_uuid(kernel.random(16)) + b"\n",

@@ -125,8 +125,8 @@ def loadavg(task: Task) -> bytes:
 
 
 def version(task: Task) -> bytes:
-    from syscalls.calls.misc import RELEASE, version_text
-    return b"Linux version %s (pylx) (Python) %s\n" % (RELEASE, version_text())
+    from syscalls.abi.uts import RELEASE, VERSION
+    return b"Linux version %s (pylx) (Python) %s\n" % (RELEASE, VERSION)
 
 
 def filesystems(task: Task) -> bytes:

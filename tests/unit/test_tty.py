@@ -25,7 +25,7 @@ from syscalls.abi.ioctl import (
     TIOCSTI,
     TIOCSWINSZ,
 )
-from syscalls.console import Console
+from syscalls.console_tty import Console
 from syscalls.fd import POLLHUP, POLLIN, POLLOUT
 from syscalls.kernel import Kernel
 from syscalls.task import ProcessGroup, Session, Task
