@@ -41,32 +41,49 @@ def remap(mm: Mm, task: Task, addr: int, old_length: int, new_length: int, flags
             raise LinuxError(EINVAL)
         if addr < new_addr + new_length and new_addr < addr + old_length:
             raise LinuxError(EINVAL)
+    if len(mm.areas) + 2 >= DEFAULT_MAX_MAP_COUNT - 3:
+        raise LinuxError(ENOMEM)
+    if flags & MREMAP_FIXED and old_length == new_length and not flags & MREMAP_DONTUNMAP:
+        return _move_all(mm, task, addr, new_length, flags, new_addr)
     area = mm.find(addr)
     if area is None:
         raise LinuxError(EFAULT)
+    return _remap_area(mm, task, area, addr, old_length, new_length, flags, new_addr)
+
+
+def _move_all(mm: Mm, task: Task, addr: int, length: int, flags: int, new_addr: int) -> int:
+    """A move without a change of size takes all areas of the range, and the gaps between them (since Linux 6.17)."""
+    end = addr + length
+    areas = mm.areas.overlapping(addr, end)
+    if not areas or areas[0].start > addr:
+        raise LinuxError(EFAULT)
+    for area in areas:
+        low, high = max(area.start, addr), min(area.end, end)
+        _remap_area(mm, task, area, low, high - low, high - low, flags, new_addr + low - addr)
+    return new_addr
+
+
+def _remap_area(mm: Mm, task: Task, area: Vma, addr: int, old_length: int, new_length: int, flags: int,
+                new_addr: int) -> int:
     if area.flags & VM_SEALED:
         raise LinuxError(EPERM)
-    if len(mm.areas) + 2 >= DEFAULT_MAX_MAP_COUNT - 3:
-        raise LinuxError(ENOMEM)
-    if flags & MREMAP_FIXED:
-        mm.check_unsealed(new_addr, new_addr + new_length)
-        mm.remove_range(new_addr, new_addr + new_length)
-        area = mm.find(addr)
-        if area is None:
-            raise LinuxError(EFAULT)
-    if flags & (MREMAP_FIXED | MREMAP_DONTUNMAP):
-        if old_length > new_length:
-            mm.unmap(task, addr + new_length, old_length - new_length)
-            old_length = new_length
-    elif old_length >= new_length:
+    moves = flags & (MREMAP_FIXED | MREMAP_DONTUNMAP)
+    if not moves and old_length >= new_length:
         # Shrinking, over whatever areas lie there.
         if old_length > new_length:
             mm.unmap(task, addr + new_length, old_length - new_length)
         return addr
-    area = mm.find(addr)
-    assert area is not None
-    _check_resize(mm, task, area, addr, old_length, new_length, flags)
-    if not flags & (MREMAP_FIXED | MREMAP_DONTUNMAP):
+    _check_resize(mm, task, area, addr, min(old_length, new_length), new_length, flags)
+    if flags & MREMAP_FIXED:
+        mm.check_unsealed(new_addr, new_addr + new_length)
+        mm.remove_range(new_addr, new_addr + new_length)
+    if old_length > new_length:
+        mm.unmap(task, addr + new_length, old_length - new_length)
+        old_length = new_length
+    found = mm.find(addr)
+    assert found is not None
+    area = found
+    if not moves:
         if old_length and addr + old_length == area.end and _grow_in_place(mm, area, new_length - old_length):
             return addr
         if not flags & MREMAP_MAYMOVE:
