@@ -1,0 +1,3 @@
+/* The same for a file system in memory. */
+#define WHERE "/dev/shm"
+#include "path_matrix.c"
