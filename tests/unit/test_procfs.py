@@ -121,7 +121,7 @@ def test_lists_of_bits() -> None:
 
 def test_names_of_processes(task: Task) -> None:
     pid = task.group.pid
-    assert read(task, b"/proc/%d/stat" % pid).startswith(b"%d (name) x) R 0 " % pid)
+    assert read(task, b"/proc/%d/stat" % pid).startswith(b"%d (name) x) R " % pid)
     assert read(task, b"/proc/self/comm") == b"name) x\n"
     write(task, b"/proc/self/comm", b"a very long name indeed")
     assert task.comm == b"a very long nam"
