@@ -79,6 +79,7 @@ from translator.machine import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from translator.machine import AddressSpace, Cpu, TrapSink
@@ -104,9 +105,10 @@ GROWTH_TICKS, GROWTH_TICK_NS = 9, 1_000_000
 QUIET_SLICES = 4
 """A flush costs 130 ns for each page in use afterwards: 1 % of the time at worst."""
 
-_SYSCALL_HOOK = ctypes.PYFUNCTYPE(None, ctypes.c_size_t, ctypes.c_size_t)
+# Hooks that need no argument do not declare any: the caller passes them in registers, and converting costs 50 ns each.
+_SYSCALL_HOOK = ctypes.PYFUNCTYPE(None)
 _INTR_HOOK = ctypes.PYFUNCTYPE(None, ctypes.c_size_t, ctypes.c_uint32, ctypes.c_size_t)
-_INSN_HOOK = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_size_t, ctypes.c_size_t)
+_INSN_HOOK = ctypes.PYFUNCTYPE(ctypes.c_int)
 _IN_HOOK = ctypes.PYFUNCTYPE(ctypes.c_uint32, ctypes.c_size_t, ctypes.c_uint32, ctypes.c_int, ctypes.c_size_t)
 _OUT_HOOK = ctypes.PYFUNCTYPE(None, ctypes.c_size_t, ctypes.c_uint32, ctypes.c_int, ctypes.c_uint32, ctypes.c_size_t)
 _UNMAPPED_HOOK = ctypes.PYFUNCTYPE(ctypes.c_bool, ctypes.c_size_t, ctypes.c_int, ctypes.c_uint64, ctypes.c_int,
@@ -129,6 +131,7 @@ class UnicornEngine:
         handle = ctypes.c_void_p()
         self._check(library.open(UC_ARCH_X86, UC_MODE_64, ctypes.byref(handle)))
         self.uc: int = handle.value or 0
+        self.uc_object = ctypes.c_void_p(self.uc)
         self.ram = ram = Ram(memory or 0)
         ram.forget_code = self.forget_code
         self._check(library.mem_map_ptr(self.uc, 0, ram.size, UC_PROT_ALL, ram.address))
@@ -217,7 +220,7 @@ class UnicornEngine:
 
         self._keep: list[Any] = []
         self._hook(UC_HOOK_INTR, _INTR_HOOK(self._on_exception))
-        self._hook(UC_HOOK_INSN, _SYSCALL_HOOK(self._on_syscall), INS_SYSCALL)
+        self._hook(UC_HOOK_INSN, _SYSCALL_HOOK(self._syscall_hook()), INS_SYSCALL)
         self._hook(UC_HOOK_INSN, _INSN_HOOK(self._on_cpuid), INS_CPUID)
         self._hook(UC_HOOK_INSN, _IN_HOOK(self._on_in), INS_IN)
         self._hook(UC_HOOK_INSN, _OUT_HOOK(self._on_out), INS_OUT)
@@ -233,17 +236,17 @@ class UnicornEngine:
 
         handle = ctypes.c_void_p()
         self._check(library.context_alloc(self.uc, ctypes.byref(handle)))
-        self.context_handle: int = handle.value or 0
+        self.context_object = handle
         size = library.context_size(self.uc)
-        self.context = memoryview((ctypes.c_char * size).from_address(self.context_handle)).cast("B")
+        self.context = memoryview((ctypes.c_char * size).from_address(handle.value or 0)).cast("B")
         """What uc_context_save writes and uc_context_restore reads."""
         self._calibrate(size)
         for number in (REG_RCX, REG_R11, REG_RIP):
             self._write_register(number, 0)
         registers = fpstate.batch()
         fpstate.load(registers, fpstate.INITIAL)
-        library.reg_write_batch(self.uc, registers.ids, registers.pointers, registers.count)
-        library.context_save(self.uc, self.context_handle)
+        library.reg_write_batch(self.uc_object, *registers.arguments)
+        library.context_save(self.uc_object, self.context_object)
         self.context[self._old_exception:self._old_exception + 4] = b"\xff" * 4
         self.pristine = bytes(self.context)
         """A processor as execve leaves it, with RIP and RSP zero."""
@@ -283,14 +286,14 @@ class UnicornEngine:
         library = self.library
         pattern = 0x5AFE_C0DE_0BAD_F00D
         self._write_register(REG_CR2, pattern)
-        library.context_save(self.uc, self.context_handle)
+        library.context_save(self.uc_object, self.context_object)
         before = bytes(self.context)
         self._cr2 = before.find(pattern.to_bytes(8, "little"))
         self._cr2_word = self._cr2 // 8
         self._calibrating = True
         library.emu_start(self.uc, NOWHERE, 0, 0, 0)
         self._calibrating = False
-        library.context_save(self.uc, self.context_handle)
+        library.context_save(self.uc_object, self.context_object)
         after = bytes(self.context)
         tail = range(size - 512 & -4, size - 3, 4)
         wanted = {(b"\xff\xff\xff\xff", VEC_PF.to_bytes(4, "little")): 0,
@@ -311,6 +314,7 @@ class UnicornEngine:
 
     def attach(self, sink: TrapSink) -> None:
         self.sink = sink
+        self._serve = sink.syscall
 
     def new_space(self) -> Space:
         return Space(self)
@@ -340,14 +344,14 @@ class UnicornEngine:
         """Load all registers from a saved context; the page tables stay."""
         self.context[:] = state
         self._context_words[self._cr2_word + 1] = self._root()
-        self.library.context_restore(self.uc, self.context_handle)
+        self.library.context_restore(self.uc_object, self.context_object)
 
     def _root(self) -> int:
         return self._identity if self.loaded is None else self.loaded.root << 12
 
     def _save_current(self) -> None:
         if self.current is not None:
-            self.library.context_save(self.uc, self.context_handle)
+            self.library.context_save(self.uc_object, self.context_object)
             self.current.state = bytes(self.context)
             self.current = None
 
@@ -418,7 +422,7 @@ class UnicornEngine:
         while self._growth and slice_ns > GROWTH_TICK_NS:
             timer.arm(GROWTH_TICK_NS)
             flushes = self._flushes
-            error = start(uc, rip, 0, 0, 0)
+            error: int = start(uc, rip, 0, 0, 0)
             timer.disarm()
             if self._kernel_stop or error or self._trap is not None or self._kicked:
                 return error
@@ -450,48 +454,55 @@ class UnicornEngine:
             batch = self._settle
             batch.words[0] = self.next_rip
             batch.words[1] = self._flags
-            self.library.reg_write_batch(self.uc, batch.ids, batch.pointers, 2)
+            self.library.reg_write_batch(self.uc_object, *batch.arguments)
 
-    def _on_syscall(self, uc: int, user: int) -> None:
-        try:
-            call = self._call
-            library = self.library
-            library.reg_read_batch(uc, call.ids, call.pointers, 9)
-            number, a, b, c, d, e, f, rip, flags = _unpack_call(call.slots)
-            cpu = self.current
-            assert cpu is not None
-            cpu.orig_rax = number
-            self.next_rip = rip = rip + 2
-            self._flags = flags
-            self.settled = self.rip_replaced = False
-            self.serving = cpu
-            value = self.sink.syscall(cpu, number & 0xFFFFFFFF, (a, b, c, d, e, f))
-            self.serving = None
-            if value is None:
-                self.settle()
-                if self.rip_replaced:
-                    self._rip_after_stop = self.next_rip
-                self._kernel_stop = True
-                library.emu_stop(uc)
-                return
-            result = self._result
-            words = result.words
-            words[0] = value & WORD
-            if self.settled:
-                library.reg_write(uc, REG_RAX, result.slots_address)
-            else:
-                words[1] = rip
-                words[2] = flags
-                library.reg_write_batch(uc, result.ids, result.pointers, 3)
-            if self.rip_replaced or self.loaded is not cpu.space:
-                if self.rip_replaced:
-                    self._rip_after_stop = self.next_rip
-                self._kernel_stop = True
-                library.emu_stop(uc)
-            elif self.tlb_stale:
-                self._flush_tlb()
-        except BaseException as error:
-            self._fail(error)
+    def _syscall_hook(self) -> Callable[[], None]:
+        """The hook of SYSCALL: a closure, because each attribute of self would cost a look-up for every call."""
+        library, uc = self.library, self.uc_object
+        read, write = library.reg_read_batch, library.reg_write_batch
+        call_ids, call_pointers, call_count = self._call.arguments
+        slots = self._call.slots
+        result_ids, result_pointers, result_count = self._result.arguments
+        words = self._result.words
+
+        def on_syscall() -> None:
+            try:
+                read(uc, call_ids, call_pointers, call_count)
+                number, a, b, c, d, e, f, rip, flags = _unpack_call(slots)
+                cpu = self.serving = self.current
+                assert cpu is not None
+                cpu.orig_rax = number
+                self.next_rip = rip = rip + 2
+                self._flags = flags
+                self.settled = self.rip_replaced = False
+                value = self._serve(cpu, number & 0xFFFFFFFF, (a, b, c, d, e, f))
+                self.serving = None
+                if value is None:
+                    self._stop_after_call()
+                    return
+                words[0] = value & WORD
+                if self.settled:
+                    write(uc, result_ids, result_pointers, 1)
+                else:
+                    words[1] = rip
+                    words[2] = flags
+                    write(uc, result_ids, result_pointers, result_count)
+                if self.rip_replaced or self.loaded is not cpu.space:
+                    self._stop_after_call()
+                elif self.tlb_stale:
+                    self._flush_tlb()
+            except BaseException as error:
+                self._fail(error)
+
+        return on_syscall
+
+    def _stop_after_call(self) -> None:
+        """The guest must not go on: it sleeps or ends, or its RIP or address space was replaced."""
+        self.settle()
+        if self.rip_replaced:
+            self._rip_after_stop = self.next_rip
+        self._kernel_stop = True
+        self.library.emu_stop(self.uc)
 
     def _fail(self, error: BaseException) -> None:
         """Keep an exception that must not leave a hook."""
@@ -507,10 +518,10 @@ class UnicornEngine:
                 self.library.emu_stop(uc)
                 return
             library, context, old = self.library, self.context, self._old_exception
-            library.context_save(uc, self.context_handle)
+            library.context_save(self.uc_object, self.context_object)
             if context[old] != 0xFF:
                 context[old:old + 4] = b"\xff\xff\xff\xff"
-                library.context_restore(uc, self.context_handle)
+                library.context_restore(self.uc_object, self.context_object)
             if self._trap is not None:
                 # What follows a port instruction in its block still runs: the first fault counts.
                 pass
@@ -536,26 +547,26 @@ class UnicornEngine:
         except BaseException as error:
             self._fail(error)
 
-    def _on_cpuid(self, uc: int, user: int) -> int:
+    def _on_cpuid(self) -> int:
         try:
             batch = self._cpuid
             words = batch.words
-            self.library.reg_read_batch(uc, batch.ids, batch.pointers, 4)
+            self.library.reg_read_batch(self.uc_object, *batch.arguments)
             words[0], words[1], words[2], words[3] = cpuid(words[0] & 0xFFFFFFFF, words[2] & 0xFFFFFFFF)
-            self.library.reg_write_batch(uc, batch.ids, batch.pointers, 4)
+            self.library.reg_write_batch(self.uc_object, *batch.arguments)
         except BaseException as error:
             self._fail(error)
         return 1
 
-    def _on_rdtsc(self, uc: int, user: int) -> int:
+    def _on_rdtsc(self) -> int:
         try:
             self._tsc += 1000
             batch = self._cpuid
             words = batch.words
-            self.library.reg_read_batch(uc, batch.ids, batch.pointers, 4)
+            self.library.reg_read_batch(self.uc_object, *batch.arguments)
             words[0] = self._tsc & 0xFFFFFFFF
             words[3] = self._tsc >> 32
-            self.library.reg_write_batch(uc, batch.ids, batch.pointers, 4)
+            self.library.reg_write_batch(self.uc_object, *batch.arguments)
         except BaseException as error:
             self._fail(error)
         return 1

@@ -61,7 +61,12 @@ def library_path() -> str:
 
 class Library:
     """Functions of libunicorn.  All but `emu_start_unlocked` are called with the GIL held: they are too short to
-    be worth releasing it.  Arguments are addresses and numbers as Python ints."""
+    be worth releasing it.
+
+    The functions that a system call or a page fault needs have no argument types, which saves a third of a call:
+    their arguments must be c_void_p objects made once (`Library.engine`, `RegisterBatch.arguments`) and C ints.  The
+    others take addresses and numbers as Python ints.
+    """
 
     def __init__(self) -> None:
         path = library_path()
@@ -94,9 +99,7 @@ class Library:
         self.reg_write = lib.uc_reg_write
         self.reg_write.argtypes = [pointer, err, pointer]
         self.reg_read_batch = lib.uc_reg_read_batch
-        self.reg_read_batch.argtypes = [pointer, pointer, pointer, err]
         self.reg_write_batch = lib.uc_reg_write_batch
-        self.reg_write_batch.argtypes = [pointer, pointer, pointer, err]
         self.context_alloc = lib.uc_context_alloc
         self.context_alloc.argtypes = [pointer, pointer]
         self.context_free = lib.uc_context_free
@@ -105,13 +108,9 @@ class Library:
         self.context_size.argtypes = [pointer]
         self.context_size.restype = size
         self.context_save = lib.uc_context_save
-        self.context_save.argtypes = [pointer, pointer]
         self.context_restore = lib.uc_context_restore
-        self.context_restore.argtypes = [pointer, pointer]
         self.context_reg_read_batch = lib.uc_context_reg_read_batch
-        self.context_reg_read_batch.argtypes = [pointer, pointer, pointer, err]
         self.context_reg_write_batch = lib.uc_context_reg_write_batch
-        self.context_reg_write_batch.argtypes = [pointer, pointer, pointer, err]
         self.hook_add = lib.uc_hook_add  # variadic: an instruction number may follow
         self.hook_add.argtypes = [pointer, pointer, err, pointer, pointer, u64, u64]
 
@@ -119,7 +118,7 @@ class Library:
 class RegisterBatch:
     """A fixed set of registers that is read or written in one call: 64-bit slots in `words`."""
 
-    __slots__ = ("_keep", "count", "ids", "pointers", "slots", "slots_address", "words")
+    __slots__ = ("_keep", "arguments", "count", "slots", "words")
 
     def __init__(self, registers: tuple[int, ...], slot_bytes: int = 8) -> None:
         count = len(registers)
@@ -129,8 +128,7 @@ class RegisterBatch:
         pointers = (ctypes.c_void_p * count)(*[start + slot_bytes * i for i in range(count)])
         self._keep = (ids, slots, pointers)
         self.count = count
-        self.ids = ctypes.addressof(ids)
-        self.pointers = ctypes.addressof(pointers)
-        self.slots_address = start
+        self.arguments = (ctypes.c_void_p(ctypes.addressof(ids)), ctypes.c_void_p(ctypes.addressof(pointers)), count)
+        """What the batch functions want after the engine or context."""
         self.slots = memoryview(slots).cast("B")
         self.words = self.slots.cast("Q")

@@ -83,18 +83,18 @@ class UnicornCpu:
     def _read(self, batch: RegisterBatch) -> None:
         engine = self.engine
         if engine.current is self:
-            engine.library.reg_read_batch(engine.uc, batch.ids, batch.pointers, batch.count)
+            engine.library.reg_read_batch(engine.uc_object, *batch.arguments)
         else:
             engine.context[:] = self.state
-            engine.library.context_reg_read_batch(engine.context_handle, batch.ids, batch.pointers, batch.count)
+            engine.library.context_reg_read_batch(engine.context_object, *batch.arguments)
 
     def _write(self, batch: RegisterBatch) -> None:
         engine = self.engine
         if engine.current is self:
-            engine.library.reg_write_batch(engine.uc, batch.ids, batch.pointers, batch.count)
+            engine.library.reg_write_batch(engine.uc_object, *batch.arguments)
         else:
             engine.context[:] = self.state
-            engine.library.context_reg_write_batch(engine.context_handle, batch.ids, batch.pointers, batch.count)
+            engine.library.context_reg_write_batch(engine.context_object, *batch.arguments)
             self.state = bytes(engine.context)
 
     def get(self, reg: int) -> int:
@@ -162,7 +162,8 @@ class UnicornCpu:
             engine.settled = True
             engine.next_rip = regs[RIP] & WORD
             engine.rip_replaced = True
-            engine.library.reg_write_batch(engine.uc, batch.ids, batch.pointers, batch.count - 1)
+            ids, pointers, count = batch.arguments
+            engine.library.reg_write_batch(engine.uc_object, ids, pointers, count - 1)
         else:
             self._write(batch)
 
@@ -202,7 +203,7 @@ class UnicornCpu:
         if engine.serving is self:
             engine.settle()
         if engine.current is self:
-            engine.library.context_save(engine.uc, engine.context_handle)
+            engine.library.context_save(engine.uc_object, engine.context_object)
             state = bytes(engine.context)
         else:
             state = self.state
