@@ -83,19 +83,19 @@ class UnicornCpu:
     def _read(self, batch: RegisterBatch) -> None:
         engine = self.engine
         if engine.current is self:
-            engine.library.reg_read_batch(engine.uc_object, *batch.arguments)
+            engine.library.reg_read_batch(engine.processor.uc, *batch.arguments)
         else:
-            engine.context[:] = self.state
-            engine.library.context_reg_read_batch(engine.context_object, *batch.arguments)
+            engine.processor.context[:] = self.state
+            engine.library.context_reg_read_batch(engine.processor.context_object, *batch.arguments)
 
     def _write(self, batch: RegisterBatch) -> None:
         engine = self.engine
         if engine.current is self:
-            engine.library.reg_write_batch(engine.uc_object, *batch.arguments)
+            engine.library.reg_write_batch(engine.processor.uc, *batch.arguments)
         else:
-            engine.context[:] = self.state
-            engine.library.context_reg_write_batch(engine.context_object, *batch.arguments)
-            self.state = bytes(engine.context)
+            engine.processor.context[:] = self.state
+            engine.library.context_reg_write_batch(engine.processor.context_object, *batch.arguments)
+            self.state = bytes(engine.processor.context)
 
     def get(self, reg: int) -> int:
         number = _NATIVE[reg]
@@ -163,7 +163,7 @@ class UnicornCpu:
             engine.next_rip = regs[RIP] & WORD
             engine.rip_replaced = True
             ids, pointers, count = batch.arguments
-            engine.library.reg_write_batch(engine.uc_object, ids, pointers, count - 1)
+            engine.library.reg_write_batch(engine.processor.uc, ids, pointers, count - 1)
         else:
             self._write(batch)
 
@@ -188,9 +188,9 @@ class UnicornCpu:
         engine = self.engine
         self.orig_rax = WORD
         if engine.current is self:
-            engine.restore(engine.pristine)
+            engine.processor.restore(engine.processor.pristine, engine.root())
         else:
-            self.state = engine.pristine
+            self.state = engine.processor.pristine
         if engine.serving is self:
             engine.settled = True
         self.set(RIP, entry)
@@ -203,8 +203,7 @@ class UnicornCpu:
         if engine.serving is self:
             engine.settle()
         if engine.current is self:
-            engine.library.context_save(engine.uc_object, engine.context_object)
-            state = bytes(engine.context)
+            state = engine.processor.save()
         else:
             state = self.state
         twin = UnicornCpu(engine, space, state)
