@@ -160,8 +160,7 @@ class HostInode(Inode):
         # Only reached while the slot is empty.
         if name not in ("mode", "dev", "ino", "uid", "gid"):
             raise AttributeError(name)
-        self.fresh = self._look()
-        return int(getattr(self.fresh, name))
+        return int(getattr(self._look(), name))
 
     def _look(self) -> Stat:
         if self.handle is not None:
