@@ -13,6 +13,7 @@ writable mappings at once, its writable entries are made executable too.  Stores
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_right
 
 from translator.engines.mapping import Mapping, MappingList
@@ -131,6 +132,11 @@ class PageTables(MappingList):
                 high = min(end, (slot + 1) << 21)
                 yield base + (low >> 12 & 511), (high - low) >> 12, low
 
+    def _own_frames(self, index: int, count: int) -> list[int]:
+        """The private frames that these entries show."""
+        return [(entry & FRAME) >> 12 for entry in self.words[index:index + count]
+                if entry and not entry & PTE_CACHED]
+
     def _changed(self) -> None:
         """An entry that the TLB may hold was reduced or redirected."""
         if self.cpu.loaded is self:
@@ -163,6 +169,7 @@ class PageTables(MappingList):
             self._drop_piece(piece)
         if length >> 22:
             self._drop_tables((addr + 0x1FFFFF) >> 21, (addr + length) >> 21)
+            self.ram.give_back()
 
     def _drop_tables(self, first: int, end: int) -> None:
         """Free the leaf tables of slots first..end-1: they are empty."""
@@ -182,17 +189,14 @@ class PageTables(MappingList):
 
     def _clear(self, mapping: Mapping, start: int, end: int) -> None:
         """Empty the entries of a part of a mapping."""
-        memory, words = self.bytes, self.words
+        memory = self.bytes
         for index, count, addr in self._spans(start, end):
             low, high = index << 3, (index + count) << 3
             zeros = ZEROS[:count << 3]
             if memory[low:high] == zeros:
                 continue
             if mapping.owned:
-                drop = self.ram.drop
-                for entry in words[index:index + count].tolist():
-                    if entry and not entry & PTE_CACHED:
-                        drop((entry & FRAME) >> 12)
+                self.ram.drop_many(self._own_frames(index, count))
             if mapping.shared:
                 self._note_dirty(mapping, index, count, addr, False)
             memory[low:high] = zeros
@@ -323,11 +327,10 @@ class PageTables(MappingList):
         for mapping in self.maps:
             if mapping.owned:
                 for index, count, _ in self._spans(mapping.start, mapping.end):
-                    for position, entry in enumerate(words[index:index + count].tolist(), index):
-                        if entry and not entry & PTE_CACHED:
-                            refs[(entry & FRAME) >> 12] += 1
-                            if entry & PTE_W:
-                                words[position] = entry & ~PTE_W
+                    for pfn in self._own_frames(index, count):
+                        refs[pfn] += 1
+                    words[index:index + count] = array("Q", [
+                        entry if entry & PTE_CACHED else entry & ~PTE_W for entry in words[index:index + count]])
         # From here on the child's mappings own a reference each; the tables follow.
         child.starts = self.starts.copy()
         child.maps = self.maps.copy()
@@ -342,35 +345,29 @@ class PageTables(MappingList):
         except MemoryError:
             # Give back the references that the child's missing tables would hold.
             for slot in self.leaf.keys() - set(copied):
-                base = self.leaf[slot]
-                for entry in words[base:base + 512].tolist():
-                    if entry and not entry & PTE_CACHED:
-                        self.ram.drop((entry & FRAME) >> 12)
+                self.ram.drop_many(self._own_frames(self.leaf[slot], 512))
             raise
 
     def close(self) -> None:
         if self.closed:
             return
         self.closed = True
-        ram, words = self.ram, self.words
+        ram = self.ram
         if self.cpu.loaded is self:
             self.cpu.loaded = None
-        drop = ram.drop
         for mapping in self.maps:
             if mapping.owned:
                 for index, count, _ in self._spans(mapping.start, mapping.end):
-                    for entry in words[index:index + count].tolist():
-                        if entry and not entry & PTE_CACHED:
-                            drop((entry & FRAME) >> 12)
+                    ram.drop_many(self._own_frames(index, count))
             if mapping.cache is not None and mapping.shared:
                 for index, count, addr in self._spans(mapping.start, mapping.end):
                     self._note_dirty(mapping, index, count, addr, False)
             self._uncount(mapping)
         for tables in (self.leaf, self.middle, self.upper):
-            for base in tables.values():
-                drop(base >> 9)
+            ram.drop_many([base >> 9 for base in tables.values()])
             tables.clear()
-        drop(self.root)
+        ram.drop(self.root)
+        ram.give_back()
         self.maps = []
         self.starts = []
 
@@ -452,10 +449,13 @@ class PageTables(MappingList):
             if count > 1 and self.bytes[index << 3:(index + count) << 3] == ZEROS[:count << 3]:
                 pfn = ram.take_fresh(count)
                 if pfn:
+                    entry = pfn << 12 | rights | PTE_AHEAD
+                    words[index:index + count] = array("Q", range(entry, entry + count * PAGE, PAGE))
                     words[index] = pfn << 12 | rights | PTE_A
-                    for position in range(1, count):
-                        words[index + position] = (pfn + position) << 12 | rights | PTE_AHEAD
                     return
+                if len(ram.free) > FILL_AHEAD:
+                    for position in range(index + 1, index + count):
+                        words[position] = ram.take_zeroed() << 12 | rights | PTE_AHEAD
         words[index] = ram.take_zeroed() << 12 | rights | PTE_A
 
     def _fill_from_cache(self, mapping: Mapping, addr: int, index: int, access: int) -> str:

@@ -143,6 +143,24 @@ class Ram:
             else:
                 self.free.append(pfn)
 
+    def drop_many(self, frames: list[int]) -> None:
+        """One reference less for each."""
+        refs, dead = self.refs, []
+        for pfn in frames:
+            left = refs[pfn] - 1
+            refs[pfn] = left
+            if not left:
+                dead.append(pfn)
+        code = self.code
+        if code and not code.isdisjoint(dead):
+            had_code = code.intersection(dead)
+            code -= had_code
+            self.stale += had_code
+            dead = [pfn for pfn in dead if pfn not in had_code]
+            if len(self.stale) >= STALE_BATCH:
+                self._forget_stale()
+        self.free += dead
+
     def drop_all(self, frames: list[int], had_code: bool) -> None:
         """Free frames of a page cache."""
         refs = self.refs
