@@ -40,6 +40,8 @@ class Job:
         self.kernel = kernel
         self.console = console
         self.stop_signal = 0
+        self.continued = False
+        """SIGCONT has come since pylx was to stop."""
 
     def received(self, signo: int) -> None:
         """The host reports a signal sent to pylx."""
@@ -48,6 +50,7 @@ class Job:
         if signo == SIGWINCH and console is not None and console.update_size():
             return
         if signo == SIGCONT:
+            self.continued = True
             if console is not None:
                 console.resume()
             self._send(init.signals.stopped, signo)
@@ -97,10 +100,12 @@ class Job:
             console.drain()
             if console.is_raw:
                 console.terminal.suspend()
+        self.continued = False
         kernel.host.stop_self(self.stop_signal)
-        if console is not None:
-            console.resume()
         kernel.poller.poll(0)
+        if console is not None:
+            console.host_orphan = not self.continued and not console.terminal.foreground()
+            console.resume()
         if kernel.init.signals.stopped:
             self._send(True, SIGCONT)
 
@@ -139,7 +144,7 @@ def open_standard_streams(kernel: Kernel, task: Task) -> None:
     stays closed.  Streams that are the terminal share one description, as a shell's do."""
     terminal_file: FileDescription | None = None
     for number in (0, 1, 2, *kernel.host.inherited()):
-        if kernel.console is not None and kernel.host.stream_is_terminal(number):
+        if kernel.console is not None and _is_console(kernel, kernel.console, number):
             if terminal_file is None:
                 terminal_file = _open_console(kernel.console, task)
             task.files.place(task, number, terminal_file, False)
@@ -147,6 +152,15 @@ def open_standard_streams(kernel: Kernel, task: Task) -> None:
         host_file = kernel.host.stream(number)
         if host_file is not None:
             task.files.place(task, number, _open_stream(kernel, task, number, host_file), False)
+
+
+def _is_console(kernel: Kernel, console: Console, number: int) -> bool:
+    """Whether a stream is the terminal pylx was started on, and not another one (`pylx program >/dev/pts/5`)."""
+    if not kernel.host.stream_is_terminal(number):
+        return False
+    file = kernel.host.stream(number)
+    rdev = file.stat().rdev if file is not None else 0
+    return not rdev or rdev == console.device or not console.name.startswith(b"pts/")
 
 
 def _open_console(console: Console, task: Task) -> FileDescription:

@@ -47,6 +47,8 @@ class Console(Tty):
         self.pending = bytearray()
         """Output the terminal has not taken yet."""
         self.closed = False
+        self.host_orphan = False
+        """pylx is in the background, in a process group that the host does not stop: nobody would continue it."""
         self.outside = ProcessGroup(session.sid, session)
         """The host's shell: in the foreground whenever pylx is not."""
 
@@ -56,6 +58,9 @@ class Console(Tty):
         if self.session is not None and not self.terminal.foreground():
             return self.outside
         return self.pgrp
+
+    def nobody_continues(self, pgrp: ProcessGroup) -> bool:
+        return self.host_orphan or super().nobody_continues(pgrp)
 
     def signal_foreground(self, signo: int) -> None:
         """A typed signal is for the host's whole job when the guest's is the first process's: pylx may be one part of

@@ -47,8 +47,7 @@ def check_change(task: Task, tty: Tty, signo: int = SIGTTOU) -> None:
         if signo == SIGTTIN:
             raise LinuxError(EIO)
         return
-    from syscalls.job import is_orphaned
-    if is_orphaned(pgrp):
+    if tty.nobody_continues(pgrp):
         raise LinuxError(EIO)
     _kill(pgrp, signo)
     raise Interrupted(RESTART_SYS)

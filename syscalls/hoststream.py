@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from syscalls.abi.errno import EAGAIN, EINVAL, EISDIR, ENODEV, ENOTTY, ESPIPE, LinuxError
 from syscalls.abi.fs import O_ACCMODE, O_APPEND, O_NONBLOCK
-from syscalls.abi.ioctl import FIONREAD
+from syscalls.abi.ioctl import FIONREAD, TCGETS
 from syscalls.fd import ALWAYS_READY, POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM, FileDescription
-from syscalls.fs.inode import S_IFDIR, S_IFMT, S_IFREG, Inode, Stat
+from syscalls.fs.inode import S_IFCHR, S_IFDIR, S_IFMT, S_IFREG, Inode, Stat
 from syscalls.wait import HostWaitQueue
 from translator.hosts.base import HostError
 
@@ -87,6 +87,7 @@ class HostStream(FileDescription):
         self.pollable = kind not in {S_IFREG, S_IFDIR}
         self.stream = not self.is_file
         self.is_directory = kind == S_IFDIR
+        self.is_terminal = kind == S_IFCHR and 136 <= stat.rdev >> 8 & 0xFFF <= 143
         self.number = stat.ino
         if isinstance(self.inode, StreamInode):
             self.inode.stream = self
@@ -204,6 +205,11 @@ class HostStream(FileDescription):
     def ioctl(self, task: Task, code: int, arg: int) -> int:
         if code == FIONREAD and self.stream:
             task.mem.put_u32(arg, self.file.pending())
+            return 0
+        if code == TCGETS and self.is_terminal:
+            # A terminal other than pylx's own: that it is one, is all that can be told.
+            from syscalls.abi.tty import default_termios
+            task.mem.write(arg, default_termios().pack())
             return 0
         raise LinuxError(ENOTTY)
 

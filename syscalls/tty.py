@@ -110,6 +110,11 @@ class Tty:
         """The foreground process group; None: no session owns the terminal."""
         return self.pgrp
 
+    def nobody_continues(self, pgrp: ProcessGroup) -> bool:
+        """Whether a process group that stops for this terminal would stay so for ever (is_current_pgrp_orphaned)."""
+        from syscalls.job import is_orphaned
+        return is_orphaned(pgrp)
+
     # --- from the far end
 
     def input(self, data: bytes) -> int:
