@@ -28,12 +28,14 @@ _CHUNK = 1 << 20
 class Handle:
     """A HostFile that descriptions and mappings share; closed when the last lets go."""
 
-    __slots__ = ("access", "file", "references")
+    __slots__ = ("access", "file", "hidden", "references")
 
     def __init__(self, file: HostFile, access: int) -> None:
         self.file = file
         self.access = access
         """O_RDONLY, O_WRONLY or O_RDWR."""
+        self.hidden: tuple[HostFs, bytes] | None = None
+        """The name that a nameless file has on a host without such files: it goes at the end."""
         self.references = 1
 
     def retain(self) -> Handle:
@@ -44,6 +46,8 @@ class Handle:
         self.references -= 1
         if self.references == 0:
             self.file.close()
+            if self.hidden is not None:
+                self.hidden[0].remove_hidden(self.hidden[1])
 
 
 class HostBacking:

@@ -7,11 +7,12 @@ cannot go stale: open handles, the identity (device and inode number) of open fi
 
 from __future__ import annotations
 
-from syscalls.abi.errno import EACCES, ENOENT, EOPNOTSUPP, LinuxError
+from syscalls.abi.errno import EACCES, EINVAL, ENOENT, ENOSYS, EOPNOTSUPP, LinuxError
 from syscalls.abi.fs import (
     O_ACCMODE,
     O_APPEND,
     O_CREAT,
+    O_DIRECTORY,
     O_DSYNC,
     O_EXCL,
     O_NOATIME,
@@ -19,12 +20,13 @@ from syscalls.abi.fs import (
     O_SYNC_BIT,
     O_TMPFILE_BIT,
     O_TRUNC,
+    RENAME_EXCHANGE,
     S_ISGID,
 )
 from syscalls.fs.directory import OpenDirectory
 from syscalls.fs.hostfile import Handle, HostBacking, HostDescription
 from syscalls.fs.inode import S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, FileSystem, Inode, Stat, StatFs
-from syscalls.fs.mounts import Dentry, join
+from syscalls.fs.mounts import Dentry, join, parent_path
 from translator.hosts.base import HostError
 
 TYPE_CHECKING = False
@@ -63,6 +65,8 @@ class HostFs(FileSystem):
         self.backings: dict[tuple[int, int], HostBacking] = {}
         self.versions = 0
         self.links: dict[bytes, tuple[int, int, int, bytes]] = {}
+        self.hidden: set[bytes] = set()
+        """Names that guests must not see: what stands in for files without one (O_TMPFILE)."""
         self._trusted: Credentials | None = None
 
     @property
@@ -110,6 +114,34 @@ class HostFs(FileSystem):
                     del self.backings[old]
             backing = self.backings[key] = HostBacking(self, key)
         return backing
+
+    def hidden_name(self, directory: bytes) -> bytes:
+        self.versions += 1
+        path = join(directory, b".pylx-%d-%d" % (self.vfs.kernel.host.pid(), self.versions))
+        self.hidden.add(path)
+        return path
+
+    def remove_hidden(self, path: bytes) -> None:
+        self.hidden.discard(path)
+        try:
+            self.tree.unlink(path)
+        except HostError as error:
+            if error.errno != ENOENT:
+                raise
+
+    def exchange(self, old: bytes, new: bytes) -> None:
+        """RENAME_EXCHANGE on a host without it: one step for guests, three for other host programs."""
+        aside = self.hidden_name(parent_path(old))
+        try:
+            self.tree.rename(old, aside, 0)
+            try:
+                self.tree.rename(new, old, 0)
+            except HostError:
+                self.tree.rename(aside, old, 0)
+                raise
+            self.tree.rename(aside, new, 0)
+        finally:
+            self.hidden.discard(aside)
 
     def own(self, task: Task, path: bytes, directory: HostInode, mode: int) -> None:
         """Give a new file to the guest's user when that is not who pylx is (inode_init_owner)."""
@@ -165,6 +197,8 @@ class HostInode(Inode):
     def _look(self) -> Stat:
         if self.handle is not None:
             stat = self.handle.file.stat()
+            if self.handle.hidden is not None:
+                stat.nlink -= 1
         elif self.dentry.deleted:
             raise LinuxError(ENOENT)
         else:
@@ -296,7 +330,11 @@ class HostInode(Inode):
     def entries(self, task: Task) -> list[tuple[bytes, int, int]]:
         if self.dentry.deleted:
             return []
-        return list(self.filesystem.tree.entries(self.dentry.path))
+        found = self.filesystem.tree.entries(self.dentry.path)
+        hidden = self.filesystem.hidden
+        if hidden:
+            return [entry for entry in found if join(self.dentry.path, entry[0]) not in hidden]
+        return list(found)
 
     def create(self, task: Task, name: bytes, mode: int) -> Inode:
         path = self._child(name)
@@ -310,9 +348,20 @@ class HostInode(Inode):
         return self._opened(task, path, mode, Handle(file, flags & O_ACCMODE))
 
     def tmpfile(self, task: Task, mode: int, flags: int) -> Inode:
-        file = self.filesystem.tree.open(self.path(), O_TMPFILE_BIT | 0o200000 | flags & (_OPEN_FLAGS | O_EXCL),
-                                         mode & 0o7777)
+        filesystem = self.filesystem
+        hidden = b""
+        try:
+            file = filesystem.tree.open(self.path(), O_TMPFILE_BIT | O_DIRECTORY | flags & (_OPEN_FLAGS | O_EXCL),
+                                        mode & 0o7777)
+        except HostError as error:
+            if error.errno != EOPNOTSUPP:
+                raise
+            hidden = filesystem.hidden_name(self.path())
+            file = filesystem.tree.open(hidden, O_CREAT | O_EXCL | flags & _OPEN_FLAGS, mode & 0o7777)
         inode = self._opened(task, b"", mode, Handle(file, flags & O_ACCMODE))
+        if hidden:
+            assert inode.handle is not None
+            inode.handle.hidden = (filesystem, hidden)
         inode.dentry = Dentry(join(self.path(), b"#%d" % inode.ino))
         inode.dentry.deleted = True
         return inode
@@ -354,7 +403,9 @@ class HostInode(Inode):
     def link(self, task: Task, name: bytes, inode: Inode) -> None:
         assert isinstance(inode, HostInode)
         path = self._child(name)
-        if inode.handle is not None and inode.dentry.deleted:
+        if inode.handle is not None and inode.handle.hidden is not None:
+            self.filesystem.tree.link(inode.handle.hidden[1], path)
+        elif inode.handle is not None and inode.dentry.deleted:
             self.filesystem.tree.link_open(inode.handle.file, path)
         else:
             self.filesystem.tree.link(inode.path(), path)
@@ -367,7 +418,13 @@ class HostInode(Inode):
 
     def rename(self, task: Task, name: bytes, target: Inode, new_name: bytes, flags: int) -> None:
         assert isinstance(target, HostInode)
-        self.filesystem.tree.rename(self._child(name), target._child(new_name), flags)
+        old, new = self._child(name), target._child(new_name)
+        try:
+            self.filesystem.tree.rename(old, new, flags)
+        except HostError as error:
+            if not flags & RENAME_EXCHANGE or error.errno not in (EINVAL, ENOSYS):
+                raise
+            self.filesystem.exchange(old, new)
 
     # --- links and files
 
