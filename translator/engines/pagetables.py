@@ -64,12 +64,14 @@ TABLE_FLAGS = PTE_P | PTE_W | PTE_U | PTE_A
 FILL_AHEAD = 16
 """Pages of private memory given at once to a guest that touches them in order."""
 ZEROS = bytes(PAGE)
+GROWTH_TICKS = 9
+"""From 64 entries, the least that the TLB can have, nine doublings lead to 32,768: 128 MiB."""
 
 
 class PageTables(MappingList):
     """Mappings, the page tables that show them, and what happens when an entry does not allow an access."""
 
-    __slots__ = ("bytes", "closed", "cpu", "leaf", "middle", "ram", "root", "store", "upper", "words")
+    __slots__ = ("bytes", "closed", "cpu", "growth_ticks", "leaf", "middle", "ram", "root", "store", "upper", "words")
 
     def __init__(self, cpu: Processor) -> None:
         """MemoryError."""
@@ -85,6 +87,8 @@ class PageTables(MappingList):
         self.middle: dict[int, int] = {}
         self.upper: dict[int, int] = {}
         self.closed = False
+        self.growth_ticks = GROWTH_TICKS
+        """How many more early flushes may make the TLB grow for this space."""
 
     def _count(self, mapping: Mapping) -> None:
         if mapping.cache is not None:

@@ -32,19 +32,16 @@ class PosixTimer:
         except AttributeError:
             raise OSError("no POSIX timers") from None
         create.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
-        self._settime.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
         self._delete.argtypes = [ctypes.c_void_p]
         # struct sigevent: value, signal and notify, function, attributes; 64 bytes in all.
         event = (ctypes.c_uint64 * 8)(uc, SIGEV_THREAD << 32, library.emu_stop_address, 0)
         timer = ctypes.c_void_p()
         if create(CLOCK_MONOTONIC, event, ctypes.byref(timer)):
             raise OSError(ctypes.get_errno(), "timer_create")
-        self._timer = timer.value
+        self._timer = timer
         # struct itimerspec: interval and value, seconds and nanoseconds.
         self._spec = (ctypes.c_int64 * 4)()
-        self._address = ctypes.addressof(self._spec)
         self._off = (ctypes.c_int64 * 4)()
-        self._off_address = ctypes.addressof(self._off)
         self._slice_ns = 0
 
     def arm(self, slice_ns: int) -> None:
@@ -53,10 +50,10 @@ class PosixTimer:
             spec = self._spec
             spec[0], spec[1] = divmod(slice_ns, 1_000_000_000)
             spec[2], spec[3] = spec[0], spec[1]
-        self._settime(self._timer, 0, self._address, None)
+        self._settime(self._timer, 0, self._spec, None)
 
     def disarm(self) -> None:
-        self._settime(self._timer, 0, self._off_address, None)
+        self._settime(self._timer, 0, self._off, None)
 
     def close(self) -> None:
         self._delete(self._timer)

@@ -31,6 +31,7 @@ from translator.engines.unicorn_binding import (
     INS_RDTSC,
     INS_RDTSCP,
     INS_SYSCALL,
+    INS_SYSENTER,
     REG_R8,
     REG_R9,
     REG_R10,
@@ -73,8 +74,7 @@ EngineUnavailable = EngineError
 SLICE_INSTRUCTIONS = 250_000
 """Instructions in a slice of a deterministic run."""
 
-GROWTH_TICKS, GROWTH_TICK_NS = 9, 1_000_000
-"""From 64 entries, the least that the TLB can have, nine doublings lead to 32,768: 128 MiB."""
+GROWTH_TICK_NS = 1_000_000
 QUIET_SLICES = 4
 """A flush costs 130 ns for each page in use afterwards: 1 % of the time at worst."""
 
@@ -125,7 +125,6 @@ class UnicornEngine:
         """The guest was stopped by a hook, not by the end of its slice."""
         self._kicked = False
         self._flushes = 0
-        self._growth = 0
         self._quiet_slices = 0
 
         # rax rdi rsi rdx r10 r8 r9, as a system call wants them; then rip and flags.
@@ -145,6 +144,7 @@ class UnicornEngine:
         hook(UC_HOOK_INSN, _INSN_HOOK(self._on_cpuid), INS_CPUID)
         hook(UC_HOOK_INSN, _INSN_HOOK(self._on_port), INS_IN)
         hook(UC_HOOK_INSN, _INSN_HOOK(self._on_port), INS_OUT)
+        hook(UC_HOOK_INSN, _INSN_HOOK(self._on_port), INS_SYSENTER)
         if self.deterministic:
             hook(UC_HOOK_INSN, _INSN_HOOK(self._on_rdtsc), INS_RDTSC)
             hook(UC_HOOK_INSN, _INSN_HOOK(self._on_rdtsc), INS_RDTSCP)
@@ -192,7 +192,6 @@ class UnicornEngine:
         assert isinstance(space, Space)
         self.loaded = space
         self.tlb_stale = False
-        self._growth = GROWTH_TICKS
         self._flushes += 1
         self.processor.set_tables(space.root)
 
@@ -205,6 +204,9 @@ class UnicornEngine:
 
     def run(self, cpu: Cpu, slice_ns: int) -> None:
         assert isinstance(cpu, UnicornCpu)
+        if self._kicked:
+            self._kicked = False
+            return
         if self.current is not cpu:
             self._save_current()
             self.processor.restore(cpu.state, self.root())
@@ -238,18 +240,20 @@ class UnicornEngine:
         """Run until something stops the guest; Unicorn's error.
 
         The TLB doubles only when it is flushed while it is nearly full, so a guest that computes without system calls
-        would keep a tiny one.  After a switch its first milliseconds are therefore cut into ticks with a flush each,
-        and later a slice now and then ends with one.
+        would keep a tiny one.  The first milliseconds of each address space are therefore cut into ticks with a flush
+        each, and later a slice now and then ends with one.
         """
         timer, start, uc = self.timer, self._start, self.processor.address
-        while self._growth and slice_ns > GROWTH_TICK_NS:
+        space = self.loaded
+        assert space is not None
+        while space.growth_ticks and slice_ns > GROWTH_TICK_NS:
             timer.arm(GROWTH_TICK_NS)
             flushes = self._flushes
             error: int = start(uc, rip, 0, 0, 0)
             timer.disarm()
             if self._kernel_stop or error or self._trap is not None or self._kicked:
                 return error
-            self._growth -= 1
+            space.growth_ticks -= 1
             slice_ns -= GROWTH_TICK_NS
             if self._flushes == flushes:
                 self._flush_tlb()
@@ -402,7 +406,7 @@ class UnicornEngine:
         return 1
 
     def _on_port(self) -> int:
-        """IN and OUT: user mode has no I/O privilege, but Unicorn lets it.  RIP is only near the instruction."""
+        """IN, OUT, SYSENTER: not for 64-bit user mode, but Unicorn lets them.  RIP is only near the instruction."""
         self._trap = CpuFault(VEC_GP)
         self._rip_after_stop = self.processor.read(REG_RIP)
         self.processor.stop()

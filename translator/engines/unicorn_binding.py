@@ -31,7 +31,7 @@ REG_RFLAGS, REG_FIP, REG_FCS, REG_FDP, REG_FDS, REG_FOP = 253, 254, 255, 256, 25
 REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15 = range(107, 114)
 
 # enum uc_x86_insn: the instructions that can be hooked.
-INS_CPUID, INS_IN, INS_OUT, INS_RDTSC, INS_RDTSCP, INS_SYSCALL = 113, 218, 500, 608, 609, 699
+INS_CPUID, INS_IN, INS_OUT, INS_RDTSC, INS_RDTSCP, INS_SYSCALL, INS_SYSENTER = 113, 218, 500, 608, 609, 699, 700
 
 NO_LIBRARY = "libunicorn is not installed: pip install unicorn==2.1.4"
 
