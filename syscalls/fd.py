@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from syscalls.fs.inode import Inode, Stat
     from syscalls.fs.vfs import Location
     from syscalls.inotify import DirectoryWatch
+    from syscalls.lease import Lease
     from syscalls.task import Task
     from translator.machine import Backing
 
@@ -62,6 +63,8 @@ class FileDescription:
     """What F_SETOWN(_EX) was given."""
     directory_watch: DirectoryWatch | None = None
     """fcntl(F_NOTIFY) of a directory."""
+    lease: Lease | None = None
+    """fcntl(F_SETLEASE) of a regular file."""
 
     def __init__(self, flags: int, location: Location | None = None, inode: Inode | None = None) -> None:
         self.flags = flags

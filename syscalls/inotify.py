@@ -59,9 +59,9 @@ ECHO_NS = 100_000_000
 """How long the host may take to report what a guest did."""
 
 DN_MULTISHOT = 0x80000000
-DN_MASKS = {1: 1, 2: IN_MODIFY, 4: IN_CREATE | IN_MOVED_TO, 8: IN_DELETE | IN_MOVED_FROM,
-            0x10: IN_MOVED_FROM | IN_MOVED_TO, 0x20: IN_ATTRIB}
-"""DN_ bits as IN_ bits."""
+DN_RENAME = 0x10
+DN_MASKS = {1: 1, 2: IN_MODIFY, 4: IN_CREATE | IN_MOVED_TO, 8: IN_DELETE | IN_MOVED_FROM, 0x20: IN_ATTRIB}
+"""DN_ bits as IN_ bits.  DN_RENAME is apart: it means a new name within the directory."""
 
 
 class Watch:
@@ -282,9 +282,15 @@ class DirectoryWatch(Watch):
         self.file = file
         self.fd = fd
         self.multishot = False
+        self.renames = False
+        self.left = 0
+        """Cookie of the name that left last: when it comes back as another, that was a rename."""
 
     def event(self, mask: int, name: bytes, cookie: int) -> None:
-        if not name or not mask & self.mask & IN_ALL_EVENTS:
+        renamed = bool(mask & IN_MOVED_TO and cookie == self.left and self.renames)
+        if mask & IN_MOVED_FROM:
+            self.left = cookie
+        if not renamed and not mask & self.mask & IN_ALL_EVENTS:
             return
         from syscalls.fasync import POLL_MSG, send_sigio
         if not self.multishot:
@@ -310,5 +316,6 @@ def directory_notify(task: Task, fd: int, file: FileDescription, events: int) ->
     for bit, mask in DN_MASKS.items():
         if events & bit:
             watch.mask |= mask
+    watch.renames = watch.renames or bool(events & DN_RENAME)
     watch.multishot = bool(events & DN_MULTISHOT)
     set_owner(task, file, F_OWNER_PID, task.group.pid)

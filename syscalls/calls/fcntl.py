@@ -31,7 +31,6 @@ F_SETPIPE_SZ, F_GETPIPE_SZ, F_ADD_SEALS, F_GET_SEALS = 1031, 1032, 1033, 1034
 F_GET_RW_HINT, F_SET_RW_HINT, F_GET_FILE_RW_HINT, F_SET_FILE_RW_HINT = 1035, 1036, 1037, 1038
 
 FD_CLOEXEC = 1
-F_UNLCK = 2
 O_ASYNC, O_DIRECT, O_NOATIME = 0o20000, 0o40000, 0o1000000
 SETTABLE = O_APPEND | O_NONBLOCK | O_ASYNC | O_DIRECT | O_NOATIME
 CAP_FOWNER = 3
@@ -174,12 +173,14 @@ def _lock(command: int) -> Command:
 
 
 def _getlease(task: Task, fd: int, file: FileDescription, arg: int) -> int:
-    return F_UNLCK
+    from syscalls.lease import get_lease
+    return get_lease(file)
 
 
 def _setlease(task: Task, fd: int, file: FileDescription, arg: int) -> int:
-    """As a file system without leases (simple_nosetlease): every kind is refused."""
-    raise LinuxError(EINVAL)
+    from syscalls.lease import set_lease
+    set_lease(task, fd, file, (arg & 0xFFFFFFFF ^ 0x80000000) - 0x80000000)
+    return 0
 
 
 def _notify(task: Task, fd: int, file: FileDescription, arg: int) -> int:
@@ -250,7 +251,7 @@ OF_PATHS = (F_CREATED_QUERY, F_DUPFD, F_DUPFD_CLOEXEC, F_DUPFD_QUERY, F_GETFD, F
 """Commands that an O_PATH descriptor has (check_fcntl_cmd)."""
 
 
-@syscall(72, support=PARTIAL("no leases; write-life hints are checked and forgotten"))
+@syscall(72, support=PARTIAL("leases do not see host programs; write-life hints are checked and forgotten"))
 def fcntl(task: Task, fd: Fd, command: U32, arg: U64) -> int | Awaitable[int]:
     file = task.files.get_raw(fd)
     if file.flags & O_PATH and command not in OF_PATHS:

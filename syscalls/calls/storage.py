@@ -9,8 +9,11 @@ from syscalls.task import RLIMIT_FSIZE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from syscalls.abi.kinds import FallocateFlags, SyncRangeFlags
     from syscalls.fd import FileDescription
+    from syscalls.fs.vfs import Location
     from syscalls.table import S32, S64, Fd, Flags, Path, Size
     from syscalls.task import Task
 
@@ -101,7 +104,7 @@ def check_size_limit(task: Task, length: int, size: int) -> None:
 
 
 @syscall(76)
-def truncate(task: Task, path: Path, length: S64) -> int:
+def truncate(task: Task, path: Path, length: S64) -> int | Awaitable[int]:
     if length < 0:
         raise LinuxError(EINVAL)
     vfs = task.kernel.vfs
@@ -114,10 +117,22 @@ def truncate(task: Task, path: Path, length: S64) -> int:
         raise LinuxError(EINVAL)
     vfs.permission(task, inode, MAY_WRITE)
     location.mount.check_writable()
-    check_size_limit(task, length, stat.size)
-    inode.truncate(task, length)
-    vfs.notify(location, IN_MODIFY)
+    if vfs.leases and inode.identity(task) in vfs.leases:
+        return _truncate_leased(task, location, length, stat.size)
+    return _truncate(task, location, length, stat.size)
+
+
+def _truncate(task: Task, location: Location, length: int, size: int) -> int:
+    check_size_limit(task, length, size)
+    location.inode.truncate(task, length)
+    task.kernel.vfs.notify(location, IN_MODIFY)
     return 0
+
+
+async def _truncate_leased(task: Task, location: Location, length: int, size: int) -> int:
+    from syscalls.lease import break_leases
+    await break_leases(task, location.inode.identity(task), 1)
+    return _truncate(task, location, length, size)
 
 
 @syscall(77)

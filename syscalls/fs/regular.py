@@ -205,6 +205,9 @@ class RegularDescription(FileDescription):
             self.vfs.program_ended(self.runs)
         if self.vfs.locks.files:
             self.vfs.locks.description_closed(self)
+        if self.lease is not None:
+            from syscalls.lease import drop_lease
+            drop_lease(self.vfs, self)
         if self.vfs.notifier is not None:
             self._event(None, IN_CLOSE_NOWRITE if self.flags & O_ACCMODE == O_RDONLY else IN_CLOSE_WRITE)
 

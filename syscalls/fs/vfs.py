@@ -46,6 +46,7 @@ from syscalls.abi.fs import (
     O_RDONLY,
     O_TMPFILE_BIT,
     O_TRUNC,
+    O_WRONLY,
     RESOLVE_BENEATH,
     RESOLVE_IN_ROOT,
 )
@@ -76,6 +77,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from syscalls.kernel import Kernel
+    from syscalls.lease import Lease
     from syscalls.task import Task
 
 __all__ = ["FsContext", "Location", "Mount", "Vfs"]
@@ -105,6 +107,8 @@ class Vfs:
         self.move_cookie = 0
         self.writers: set[RegularDescription] = set()
         """Descriptions that can write."""
+        self.leases: dict[tuple[int, int], list[Lease]] = {}
+        """Leases that are held, by the identity of the file."""
         self.running: dict[tuple[int, int], int] = {}
         """How many programs run from a file, by identity: those cannot be opened for writing."""
         self.next_mount = 1
@@ -361,6 +365,13 @@ class Vfs:
             raise LinuxError(ENXIO)
         if access & MAY_WRITE and kind == S_IFREG and self.running and inode.identity(task) in self.running:
             raise LinuxError(ETXTBSY)
+        if self.leases and kind == S_IFREG and inode.identity(task) in self.leases:
+            return self._open_leased(task, location, flags)
+        return self._opened(task, location, flags)
+
+    async def _open_leased(self, task: Task, location: Location, flags: int) -> FileDescription:
+        from syscalls.lease import break_leases
+        await break_leases(task, location.inode.identity(task), flags | (O_WRONLY if flags & O_TRUNC else 0))
         return self._opened(task, location, flags)
 
     def _opened(self, task: Task, location: Location, flags: int) -> FileDescription:
