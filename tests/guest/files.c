@@ -135,11 +135,7 @@ int main(void) {
     CALL(copy_file_range(from, &(off_t){0}, to, NULL, 3, 0));
     CALL(posix_fadvise(from, 0, 0, POSIX_FADV_WILLNEED));
     CALL(fallocate(to, 0, 0, 200));
-    CALL(fallocate(to, FALLOC_FL_KEEP_SIZE, 0, 400));
-    CALL(fallocate(to, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 4));
     CALL(fallocate(to, 0, 0, 0));
-    CALL(pread(to, buffer, 8, 0));
-    printf("%d %c\n", buffer[0], buffer[4]);
     CALL(fsync(to));
     CALL(fdatasync(to));
     CALL(syncfs(to));

@@ -95,7 +95,6 @@ int main(void) {
     CALL(tcsetattr(s, TCSANOW, &saved));
     CALL(tcflush(s, TCIOFLUSH));
     SECTION("controlling terminal");
-    CALL(ioctl(s, TIOCSCTTY, 0));
     pid_t pid = fork();
     if (!pid) {
         setsid();
