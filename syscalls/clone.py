@@ -198,7 +198,8 @@ def _inherit(parent: Parent, child: Task, flags: int) -> None:
     child.comm = parent.comm
     child.no_new_privs = parent.no_new_privs
     child.keep_capabilities = parent.keep_capabilities
-    child.timer_slack_ns = parent.timer_slack_ns
+    child.timer_slack_ns = child.default_timer_slack_ns = parent.timer_slack_ns
+    child.cpu_number = parent.cpu_number
     child.affinity = parent.affinity
     child.nice = parent.nice
     child.sched_policy = parent.sched_policy

@@ -65,7 +65,11 @@ def futex_key(task: Task, addr: int, private: bool) -> Hashable:
         raise LinuxError(EINVAL)
     if addr >= TASK_SIZE:
         raise LinuxError(EFAULT)
-    return task.mm.futex_key(addr, private)
+    key = task.mm.futex_key(addr, private)
+    if not private:
+        # A shared word is found through its page, which has to be there and accessible.
+        task.mem.u32(addr)
+    return key
 
 
 async def wait(task: Task, addr: int, expected: int, bitset: int, private: bool, deadline_ns: int | None) -> int:

@@ -1,7 +1,7 @@
 """Restartable sequences (man 2 rseq; kernel/rseq.c).
 
-All guest code runs on one virtual CPU, number 0, so that the CPU fields never change once written; what can break a
-critical section is pre-emption, a signal or a system call in between, and then the abort handler runs.
+One task runs at a time, on the CPU that it has chosen by its affinity, so that the CPU fields change only with that;
+what can break a critical section is pre-emption or a signal, and then the abort handler runs.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ RSEQ_MIN_SIZE = 32
 
 def write_ids(task: Task) -> None:
     """cpu_id_start, cpu_id; node_id and mm_cid when the area has them.  EFAULT."""
-    task.mem.write(task.rseq, struct.pack("<II", 0, 0))
+    task.mem.write(task.rseq, struct.pack("<II", task.cpu_number, task.cpu_number))
     if task.rseq_length >= 28:
+        # node_id, and the number that is unique among the running threads of this memory: one runs at a time.
         task.mem.write(task.rseq + 20, struct.pack("<II", 0, 0))
 
 

@@ -156,6 +156,12 @@ class SignalHandlers:
         """Inherited from outside as ignored (nohup)."""
         self.actions[signo] = Action(SIG_IGN)
 
+    def set_default(self, signo: int) -> None:
+        """The handler goes, flags and mask stay."""
+        action = self.actions.get(signo)
+        if action is not None:
+            self.actions[signo] = Action(SIG_DFL, action.flags, action.restorer, action.mask)
+
     def ignores(self, signo: int) -> bool:
         handler = self.actions.get(signo, DEFAULT).handler
         return handler == SIG_IGN or (handler == SIG_DFL and bool(IGNORED_BY_DEFAULT & bit(signo)))
@@ -334,7 +340,7 @@ class TaskSignals:
         from syscalls.sigframe import push_frame
         signo = info.signo
         if action.flags & SA_RESETHAND:
-            task.handlers.actions.pop(signo, None)
+            task.handlers.set_default(signo)
         self._restart_with_handler(task, action)
         if task.rseq:
             from syscalls.rseq import fix_ip
@@ -348,7 +354,7 @@ class TaskSignals:
         except LinuxError:
             # force_sigsegv(): a SIGSEGV that cannot be delivered kills.
             if signo == SIGSEGV:
-                task.handlers.actions.pop(SIGSEGV, None)
+                task.handlers.set_default(SIGSEGV)
             self.saved_mask = None
             force(task, SigInfo(SIGSEGV, SI_KERNEL))
             return
@@ -596,7 +602,7 @@ def force(task: Task, info: SigInfo) -> None:
     this = bit(info.signo)
     action = task.handlers.get(info.signo)
     if task.signals.mask & this or action.handler == SIG_IGN:
-        task.handlers.actions.pop(info.signo, None)
+        task.handlers.set_default(info.signo)
         task.signals.mask &= ~this
     if not task.group.exiting and not task.signals.pending.mask & this:
         task.signals.pending.mask |= this

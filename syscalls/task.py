@@ -189,8 +189,12 @@ class Task:
         self.affinity: bytes | None = None
         self.tracer: Any = None
         self.vfork_parent: Task | None = None
-        self.timer_slack_ns = 50000
+        self.timer_slack_ns = self.default_timer_slack_ns = 50000
+        self.cpu_number = 0
+        """The CPU that it appears to run on: the first of its affinity."""
         self.sched_reset_on_fork = False
+        self.sched_deadline = (0, 0, 0)
+        """Runtime, deadline and period of SCHED_DEADLINE, ns."""
         self.ioprio = 0
         self.memory_policy = (0, 0)
         """set_mempolicy: mode and nodes."""

@@ -119,7 +119,7 @@ def personality(task: Task, persona: U32) -> int:
 def getcpu(task: Task, cpu: Out[U32], node: Out[U32], unused: U32) -> int:
     # All guest code runs on one virtual CPU.
     if cpu:
-        task.mem.put_u32(cpu, 0)
+        task.mem.put_u32(cpu, task.cpu_number)
     if node:
         task.mem.put_u32(node, 0)
     return 0

@@ -299,7 +299,7 @@ def set_tsc(task: Task, value: int, _3: int, _4: int, _5: int) -> int:
 def set_timerslack(task: Task, value: int, _3: int, _4: int, _5: int) -> int:
     if task.sched_policy in (1, 2):
         return 0
-    task.timer_slack_ns = 50000 if value == 0 or value >= 1 << 63 else value
+    task.timer_slack_ns = task.default_timer_slack_ns if value == 0 or value >= 1 << 63 else value
     return 0
 
 

@@ -10,6 +10,7 @@ from syscalls.abi.errno import (
     EINVAL,
     EPERM,
     ESRCH,
+    EUSERS,
     LinuxError,
 )
 from syscalls.abi.process import (
@@ -21,6 +22,9 @@ from syscalls.abi.process import (
     CLONE_INTO_CGROUP,
     CLONE_LEGACY_FLAGS,
     CLONE_NAMESPACES,
+    CLONE_NEWNS,
+    CLONE_NEWTIME,
+    CLONE_NEWUSER,
     CLONE_PARENT,
     CLONE_PARENT_SETTID,
     CLONE_PIDFD,
@@ -181,10 +185,28 @@ def unshare(task: Task, flags: U64) -> int:
     return 0
 
 
-@syscall(308, since="3.0", support=PARTIAL("there is one namespace of each kind, and no descriptor of one: EINVAL"))
+NAMESPACE_FLAGS = {b"cgroup": 0x02000000, b"ipc": 0x08000000, b"mnt": 0x00020000, b"net": 0x40000000,
+                   b"pid": 0x20000000, b"time": 0x80, b"user": 0x10000000, b"uts": 0x04000000}
+CAP_SYS_ADMIN = 21
+
+
+@syscall(308, since="3.0", support=PARTIAL("there is one namespace of each kind: only that can be entered"))
 def setns(task: Task, fd: Fd, kind: S32) -> int:
-    task.files.get(fd)
-    raise LinuxError(EINVAL)
+    file = task.files.get(fd)
+    name = file.location.path(task).partition(b":[")[0] if file.location is not None else b""
+    flag = NAMESPACE_FLAGS.get(name)
+    if flag is None or (kind and kind != flag):
+        raise LinuxError(EINVAL)
+    if flag == CLONE_NEWUSER:
+        # The caller is in it already.
+        raise LinuxError(EINVAL)
+    if not task.cred.capable(CAP_SYS_ADMIN):
+        raise LinuxError(EPERM)
+    if flag == CLONE_NEWNS and task.fs.sharers > 1:
+        raise LinuxError(EINVAL)
+    if flag == CLONE_NEWTIME and len(task.group.tasks) > 1:
+        raise LinuxError(EUSERS)
+    return 0
 
 
 # --- end

@@ -16,7 +16,7 @@ from syscalls.abi.process import (
 )
 from syscalls.abi.time import write_timespec
 from syscalls.credentials import CAP_SYS_ADMIN, CAP_SYS_NICE
-from syscalls.table import FAKE, PARTIAL, syscall
+from syscalls.table import FAKE, syscall
 from syscalls.task import RLIMIT_NICE, RLIMIT_RTPRIO
 from syscalls.wait import leave_engine
 
@@ -65,13 +65,17 @@ def _same_owner(task: Task, target: Task) -> bool:
 
 
 def _set_policy(task: Task, target: Task, policy: int, priority: int, reset_on_fork: bool,
-                nice: int | None = None) -> None:
-    """__sched_setscheduler(), without the deadline class.  EINVAL, EPERM."""
-    if policy not in POLICIES or policy == SCHED_DEADLINE:
+                nice: int | None = None, deadline: tuple[int, int, int] = (0, 0, 0)) -> None:
+    """__sched_setscheduler().  EINVAL, EPERM."""
+    if policy not in POLICIES:
         raise LinuxError(EINVAL)
     if not (1 <= priority <= 99 if policy in REALTIME else priority == 0):
         raise LinuxError(EINVAL)
+    if policy == SCHED_DEADLINE and not _valid_deadline(deadline):
+        raise LinuxError(EINVAL)
     if not task.cred.capable(CAP_SYS_NICE):
+        if policy == SCHED_DEADLINE:
+            raise LinuxError(EPERM)
         if policy in REALTIME:
             limit = target.group.soft_limit(RLIMIT_RTPRIO)
             if (policy != target.sched_policy and not limit) or (
@@ -86,9 +90,17 @@ def _set_policy(task: Task, target: Task, policy: int, priority: int, reset_on_f
             raise LinuxError(EPERM)
     target.sched_policy = policy
     target.sched_priority = priority
+    target.sched_deadline = deadline
     target.sched_reset_on_fork = reset_on_fork
     if nice is not None and policy not in REALTIME:
         target.nice = max(-20, min(19, nice))
+
+
+def _valid_deadline(times: tuple[int, int, int]) -> bool:
+    """__checkparam_dl(): runtime, deadline and period in ns; at least 1 us, and in that order."""
+    runtime, deadline, period = times
+    return bool(deadline) and runtime >= 1024 and max(deadline, period) < 1 << 63 and runtime <= deadline <= (
+        period or deadline)
 
 
 @syscall(142, support=KEPT)
@@ -155,7 +167,7 @@ FLAG_RESET_ON_FORK, FLAG_KEEP_POLICY, FLAG_KEEP_PARAMS = 1, 8, 16
 ATTR_FLAGS = 0x7F
 
 
-@syscall(314, since="3.14", support=PARTIAL("SCHED_DEADLINE: EINVAL; otherwise kept and told back"))
+@syscall(314, since="3.14", support=KEPT)
 def sched_setattr(task: Task, pid: Pid, attr: In[SchedAttr], flags: U32) -> int:
     if not attr or pid < 0 or flags:
         raise LinuxError(EINVAL)
@@ -167,17 +179,18 @@ def sched_setattr(task: Task, pid: Pid, attr: In[SchedAttr], flags: U32) -> int:
     if any(raw[ATTR_VER1:]):
         task.mem.put_u32(attr, ATTR_VER1)
         raise LinuxError(E2BIG)
-    _, policy, wanted, nice, priority, *_ = _ATTR.unpack(raw[:ATTR_VER1].ljust(ATTR_VER1, b"\0"))
+    _, policy, wanted, nice, priority, *deadline, _, _ = _ATTR.unpack(raw[:ATTR_VER1].ljust(ATTR_VER1, b"\0"))
     if policy >= 1 << 31:
         raise LinuxError(EINVAL)
     target = find_task(task, pid)
     if wanted & FLAG_KEEP_POLICY:
         policy = target.sched_policy
     if wanted & FLAG_KEEP_PARAMS:
-        priority, nice = target.sched_priority, target.nice
+        priority, nice, deadline = target.sched_priority, target.nice, list(target.sched_deadline)
     if wanted & ~ATTR_FLAGS:
         raise LinuxError(EINVAL)
-    _set_policy(task, target, policy, priority, bool(wanted & FLAG_RESET_ON_FORK), nice)
+    _set_policy(task, target, policy, priority, bool(wanted & FLAG_RESET_ON_FORK), nice,
+                (deadline[0], deadline[1], deadline[2] or deadline[1]))
     return 0
 
 
@@ -187,10 +200,11 @@ def sched_getattr(task: Task, pid: Pid, attr: Out[SchedAttr], size: U32, flags: 
         raise LinuxError(EINVAL)
     target = find_task(task, pid)
     used = min(size, ATTR_VER1)
-    runtime = 0 if target.sched_policy in REALTIME else 2_800_000
+    times = target.sched_deadline
+    if target.sched_policy not in (*REALTIME, SCHED_DEADLINE):
+        times = (2_800_000, 0, 0)
     data = _ATTR.pack(used, target.sched_policy, FLAG_RESET_ON_FORK if target.sched_reset_on_fork else 0,
-                      0 if target.sched_policy in REALTIME else target.nice, target.sched_priority, runtime,
-                      0, 0, 0, 1024)
+                      0 if target.sched_policy in REALTIME else target.nice, target.sched_priority, *times, 0, 1024)
     task.mem.write(attr, data[:used])
     return 0
 
@@ -215,6 +229,13 @@ def sched_setaffinity(task: Task, pid: Pid, length: U32, mask: In[U64]) -> int:
     if not wanted:
         raise LinuxError(EINVAL)
     target.affinity = wanted.to_bytes(128, "little")
+    if not wanted >> target.cpu_number & 1:
+        # One task runs at a time, so that each may believe to be on a CPU it has chosen.
+        target.cpu_number = (wanted & -wanted).bit_length() - 1
+        if target.rseq:
+            from syscalls.rseq import preempted, write_ids
+            preempted(target)
+            write_ids(target)
     return 0
 
 

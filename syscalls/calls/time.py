@@ -14,7 +14,6 @@ from syscalls.abi.time import (
     CLOCK_TAI,
     CLOCK_THREAD_CPUTIME_ID,
     COARSE_NS,
-    CPUCLOCK_PERTHREAD,
     ITIMER_PROF,
     ITIMER_REAL,
     ITIMERSPEC,
@@ -190,7 +189,9 @@ async def clock_nanosleep(task: Task, clock: S32, flags: S32, request: In[Timesp
     offset = real_offset(task, clock)
     if offset is None:
         target = cpu_clock(task, clock, reading=False)
-        if clock == CLOCK_THREAD_CPUTIME_ID or (clock < 0 and clock & CPUCLOCK_PERTHREAD and target.task is task):
+        if clock == CLOCK_THREAD_CPUTIME_ID:
+            raise LinuxError(EOPNOTSUPP)
+        if target.task is task:
             raise LinuxError(EINVAL)
     wanted = read_timespec(task, request)
     if offset is None:
