@@ -182,6 +182,10 @@ class Epoll(AnonymousFile):
         for item in list(self.items.values()):
             item.remove()
 
+    def ioctl(self, task: Task, code: int, arg: int) -> int:
+        """EPIOCSPARAMS and EPIOCGPARAMS are for busy polling of network cards."""
+        raise LinuxError(EINVAL)
+
     def fdinfo(self, task: Task) -> list[tuple[str, str]]:
         out = []
         for item in self.items.values():

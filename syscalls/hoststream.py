@@ -7,7 +7,7 @@ writes after pylx continues at the right place.
 from __future__ import annotations
 
 from syscalls.abi.errno import EAGAIN, EINVAL, EISDIR, ENODEV, ENOTTY, ESPIPE, LinuxError
-from syscalls.abi.fs import O_ACCMODE, O_APPEND, O_NONBLOCK
+from syscalls.abi.fs import O_ACCMODE, O_APPEND, O_LARGEFILE, O_NONBLOCK
 from syscalls.abi.ioctl import FIONREAD, TCGETS
 from syscalls.fd import ALWAYS_READY, POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM, FileDescription
 from syscalls.fs.inode import S_IFCHR, S_IFDIR, S_IFMT, S_IFREG, Inode, Stat
@@ -246,4 +246,4 @@ class HostStream(FileDescription):
         return b"pipe:[%d]" % self.number
 
 
-STATUS_FLAGS = O_ACCMODE | O_APPEND | O_NONBLOCK
+STATUS_FLAGS = O_ACCMODE | O_APPEND | O_NONBLOCK | O_LARGEFILE

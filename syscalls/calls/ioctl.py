@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from syscalls.abi.errno import EINVAL, ENODEV, ENOTTY, EOPNOTSUPP, EPERM, LinuxError
-from syscalls.abi.fs import FASYNC, O_NONBLOCK
+from syscalls.abi.errno import EBADF, EINVAL, EISDIR, ENODEV, ENOTTY, EOPNOTSUPP, EPERM, EXDEV, LinuxError
+from syscalls.abi.fs import FASYNC, O_APPEND, O_NONBLOCK
 from syscalls.abi.ioctl import (
     FIBMAP,
     FICLONE,
@@ -51,6 +51,8 @@ def ioctl(task: Task, fd: Fd, code: U32, arg: Addr) -> int | Coroutine[Any, Any,
         return _set_async(task, fd, file, arg)
     if code in _COMMON:
         return _common(task, file, code, arg)
+    if code == FIBMAP and file.inode is not None and file.inode.mode & S_IFMT == S_IFREG:
+        raise LinuxError(EINVAL if task.cred.capable(CAP_SYS_RAWIO) else EPERM)
     if file.kind == "file" and code == FIONREAD and file.seekable:
         task.mem.put_u32(arg, max(0, file.stat(task).size - file.seek(task, 0, 1)))
         return 0
@@ -91,7 +93,7 @@ def _set_async(task: Task, fd: int, file: FileDescription, arg: int) -> int:
     return 0
 
 
-_COMMON = frozenset((FIOQSIZE, FIFREEZE, FITHAW, FS_IOC_FIEMAP, FIGETBSZ, FICLONE, FICLONERANGE, FIDEDUPERANGE, FIBMAP))
+_COMMON = frozenset((FIOQSIZE, FIFREEZE, FITHAW, FS_IOC_FIEMAP, FIGETBSZ, FICLONE, FICLONERANGE, FIDEDUPERANGE))
 
 
 def _common(task: Task, file: FileDescription, code: int, arg: int) -> int:
@@ -99,18 +101,34 @@ def _common(task: Task, file: FileDescription, code: int, arg: int) -> int:
     if code == FIOQSIZE:
         if kind not in {S_IFDIR, S_IFREG, S_IFLNK}:
             raise LinuxError(ENOTTY)
-        task.mem.put_u64(arg, file.stat(task).size)
+        task.mem.put_u64(arg, file.stat(task).blocks * 512)
         return 0
     if code == FIGETBSZ:
         task.mem.put_u32(arg, file.stat(task).blksize)
         return 0
     if code in {FIFREEZE, FITHAW}:
         raise LinuxError(EOPNOTSUPP if task.cred.capable(CAP_SYS_ADMIN) else EPERM)
-    if code == FIBMAP:
-        if kind != S_IFREG:
-            raise LinuxError(ENOTTY)
-        raise LinuxError(EINVAL if task.cred.capable(CAP_SYS_RAWIO) else EPERM)
+    if code == FICLONE:
+        _check_clone(task, file, arg)
+    elif code == FICLONERANGE:
+        # struct file_clone_range begins with the source descriptor, as s64.
+        _check_clone(task, file, task.mem.s32(arg))
+    elif code == FIDEDUPERANGE and kind not in {S_IFREG, S_IFDIR}:
+        raise LinuxError(ENODEV)
     task.kernel.gap(task, "ioctl", code)
-    if code in {FICLONE, FICLONERANGE, FIDEDUPERANGE} and kind not in {S_IFREG, S_IFDIR}:
-        raise LinuxError(EINVAL if code != FIDEDUPERANGE else ENODEV)
     raise LinuxError(EOPNOTSUPP)
+
+
+def _check_clone(task: Task, file: FileDescription, source_fd: int) -> None:
+    """What is refused before the file systems are asked (do_clone_file_range)."""
+    source = task.files.get((source_fd & 0xFFFFFFFF ^ 0x80000000) - 0x80000000)
+    one, other = source.stat(task), file.stat(task)
+    if one.dev != other.dev:
+        raise LinuxError(EXDEV)
+    for stat in (one, other):
+        if stat.mode & S_IFMT == S_IFDIR:
+            raise LinuxError(EISDIR)
+        if stat.mode & S_IFMT != S_IFREG:
+            raise LinuxError(EINVAL)
+    if not source.readable or not file.writable or file.flags & O_APPEND:
+        raise LinuxError(EBADF)

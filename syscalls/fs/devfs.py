@@ -7,11 +7,11 @@ kernel's own device and never the host's.
 from __future__ import annotations
 
 from syscalls.abi.errno import EAGAIN, EFAULT, EINVAL, EIO, ENODEV, ENOSPC, ENOTTY, ENXIO, EPERM, LinuxError
-from syscalls.abi.fs import O_ACCMODE, O_APPEND, O_NOCTTY, O_NONBLOCK
+from syscalls.abi.fs import O_ACCMODE, O_APPEND, O_LARGEFILE, O_NOCTTY, O_NONBLOCK
 from syscalls.abi.ioctl import RNDADDENTROPY, RNDADDTOENTCNT, RNDCLEARPOOL, RNDGETENTCNT, RNDRESEEDCRNG, RNDZAPENTCNT
 from syscalls.abi.tty import TTYAUX_MAJOR, device_number
 from syscalls.credentials import CAP_SYS_ADMIN
-from syscalls.fd import ALWAYS_READY, FileDescription
+from syscalls.fd import POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM, FileDescription
 from syscalls.fs.inode import S_IFCHR, S_IFDIR, S_IFMT, FileSystem, Inode, Stat
 from syscalls.fs.simple import Node, SimpleDirectory, SimpleFileSystem, SymlinkNode
 
@@ -35,7 +35,7 @@ ENTROPY_BITS = 256
 RANDOM_MAX = 32 << 20
 ZERO_MAX = 32 << 20
 """The most bytes one read returns, to bound what is copied at once."""
-KEPT_FLAGS = O_ACCMODE | O_APPEND | O_NONBLOCK
+KEPT_FLAGS = O_ACCMODE | O_APPEND | O_NONBLOCK | O_LARGEFILE
 CAP_SYSLOG = 34
 
 
@@ -93,19 +93,14 @@ class Full(Zero):
         raise LinuxError(ENODEV)
 
 
-class Random(Device):
-    """/dev/random and /dev/urandom, which never block once the kernel is up."""
-
-    pollable = True
+class Urandom(Device):
+    """Bytes from the host."""
 
     def read(self, task: Task, length: int) -> bytes:
         return self.kernel.random(min(length, RANDOM_MAX))
 
     def write(self, task: Task, data: bytes) -> int:
         return len(data)
-
-    def ready(self, mask: int) -> int:
-        return ALWAYS_READY & mask
 
     def ioctl(self, task: Task, code: int, arg: int) -> int:
         if code == RNDGETENTCNT:
@@ -120,6 +115,15 @@ class Random(Device):
         return 0
 
 
+class Random(Urandom):
+    """/dev/random can be polled, for reading: it never blocks once the kernel is up."""
+
+    pollable = True
+
+    def ready(self, mask: int) -> int:
+        return (POLLIN | POLLRDNORM) & mask
+
+
 class KernelLog(Device):
     """/dev/kmsg: an empty log; what is written is not kept."""
 
@@ -132,7 +136,6 @@ class KernelLog(Device):
         return len(data)
 
     def ready(self, mask: int) -> int:
-        from syscalls.fd import POLLOUT, POLLWRNORM
         return (POLLOUT | POLLWRNORM) & mask
 
     def ioctl(self, task: Task, code: int, arg: int) -> int:
@@ -153,6 +156,10 @@ def _full(task: Task, inode: Inode, flags: int, location: Location) -> FileDescr
 
 def _random(task: Task, inode: Inode, flags: int, location: Location) -> FileDescription:
     return Random(task, inode, flags, location)
+
+
+def _urandom(task: Task, inode: Inode, flags: int, location: Location) -> FileDescription:
+    return Urandom(task, inode, flags, location)
 
 
 def _kmsg(task: Task, inode: Inode, flags: int, location: Location) -> FileDescription:
@@ -212,7 +219,7 @@ _NODES: list[tuple[bytes, int, int, int, Opener]] = [
     (b"zero", MEM_MAJOR, 5, 0o666, _zero),
     (b"full", MEM_MAJOR, 7, 0o666, _full),
     (b"random", MEM_MAJOR, 8, 0o666, _random),
-    (b"urandom", MEM_MAJOR, 9, 0o666, _random),
+    (b"urandom", MEM_MAJOR, 9, 0o666, _urandom),
     (b"kmsg", MEM_MAJOR, 11, 0o644, _kmsg),
     (b"tty", TTYAUX_MAJOR, 0, 0o666, _controlling),
     (b"console", TTYAUX_MAJOR, 1, 0o600, _console),

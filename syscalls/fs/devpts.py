@@ -7,7 +7,7 @@ A master is a byte stream without a line discipline of its own; its reads are wh
 from __future__ import annotations
 
 from syscalls.abi.errno import EAGAIN, EBUSY, EFAULT, EINVAL, EIO, ENOSPC, LinuxError
-from syscalls.abi.fs import O_ACCMODE, O_CLOEXEC, O_NOCTTY, O_NONBLOCK
+from syscalls.abi.fs import O_ACCMODE, O_CLOEXEC, O_LARGEFILE, O_NOCTTY, O_NONBLOCK
 from syscalls.abi.ioctl import (
     FIONREAD,
     TCFLSH,
@@ -340,7 +340,7 @@ class PtyTable:
         if index >= MAX_PTYS:
             raise LinuxError(ENOSPC)
         slave = PtySlave(self.kernel, index)
-        master = PtyMaster(slave, self, flags & (O_ACCMODE | O_NONBLOCK), location, inode)
+        master = PtyMaster(slave, self, flags & (O_ACCMODE | O_NONBLOCK | O_LARGEFILE), location, inode)
         slave.master = master
         self.add(slave, index, task.cred.fsuid, TTY_GID, 0o620)
         return master
