@@ -143,7 +143,8 @@ def _reset_task(task: Task, program: Program) -> None:
     cred = task.cred
     group.dumpable = int(cred.uid == cred.euid and cred.gid == cred.egid)
     if group.timers is not None:
-        group.timers.exec()
+        from syscalls.timers import exec_timers
+        exec_timers(group)
 
 
 def _credentials(cred: Credentials) -> Credentials:
