@@ -37,7 +37,7 @@ class Program:
         if shutil.which(command[0]) is None:
             pytest.skip(f"not installed: {command[0]}")
         digest = hashlib.sha256(repr((command, self.flags)).encode())
-        for path in (self.source, SOURCES / "guest.h"):
+        for path in _with_includes(self.source):
             digest.update(path.read_bytes())
         # The name is what programs see as argv[0]: short, and the same for all variants.
         target = cache / digest.hexdigest()[:16] / self.name
@@ -49,6 +49,16 @@ class Program:
             assert done.returncode == 0, done.stderr
             made.rename(target)
         return target
+
+
+def _with_includes(source: Path) -> list[Path]:
+    """The source, and every file beside it that it includes."""
+    found = [source]
+    for path in found:
+        for name in re.findall(r'^#include "(.*)"', path.read_text(), re.MULTILINE):
+            if SOURCES / name not in found:
+                found.append(SOURCES / name)
+    return found
 
 
 def programs() -> list[Program]:
