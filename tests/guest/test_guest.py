@@ -19,7 +19,6 @@ PROGRAMS = programs()
 KNOWN_FAILURES: dict[tuple[str, str], str] = {
     ("xattrs", "portable"): "Python has extended attributes on Linux only: the portable host has none",
     ("host_files", "portable"): "Python knows no O_TMPFILE, RENAME_EXCHANGE and fallocate: the portable host has none",
-    ("path_matrix_tmpfs", "portable"): "as for xattrs: it asks files of the host too",
 }
 """(program, host or "*"): why it differs.  An unexpected pass fails."""
 
