@@ -122,6 +122,7 @@ def _map(task: Task, mm: Mm, file: FileDescription, plan: LoadPlan, bias: int) -
             space.map(low, step.length, step.prot, backing, step.offset, False)
             areas.insert(Vma(low, high, step.prot, MAY_ALL, backing, step.offset, location))
         else:
+            mm.check_commit(step.length)
             space.map(low, step.length, step.prot, None, 0, False)
             areas.insert(Vma(low, high, step.prot, MAY_ALL))
 

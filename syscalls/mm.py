@@ -195,7 +195,7 @@ class Mm:
                 or (data and self.areas.data_bytes + length > rlimits[RLIMIT_DATA][0])):
             raise LinuxError(ENOMEM)
 
-    def _check_commit(self, length: int) -> None:
+    def check_commit(self, length: int) -> None:
         """__vm_enough_memory with the heuristic overcommit: only the obviously impossible is refused."""
         if length > OVERCOMMIT_LOOK and length > self.kernel.host.memory()[0]:
             raise LinuxError(ENOMEM)
@@ -309,7 +309,7 @@ class Mm:
         overlap = self.areas.overlap_bytes(addr, end) if flags & MAP_FIXED else 0
         self.check_expansion(task, length - overlap, area.is_data)
         if backing is None and prot & PROT_WRITE and not vm_flags & VM_NORESERVE:
-            self._check_commit(length)
+            self.check_commit(length)
         if overlap:
             self.check_unsealed(addr, end)
         if kind == MAP_SHARED and file is None:
@@ -490,7 +490,7 @@ class Mm:
                     return self.brk
             try:
                 self.check_expansion(task, new - old, True)
-                self._check_commit(new - old)
+                self.check_commit(new - old)
                 if self.default_flags & VM_LOCKED:
                     self.check_lock(task, new - old)
             except LinuxError:

@@ -177,9 +177,11 @@ def _check_ident(header: bytes, bad: int) -> None:
 
 
 def _interpreter(read: Reader, offset: int, size: int) -> bytes:
-    """PT_INTERP's path.  EIO when it lies outside the file (elf_read)."""
+    """PT_INTERP's path.  EIO when it lies outside the file, EINVAL for no offset at all (elf_read)."""
     if not 2 <= size <= PATH_MAX:
         raise ElfError(ENOEXEC, f"interpreter path of {size} bytes")
+    if offset > OFFSET_MAX:
+        raise ElfError(EINVAL, "interpreter path at a negative offset")
     path = read(offset, size) if offset + size <= OFFSET_MAX else b""
     if len(path) != size:
         raise ElfError(5, "interpreter path lies outside the file")

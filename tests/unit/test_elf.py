@@ -105,6 +105,11 @@ def test_refused_with_enoexec(data: bytes, words: str) -> None:
     assert words in error.words
 
 
+def test_interpreter_paths_outside_the_file() -> None:
+    assert refused(image(other(elf.PT_INTERP, 0, 4000, 10))).errno == 5
+    assert refused(image(other(elf.PT_INTERP, 0, 2**63, 10))).errno == elf.EINVAL
+
+
 def test_an_interpreter_is_refused_with_elibbad() -> None:
     assert refused(b"#!/bin/sh", interpreter=True).errno == elf.ELIBBAD
 
