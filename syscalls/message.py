@@ -160,9 +160,13 @@ def _put_pidfd(task: Task, pid: int, addr: int, room: int) -> tuple[int, int]:
     group = task.kernel.groups.get(pid)
     if group is None:
         return _put(task, addr, room, SOL_SOCKET, SCM_PIDFD, pack("<i", -ESRCH))
-    from syscalls.calls.descriptors import install
     from syscalls.pidfd import PidFd
-    return _put(task, addr, room, SOL_SOCKET, SCM_PIDFD, pack("<i", install(task, PidFd(task, group), True)))
+    file = PidFd(task, group).retain()
+    try:
+        fd = task.files.install(file, True, task.group.soft_limit(RLIMIT_NOFILE))
+    finally:
+        file.release()
+    return _put(task, addr, room, SOL_SOCKET, SCM_PIDFD, pack("<i", fd))
 
 
 def write_address(task: Task, address: bytes, addr: int, length_addr: int) -> None:

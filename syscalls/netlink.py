@@ -223,7 +223,7 @@ class NetlinkSocket(Socket):
                 return [(RTM_NEWLINK, payload) for _, payload in links]
             wanted = rtnetlink.wanted_link(body)
             for interface, payload in links:
-                if interface.index == wanted or interface.name == wanted:
+                if wanted in (interface.index, interface.name):
                     return [(RTM_NEWLINK, payload)]
             raise LinuxError(ENODEV)
         if kind == RTM_GETADDR and dump:

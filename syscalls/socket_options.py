@@ -14,7 +14,6 @@ from syscalls.abi.errno import (
     ENODATA,
     ENODEV,
     ENOPROTOOPT,
-    ENOTCONN,
     EOPNOTSUPP,
     EPERM,
     LinuxError,
@@ -130,9 +129,8 @@ def set_common(task: Task, socket: Socket, option: int, value: bytes) -> None:
     elif option in _NUMBER:
         if option == SO_RCVLOWAT:
             number = 0x7FFFFFFF if number < 0 else number or 1
-        elif option == SO_PRIORITY and not 0 <= number <= 6 and not task.cred.capable(CAP_NET_ADMIN):
-            raise LinuxError(EPERM)
-        elif option == SO_MARK and not task.cred.capable(CAP_NET_ADMIN):
+        elif ((option == SO_MARK or (option == SO_PRIORITY and not 0 <= number <= 6))
+              and not task.cred.capable(CAP_NET_ADMIN)):
             raise LinuxError(EPERM)
         elif option == SO_BUF_LOCK and number & ~3:
             raise LinuxError(EINVAL)
@@ -260,9 +258,9 @@ def _timeout(value: bytes) -> int | None:
         raise LinuxError(EDOM)
     if seconds < 0:
         return 0
-    if not seconds and not microseconds or seconds >= 1 << 33:
+    if not (seconds or microseconds) or seconds >= 1 << 33:
         return None
-    nanoseconds = seconds * 1_000_000_000 + microseconds * 1000
+    nanoseconds: int = seconds * 1_000_000_000 + microseconds * 1000
     return -(-nanoseconds // JIFFY_NS) * JIFFY_NS
 
 

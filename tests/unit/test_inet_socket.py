@@ -1,6 +1,5 @@
 """Internet sockets over real hosts, on loopback."""
 
-# ruff: noqa: F811 -- fixtures are imported and then named by parameters
 from __future__ import annotations
 
 from struct import pack, unpack

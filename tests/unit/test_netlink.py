@@ -1,4 +1,4 @@
-"""NETLINK_ROUTE, interface ioctls and /proc/net without a host network."""
+"""NETLINK_ROUTE and interface ioctls without a host network."""
 
 from __future__ import annotations
 
@@ -18,9 +18,8 @@ from syscalls.abi.net import (
 )
 from syscalls.netdevice import answer, find_interface
 from syscalls.netlink import NLMSG, NLMSG_DONE, NLMSG_ERROR, RTM_GETADDR, RTM_GETLINK, RTM_NEWADDR, RTM_NEWLINK
-from syscalls.proc_net import proc_net_if_inet6, proc_net_route, proc_net_unix
 from syscalls.rtnetlink import IFA_BROADCAST, IFA_LABEL, IFA_LOCAL, IFLA_IFNAME, IFLA_MTU, attributes
-from syscalls.sockets import make_pair, make_socket
+from syscalls.sockets import make_socket
 from tests.unit.net_world import World, errno_of
 from translator.hosts.base import HostInterface
 
@@ -105,13 +104,3 @@ def test_interface_ioctls() -> None:
     assert answer(ETH, SIOCGIFBRDADDR)[4:8] == bytes([192, 0, 2, 255])
     assert answer(ETH, SIOCGIFHWADDR)[:8] == b"\1\0\2\xfc\0\0\0\1"
     assert errno_of(find_interface, kernel, b"nope") == errno.ENODEV
-
-
-def test_proc_files() -> None:
-    task = World(Host()).task()
-    one, _ = make_pair(task, 1, 1, 0, 0)
-    one.retain()
-    line = proc_net_unix(task).splitlines()[1]
-    assert line.endswith(b" 00000003 00000000 00000000 0001 03 %5d" % one.ino)
-    assert proc_net_if_inet6(task) == b"0" * 31 + b"1 01 80 10 80       lo\n"
-    assert proc_net_route(task).splitlines()[1].startswith(b"eth0\t000200C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0")
