@@ -55,7 +55,7 @@ def wait_mask(events: int) -> int:
 class EpollItem(Waiter):
     """One watched (description, number)."""
 
-    __slots__ = ("data", "epoll", "events", "fd", "file")
+    __slots__ = ("data", "epoll", "events", "exclusive", "fd", "file")
 
     def __init__(self, epoll: Epoll, file: FileDescription, fd: int, events: int, data: int) -> None:
         self.epoll = epoll
@@ -63,12 +63,14 @@ class EpollItem(Waiter):
         self.fd = fd
         self.events = events
         self.data = data
+        self.exclusive = bool(events & EPOLLEXCLUSIVE)
 
     def notify(self, mask: int) -> bool:
         # A one-shot item that has fired has no events left, and hears nothing until it is modified.
-        if self.events & ~MODES:
-            self.epoll.enqueue(self)
-        return bool(self.events & EPOLLEXCLUSIVE)
+        if not self.events & ~MODES:
+            return False
+        woken = self.epoll.enqueue(self)
+        return woken or not self.exclusive
 
     def poll(self) -> int:
         """The events that hold now; with none, the host is asked to tell of the next."""
@@ -108,10 +110,12 @@ class Epoll(AnonymousFile):
         self.waiters = WaitQueue()
         """Tasks in epoll_wait: each event wakes one.  `queue` is for those who poll this descriptor."""
 
-    def enqueue(self, item: EpollItem) -> None:
+    def enqueue(self, item: EpollItem) -> bool:
+        """The item's object changed; whether a task in epoll_wait was woken."""
         self.ready_list[item] = None
-        self.waiters.wake(limit=1)
+        woken = self.waiters.wake(limit=1)
         self.queue.wake(POLLIN | POLLRDNORM)
+        return woken > 0
 
     # --- epoll_ctl
 

@@ -47,6 +47,8 @@ class Waiter:
     """An entry in wait queues.  Subclasses override notify."""
 
     __slots__ = ()
+    exclusive = False
+    """Of the entries that are, one wake consumes one only (WQ_FLAG_EXCLUSIVE)."""
 
     def notify(self, mask: int) -> bool:
         """Called at each wake whose mask meets the entry's; True counts against the wake's limit (an exclusive
@@ -74,11 +76,16 @@ class WaitQueue:
         if not self.entries:
             return 0
         woken = 0
+        taken = False
         for waiter, wanted in list(self.entries.items()):
-            if wanted & mask and waiter.notify(mask):
-                woken += 1
-                if woken == limit:
-                    break
+            if wanted & mask:
+                if waiter.exclusive and taken:
+                    continue
+                if waiter.notify(mask):
+                    taken = taken or waiter.exclusive
+                    woken += 1
+                    if woken == limit:
+                        break
         return woken
 
 
