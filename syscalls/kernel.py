@@ -122,6 +122,7 @@ class Kernel:
         """Who sleeps on which futex, in FIFO order."""
         self.pi_states: dict[Hashable, PiState] = {}
         """Priority-inheritance futexes that someone waits for."""
+        self.everything_imported = False
         self.queued_signals: dict[int, int] = {}
         """Queued siginfos by user, for RLIMIT_SIGPENDING."""
         self.first_stopped: Callable[[int], None] | None = None

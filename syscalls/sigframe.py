@@ -94,7 +94,10 @@ def _signal_fpu(image: bytes) -> bytes:
         features = struct.unpack_from("<Q", body, FXSAVE_SIZE)[0] | XFEATURES_LEGACY
         struct.pack_into("<Q", body, FXSAVE_SIZE, features)
     size = len(body)
-    features = XFEATURES_LEGACY if size <= FXSAVE_SIZE + XSAVE_HEADER else XFEATURES_LEGACY | 4
+    # Engines whose state has more than these parts say so where the software bytes go.
+    (features,) = struct.unpack_from("<Q", body, SW_RESERVED)
+    if not features:
+        features = XFEATURES_LEGACY if size <= FXSAVE_SIZE + XSAVE_HEADER else XFEATURES_LEGACY | 4
     _SW_BYTES.pack_into(body, SW_RESERVED, FP_XSTATE_MAGIC1, size + 4, features, size)
     return bytes(body) + struct.pack("<I", FP_XSTATE_MAGIC2)
 
@@ -110,6 +113,7 @@ def push_frame(task: Task, info: SigInfo, action: Action, mask: int) -> None:
         sp = signals.altstack[0] + signals.altstack[1]
         on_altstack = True
     fpu_image = cpu.fpstate()
+    signals.fpu_length = len(fpu_image)
     fpu = _signal_fpu(fpu_image)
     fpu_addr = (sp - len(fpu)) & ~63
     frame = ((fpu_addr - FRAME_SIZE) & ~15) - 8
@@ -153,6 +157,7 @@ def pop_frame(task: Task) -> None:
     """rt_sigreturn(2).  EFAULT, or a frame that cannot be restored: the caller sends SIGSEGV."""
     from syscalls.signals import set_mask
     cpu = task.cpu
+    signals = task.signals
     regs = cpu.regs()
     frame = regs[RSP] - 8
     raw = task.mem.read(frame + 8, UCONTEXT_SIZE)
@@ -175,7 +180,9 @@ def pop_frame(task: Task) -> None:
         # Real ones would fault in IRET; 32-bit code segments are not there.
         raise LinuxError(EFAULT)
     fpu_addr = values[26]
-    length = len(cpu.fpstate())
+    length = signals.fpu_length
+    if not length:
+        length = signals.fpu_length = len(cpu.fpstate())
     if fpu_addr:
         image = _read_fpu(task, fpu_addr, length)
     else:

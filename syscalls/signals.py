@@ -187,8 +187,8 @@ class GroupSignals:
 class TaskSignals:
     """The signal state of one thread."""
 
-    __slots__ = ("altstack", "cr2", "error_code", "killed", "mask", "pending", "queue", "real_mask", "saved_mask",
-                 "stop_pending", "trap_number")
+    __slots__ = ("altstack", "cr2", "error_code", "fpu_length", "killed", "mask", "pending", "queue", "real_mask",
+                 "saved_mask", "stop_pending", "trap_number")
 
     def __init__(self, mask: int = 0) -> None:
         self.mask = mask
@@ -205,6 +205,8 @@ class TaskSignals:
         """This thread has to stop before it runs guest code (JOBCTL_STOP_PENDING)."""
         self.killed = False
         """SIGKILL, exit_group or exec by another thread ends this one."""
+        self.fpu_length = 0
+        """Bytes of the CPU's FPU image, once known."""
         # Of the last fault, as sigcontext shows them (thread_struct).
         self.trap_number = 0
         self.error_code = 0

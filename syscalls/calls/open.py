@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from syscalls.table import DirFd, Flags, In, Mode, Path, Size
     from syscalls.task import Task
 
+MANY_FILES = 256
+"""A process that has so many may go on until the host has no descriptor left to import a module with."""
 OPEN_HOW_LATEST = 4096
 """Larger structures are refused: openat2 takes at most a page."""
 
@@ -41,6 +43,9 @@ OPEN_HOW_LATEST = 4096
 def _open(task: Task, dirfd: int, path: bytes, flags: int, mode: int, resolve: int = 0) -> int | Awaitable[int]:
     files = task.files
     limit = task.group.rlimits[RLIMIT_NOFILE][0]
+    if files.lowest >= MANY_FILES and not task.kernel.everything_imported:
+        from syscalls.preload import import_everything
+        import_everything(task.kernel)
     if len(files.files) >= limit and all(fd in files.files for fd in range(limit)):
         raise LinuxError(EMFILE)  # before a file is made
     result = task.kernel.vfs.start_open(task, path, flags, mode, dirfd, resolve)

@@ -35,7 +35,15 @@ class LinuxHost:
         self._limits = {resource.RLIMIT_NOFILE: resource.getrlimit(resource.RLIMIT_NOFILE),
                         resource.RLIMIT_CORE: resource.getrlimit(resource.RLIMIT_CORE)}
         hard = self._limits[resource.RLIMIT_NOFILE][1]
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        # All guests together live under this limit: root may go beyond the one it was started with.
+        for most in (max(hard, 1 << 20), hard):
+            try:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+                break
+            except (OSError, ValueError):
+                continue
+        self._cpus = len(os.sched_getaffinity(0))
+        """As pylx was started: an engine may keep to one of them."""
         self._ignored = ignored_signals()
         self._poller = LinuxPoller()
         self._terminal: HostTerminal | None = None
@@ -111,7 +119,7 @@ class LinuxHost:
     ppid = staticmethod(os.getppid)
 
     def cpus(self) -> int:
-        return len(os.sched_getaffinity(0))
+        return self._cpus
 
     def memory(self) -> tuple[int, int]:
         total = available = 0
