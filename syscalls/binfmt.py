@@ -10,6 +10,7 @@ from syscalls.abi.errno import E2BIG, EACCES, EFAULT, ELOOP, ENOENT, ENOEXEC, Li
 from syscalls.abi.fs import AT_FDCWD
 from syscalls.task import RLIMIT_STACK
 from translator.elf import ISA_BASELINE, ISA_V2, ISA_V3, ISA_V4, ElfError, LoadPlan, read_plan
+from translator.hosts.base import HostError
 from translator.machine import GuestFault
 from translator.stack import ARG_MAX, ARG_TOTAL_MAX, MAX_ARG_STRLEN, fits
 
@@ -81,6 +82,15 @@ def read_strings(task: Task, addr: int) -> list[bytes]:
     return out
 
 
+def _open_interpreter(task: Task, path: bytes, role: str) -> FileDescription:
+    """open_program, with words that name what is missing: the error alone would seem to be about the program."""
+    try:
+        return open_program(task, AT_FDCWD, path, 0)
+    except (LinuxError, HostError) as error:
+        what = "is missing" if error.errno == ENOENT else f"cannot be used ({LinuxError(error.errno)})"
+        raise LinuxError(error.errno, f"{role}, {path.decode('utf-8', 'backslashreplace')}, {what}") from None
+
+
 def _exec_name(path: bytes, dirfd: int) -> bytes:
     """The name that the program and its interpreter see (bprm->filename)."""
     if dirfd == AT_FDCWD or path.startswith(b"/"):
@@ -130,7 +140,7 @@ def prepare(task: Task, path: bytes, argv: list[bytes] | int, envp: list[bytes] 
                 # The interpreter could not open /dev/fd/N: the descriptor will be closed.
                 raise LinuxError(ENOENT)
             argv = [name, *([argument] if argument is not None else []), interp_name, *argv[1:]]
-            next_file = open_program(task, AT_FDCWD, name, 0)
+            next_file = _open_interpreter(task, name, "the interpreter of its #! line")
             file.release()
             file = next_file
             interp_name = name
@@ -140,7 +150,7 @@ def prepare(task: Task, path: bytes, argv: list[bytes] | int, envp: list[bytes] 
         _check_isa(task.kernel, plan, filename)
         program = Program(file, plan, argv, envp, filename, _comm(file, path, filename))
         if plan.interpreter is not None:
-            program.interpreter = open_program(task, AT_FDCWD, plan.interpreter, 0)
+            program.interpreter = _open_interpreter(task, plan.interpreter, "its loader (the dynamic linker)")
             try:
                 program.interpreter_plan = _known_plan(task, program.interpreter, True) or _read_plan(
                     task, program.interpreter, True)

@@ -6,7 +6,7 @@ process with SIGSEGV, as Linux does.
 
 from __future__ import annotations
 
-from syscalls.abi.errno import EINVAL, ENOENT, ENOEXEC, NAMES, LinuxError
+from syscalls.abi.errno import EINVAL, ENOEXEC, NAMES, LinuxError
 from syscalls.abi.fs import AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW
 from syscalls.binfmt import Doomed, Program, open_program, prepare
 from syscalls.load import load
@@ -93,7 +93,10 @@ def _replace(task: Task, program: Program) -> bool:
     from syscalls.exit import release_mm
     old = task.mm
     new_cred = _credentials(task.cred)
-    mm = Mm(task.kernel)
+    try:
+        mm = Mm(task.kernel)
+    except MemoryError:
+        return False
     try:
         entry, pointer = load(task, mm, program)
     except (LinuxError, HostError, GuestFault, MemoryError):
@@ -161,22 +164,12 @@ def _credentials(cred: Credentials) -> Credentials:
                          fsuid=cred.euid, sgid=cred.egid, fsgid=cred.egid, securebits=cred.securebits & ~0x10)
 
 
-def _exists(task: Task, path: bytes) -> bool:
-    try:
-        task.kernel.vfs.resolve(task, path)
-    except (LinuxError, HostError):
-        return False
-    return True
-
-
 def load_first(task: Task, path: bytes, argv: list[bytes], envp: list[bytes]) -> None:
     """The first program of a run, into the empty Mm that the task was made with.  ExecFailure."""
     try:
         program = prepare(task, path, argv, envp)
     except (LinuxError, HostError) as error:
         words = error.message or _WORDS.get(error.errno, NAMES.get(error.errno, str(error.errno)))
-        if error.errno == ENOENT and _exists(task, path):
-            words = "its interpreter (of the #! line, or the dynamic linker) was not found"
         raise ExecFailure(error.errno, words) from None
     except Doomed as doomed:
         raise ExecFailure(ENOEXEC, doomed.words) from None

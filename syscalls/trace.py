@@ -6,9 +6,10 @@ others run is printed in two parts, `<unfinished ...>` and `<... resumed>`, as s
 
 from __future__ import annotations
 
-from syscalls.abi.errno import NAMES, LinuxError
-from syscalls.abi.names import flag_text, signal_name
+from syscalls.abi.errno import NAMES
+from syscalls.abi.names import signal_name
 from syscalls.task import NO_RESULT
+from syscalls.trace_values import show_argument, show_call, show_result
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,95 +19,6 @@ if TYPE_CHECKING:
     from syscalls.kernel import Kernel
     from syscalls.table import Syscall
     from syscalls.task import Task
-
-STRING_LIMIT = 32
-"""Bytes shown of a buffer (strace's default)."""
-_ESCAPES = {9: "\\t", 10: "\\n", 13: "\\r", 34: '\\"', 92: "\\\\"}
-
-
-def quoted(data: bytes, limit: int = STRING_LIMIT) -> str:
-    """A C string literal, cut at `limit` bytes with `...` behind."""
-    shown = "".join(_ESCAPES.get(byte) or (chr(byte) if 32 <= byte < 127 else f"\\{byte:o}")
-                    for byte in data[:limit])
-    return f'"{shown}"...' if len(data) > limit else f'"{shown}"'
-
-
-def signed(word: int, bits: int) -> int:
-    word &= (1 << bits) - 1
-    return word - (1 << bits) if word >> (bits - 1) else word
-
-
-def show_argument(task: Task, kind: str, word: int, args: tuple[int, ...], index: int, value: int | None) -> str:
-    """One argument by its kind; `value` is the call's result, None before it is known."""
-    base, _, rest = kind.partition("[")
-    target = rest.rstrip("]")
-    if base in ("Fd", "S32", "Pid"):
-        return str(signed(word, 32))
-    if base == "DirFd":
-        number = signed(word, 32)
-        return "AT_FDCWD" if number == -100 else str(number)
-    if base in ("U32", "U64", "Size"):
-        return str(word & 0xFFFFFFFF if base == "U32" else word)
-    if base in ("S64", "Offset"):
-        return str(signed(word, 64))
-    if base in ("Octal", "Mode"):
-        return f"{word & 0o177777:#o}" if word & 0o177777 else "0"
-    if base == "Signal":
-        return signal_name(signed(word, 32))
-    if base == "Flags":
-        return flag_text(target, word & 0xFFFFFFFF)
-    if base in ("Path", "OptPath", "Text"):
-        try:
-            return quoted(task.mem.path(word), 4096)
-        except LinuxError:
-            return f"{word:#x}" if word else "NULL"
-    if word == 0:
-        return "NULL"
-    if base in ("Buf", "OutBuf"):
-        length = args[index + 1] if base == "Buf" else (value if value is not None else 0)
-        if length > 0 or base == "Buf":
-            try:
-                shown = task.mem.read(word, min(length, STRING_LIMIT + 1))
-            except LinuxError:
-                return f"{word:#x}"
-            return quoted(shown)
-    if target in STRUCTS and (base == "In" or (value is not None and value >= 0)):
-        layout, names = STRUCTS[target]
-        import struct
-        try:
-            fields = struct.unpack(layout, task.mem.read(word, struct.calcsize(layout)))
-        except LinuxError:
-            return f"{word:#x}"
-        if not names:
-            return "[" + ", ".join(map(str, fields)) + "]"
-        return "{" + ", ".join(f"{name}={field}" for name, field in zip(names.split(), fields, strict=True)) + "}"
-    return f"{word:#x}"
-
-
-STRUCTS = {
-    "Timespec": ("<qq", "tv_sec tv_nsec"),
-    "Timeval": ("<qq", "tv_sec tv_usec"),
-    "Int32Pair": ("<ii", ""),
-    "Rlimit": ("<QQ", "rlim_cur rlim_max"),
-    "Winsize": ("<HHHH", "ws_row ws_col ws_xpixel ws_ypixel"),
-    "Itimerval": ("<qqqq", "interval_sec interval_usec value_sec value_usec"),
-    "Itimerspec": ("<qqqq", "interval_sec interval_nsec value_sec value_nsec"),
-    "Offset": ("<q", ""),
-    "U32": ("<I", ""),
-    "S32": ("<i", ""),
-}
-"""Small structures that a trace shows field by field: struct layout, field names ("" shows a list)."""
-
-
-def show_result(record: Syscall, value: int) -> str:
-    if value == NO_RESULT:
-        return "?"
-    if -4096 < value < 0:
-        return f"-1 {NAMES.get(-value, -value)}"
-    if record.name in ("mmap", "brk", "mremap", "shmat"):
-        return f"{value:#x}"
-    return str(value)
-
 
 class Tracer:
     """Writes the trace through `write`.  Entry is remembered, a line comes out when the call is done."""
@@ -123,9 +35,7 @@ class Tracer:
         return f"[pid {task.tid}] "
 
     def _shown(self, task: Task, record: Syscall, args: tuple[int, ...], value: int | None) -> str:
-        kinds = record.argument_kinds()
-        return ", ".join(show_argument(task, kind, args[index], args, index, value)
-                         for index, kind in enumerate(kinds))
+        return show_call(task, record, args, value)
 
     def entered(self, task: Task, record: Syscall, args: tuple[int, ...]) -> None:
         self._break_line()
@@ -169,6 +79,9 @@ class Tracer:
 
     def ended(self, task: Task, words: str) -> None:
         """The task is gone: words as `exited with 0` or `killed by SIGTERM`."""
+        record = _record(task)
+        if self.open_line is task and record is not None:
+            self.left(task, record, task.call_args, NO_RESULT)
         self._break_line()
         self.started.pop(task.tid, None)
         self.write(f"{self._prefix(task)}+++ {words} +++\n")
@@ -189,7 +102,7 @@ class JsonTracer(Tracer):
         self._emit({
             "time_ns": began - self.kernel.boot_ns, "pid": task.group.pid, "tid": task.tid,
             "comm": task.comm.decode("utf-8", "backslashreplace"), "call": record.name, "number": record.number,
-            "args": {name: show_argument(task, kind, args[index], args, index, value)
+            "args": {name: show_argument(task, record, kind, args, index, value)
                      for index, (name, kind) in enumerate(zip(record.params, kinds, strict=True))},
             "raw": list(args[:len(kinds)]),
             "result": None if value == NO_RESULT else value,

@@ -2,21 +2,66 @@
 
 from __future__ import annotations
 
-FLAG_PREFIXES = {
+FLAG_SETS = {
     "OpenFlags": ("fs", "O_"),
     "AtFlags": ("fs", "AT_"),
+    "AccessMode": ("fs", "R_OK W_OK X_OK"),
+    "FlockOperation": ("fs", "LOCK_"),
+    "FallocateFlags": ("fs", "FALLOC_FL_"),
+    "XattrFlags": ("fs", "XATTR_CREATE XATTR_REPLACE"),
+    "MountFlags": ("fs", "MS_"),
+    "UmountFlags": ("fs", "MNT_ UMOUNT_"),
+    "StatxMask": ("fs", "STATX_"),
+    "RenameFlags": ("fs", "RENAME_"),
     "MmapFlags": ("mm", "MAP_"),
     "ProtFlags": ("mm", "PROT_"),
+    "MremapFlags": ("mm", "MREMAP_"),
+    "MsyncFlags": ("mm", "MS_"),
+    "SocketType": ("net", "SOCK_NONBLOCK SOCK_CLOEXEC"),
     "MsgFlags": ("net", "MSG_"),
     "CloneFlags": ("process", "CLONE_"),
-    "WaitFlags": ("process", "W"),
-    "RenameFlags": ("fs", "RENAME_"),
-    "EpollFlags": ("poll", "EPOLL_"),
+    "WaitFlags": ("process", "WNOHANG WUNTRACED WCONTINUED WEXITED WNOWAIT __W"),
+    "GrndFlags": ("process", "GRND_"),
+    "EpollFlags": ("poll", "EPOLL_CLOEXEC"),
     "EventfdFlags": ("poll", "EFD_"),
     "TimerfdFlags": ("poll", "TFD_"),
-    "GrndFlags": ("process", "GRND_"),
+    "SignalfdFlags": ("poll", "SFD_"),
+    "InotifyFlags": ("poll", "IN_NONBLOCK IN_CLOEXEC"),
+    "InotifyMask": ("poll", "IN_"),
 }
-"""Flag list (the T of Flags[T] in a declaration) -> (module of syscalls.abi, prefix of its constants)."""
+"""Bit set (the T of Flags[T] in a declaration) -> (module of syscalls.abi, prefixes of its constants)."""
+
+CHOICES = {
+    "AddressFamily": ("net", "AF_"),
+    "SocketKind": ("net", "SOCK_STREAM SOCK_DGRAM SOCK_RAW SOCK_RDM SOCK_SEQPACKET"),
+    "Whence": ("fs", "SEEK_"),
+    "FcntlCommand": ("fs", "F_DUPFD F_GETFD F_SETFD F_GETFL F_SETFL F_GETLK F_SETLK F_OFD F_GETOWN F_SETOWN F_GETPIPE "
+                           "F_SETPIPE F_ADD_SEALS F_GET_SEALS"),
+    "SigmaskHow": ("signal", "SIG_BLOCK SIG_UNBLOCK SIG_SETMASK"),
+    "Madvice": ("mm", "MADV_"),
+    "PrctlOption": ("process", "PR_"),
+    "ArchPrctlCode": ("process", "ARCH_"),
+    "RlimitResource": ("process", "RLIMIT_"),
+    "ClockId": ("time", "CLOCK_"),
+    "IoctlCode": ("ioctl", "TC TIO FIO SIO"),
+}
+"""One of several values."""
+
+ARGUMENTS = {
+    "mmap.prot": "ProtFlags", "mprotect.prot": "ProtFlags", "pkey_mprotect.prot": "ProtFlags",
+    "mmap.flags": "MmapFlags", "mremap.flags": "MremapFlags", "msync.flags": "MsyncFlags",
+    "madvise.advice": "Madvice", "statx.mask": "StatxMask", "renameat2.flags": "RenameFlags",
+    "socket.family": "AddressFamily", "socketpair.family": "AddressFamily", "socket.kind": "SocketKind",
+    "socketpair.kind": "SocketKind", "sendto.flags": "MsgFlags", "recvfrom.flags": "MsgFlags",
+    "sendmsg.flags": "MsgFlags", "recvmsg.flags": "MsgFlags", "accept4.flags": "SocketType",
+    "lseek.whence": "Whence", "fcntl.cmd": "FcntlCommand", "fcntl.command": "FcntlCommand",
+    "rt_sigprocmask.how": "SigmaskHow", "prctl.option": "PrctlOption", "arch_prctl.code": "ArchPrctlCode",
+    "prlimit64.resource": "RlimitResource", "getrlimit.resource": "RlimitResource",
+    "setrlimit.resource": "RlimitResource", "ioctl.code": "IoctlCode", "ioctl.cmd": "IoctlCode",
+    "clock_gettime.clock": "ClockId", "clock_gettime.clock_id": "ClockId", "clock_nanosleep.clock_id": "ClockId",
+    "timerfd_create.clock_id": "ClockId", "clock_getres.clock_id": "ClockId",
+}
+"""call.parameter -> one of the above, for arguments whose declared kind is a plain number."""
 
 _cache: dict[str, list[tuple[int, str]]] = {}
 
@@ -34,34 +79,48 @@ def signal_name(signo: int) -> str:
     return str(signo)
 
 
-def _flags_of(name: str) -> list[tuple[int, str]]:
-    """(value, name) pairs, those with most bits first, so that combinations win over their parts."""
+def _constants(name: str, module_name: str, prefixes: str) -> list[tuple[int, str]]:
     known = _cache.get(name)
     if known is None:
-        known = []
-        if name in FLAG_PREFIXES:
-            module_name, prefix = FLAG_PREFIXES[name]
-            module = __import__(f"syscalls.abi.{module_name}", fromlist=["*"])
-            known = [(value, key) for key, value in vars(module).items()
-                     if key.startswith(prefix) and isinstance(value, int) and value > 0
-                     and not key.endswith(("_MASK", "ACCMODE", "_TYPE"))]
-            known.sort(key=lambda pair: (-pair[0].bit_count(), pair[0]))
+        module = __import__(f"syscalls.abi.{module_name}", fromlist=["*"])
+        starts = tuple(prefixes.split(" "))
+        known = [(value, key) for key, value in vars(module).items() if key.startswith(starts)
+                 and isinstance(value, int) and not key.endswith(("_MASK", "ACCMODE", "_MAX"))]
+        # Those with most bits come first, so that combinations win over their parts.
+        known.sort(key=lambda pair: (-pair[0].bit_count(), pair[0]))
         _cache[name] = known
     return known
 
 
+def choice_text(name: str, value: int) -> str:
+    """The constant's name, or the number."""
+    if name == "SocketKind":
+        rest = value & ~0xF
+        number = value & 0xF
+        kind = next((key for known, key in _constants(name, *CHOICES[name]) if known == number), str(number))
+        return f"{kind}|{flag_text('SocketType', rest)}" if rest else kind
+    for number, key in _constants(name, *CHOICES[name]):
+        if number == value:
+            return key
+    return f"{value:#x}" if value > 0xFFFF else str(value)
+
+
 def flag_text(name: str, word: int) -> str:
     """`word` as names joined by |, unknown bits in hexadecimal."""
-    if name == "OpenFlags":
-        access = ("O_RDONLY", "O_WRONLY", "O_RDWR", "O_ACCMODE")[word & 3]
-        rest = flag_text("OpenFlags ", word & ~3) if word & ~3 else ""
-        return f"{access}|{rest}" if rest else access
+    if name not in FLAG_SETS:
+        return f"{word:#x}" if word else "0"
     names = []
-    rest_word = word
-    for value, flag in _flags_of(name.strip()):
-        if rest_word & value == value:
+    rest = word
+    if name == "OpenFlags":
+        names.append(("O_RDONLY", "O_WRONLY", "O_RDWR", "O_ACCMODE")[word & 3])
+        rest &= ~3
+    elif name == "AccessMode" and not word:
+        return "F_OK"
+    for value, flag in _constants(name, *FLAG_SETS[name]):
+        if value > 0 and rest & value == value:
             names.append(flag)
-            rest_word &= ~value
-    if rest_word or not names:
-        names.append(f"{rest_word:#x}" if rest_word else "0")
+            rest &= ~value
+    if rest or not names:
+        names.append(f"{rest:#x}" if rest else next(
+            (flag for value, flag in _constants(name, *FLAG_SETS[name]) if value == 0), "0"))
     return "|".join(names)
