@@ -24,6 +24,7 @@ from syscalls.abi.mm import (
     DEFAULT_MAX_MAP_COUNT,
     LEGACY_MAP_MASK,
     MAP_32BIT,
+    MAP_DROPPABLE,
     MAP_FIXED,
     MAP_FIXED_NOREPLACE,
     MAP_GROWSDOWN,
@@ -42,6 +43,7 @@ from syscalls.abi.mm import (
     PROT_SEM,
     STACK_GUARD_GAP,
     VM_DONTCOPY,
+    VM_DONTDUMP,
     VM_GROWSDOWN,
     VM_LOCKED,
     VM_LOCKED_MASK,
@@ -300,6 +302,11 @@ class Mm:
             offset = 0
             if flags & MAP_GROWSDOWN:
                 vm_flags |= VM_GROWSDOWN
+        elif kind == MAP_DROPPABLE:
+            # Since 6.11; memory never gets short here, so that nothing is dropped but in children.
+            offset = 0
+            vm_flags |= VM_WIPEONFORK | VM_DONTDUMP | VM_NORESERVE
+            self._advised = True
         else:
             raise LinuxError(EINVAL)
         if flags & MAP_NORESERVE:
@@ -318,7 +325,7 @@ class Mm:
         if overlap:
             self.forget(addr, end)
         try:
-            self.space.map(addr, length, prot, backing, offset, kind != MAP_PRIVATE)
+            self.space.map(addr, length, prot, backing, offset, bool(vm_flags & VM_MAYSHARE))
         except MemoryError:
             raise LinuxError(ENOMEM) from None
         self.areas.insert(area)
@@ -459,7 +466,10 @@ class Mm:
                 if prot & PROT_WRITE and not area.is_data and not area.flags & (VM_SHARED | VM_GROWSDOWN):
                     if self.areas.data_bytes + stop - at > task.group.rlimits[RLIMIT_DATA][0]:
                         raise LinuxError(ENOMEM)
-                self.space.protect(at, stop - at, prot)
+                try:
+                    self.space.protect(at, stop - at, prot)
+                except MemoryError:
+                    raise LinuxError(ENOMEM) from None
                 self.rewrite(at, stop, prot)
             at = stop
         if at < end:
