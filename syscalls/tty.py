@@ -322,13 +322,20 @@ class TtyFile(FileDescription):
         ldisc = tty.ldisc
         if ldisc.echo:
             ldisc.flush_echo()
-        room = 0 if tty.stopped or ldisc.echo else tty.output_room()
-        if room > 0:
-            taken, result = tty.process(bytes(data), room)
-            if taken:
-                tty.output(result)
-                return taken
-        raise LinuxError(EAGAIN)
+        done = 0
+        # Until all is taken or nothing more fits: who wrote a part sleeps until there is room.
+        while done < len(data) and not (tty.stopped or ldisc.echo):
+            room = tty.output_room()
+            if room <= 0:
+                break
+            taken, result = tty.process(bytes(data[done:done + room]), room)
+            if not taken:
+                break
+            tty.output(result)
+            done += taken
+        if not done:
+            raise LinuxError(EAGAIN)
+        return done
 
     # --- readiness
 

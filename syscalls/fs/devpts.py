@@ -194,10 +194,15 @@ class PtyMaster(FileDescription):
     def write(self, task: Task, data: bytes) -> int:
         if not data:
             return 0
-        taken = self.slave.input(bytes(data[:INPUT_LIMIT]))
-        if not taken:
+        done = 0
+        while done < len(data):
+            taken = self.slave.input(bytes(data[done:done + INPUT_LIMIT]))
+            if not taken:
+                break
+            done += taken
+        if not done:
             raise LinuxError(EAGAIN)
-        return taken
+        return done
 
     def ready(self, mask: int) -> int:
         bits = 0

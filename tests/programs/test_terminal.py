@@ -21,9 +21,10 @@ PATIENCE = 30.0
 
 
 @every_machine
-def test_ptys_of_guests(engine: str, host: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["ptys", "pty_bytes"])
+def test_ptys_of_guests(name: str, engine: str, host: str, tmp_path: Path) -> None:
     need("/usr/bin/python3")
-    compare(["/usr/bin/python3", str(SOURCES / "terminal" / "ptys.py")], tmp_path, engine=engine, host=host)
+    compare(["/usr/bin/python3", str(SOURCES / "terminal" / f"{name}.py")], tmp_path, engine=engine, host=host)
 
 
 @every_machine
@@ -169,6 +170,19 @@ def test_full_screen_program(screen: Screen) -> None:
     screen.line("fg")
     screen.wait(":")
     screen.keys("q")
+    assert_sane(screen)
+
+
+def test_much_output(screen: Screen, tmp_path: Path) -> None:
+    lines = tmp_path / "lines"
+    lines.write_text("".join(f"{number}\n" for number in range(200_000)))
+    screen.line(pylx(f"cat {lines}; echo end $?"))
+    screen.wait("199999\nend 0\nhost>")
+    screen.clear()
+    screen.line(pylx("sh -c 'stty -ixon; stty ixon; yes'") + "; echo end $?")
+    time.sleep(2)
+    screen.keys("C-c")
+    screen.wait("end 130\nhost>")
     assert_sane(screen)
 
 

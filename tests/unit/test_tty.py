@@ -309,3 +309,24 @@ def test_a_hangup_of_the_hosts_terminal_is_the_guests(console: tuple[Any, Any, T
     tty._event(POLLIN)
     assert file.read(task, 10) == b""
     assert sent == [(task.group.pid, 1), (task.group.pid, 18)]
+
+
+def test_a_write_takes_all_there_is_room_for(console: tuple[Any, Any, Task]) -> None:
+    # Whoever gets less than it wrote sleeps until it is told of room: nobody would tell it.
+    tty, terminal, task = console
+    file = tty.open(task, O_RDWR, SimpleNamespace(), None)
+    assert file.write(task, b"x\n" * 50_000) == 100_000
+    assert len(terminal.shown) == 100_000
+    assert errno(lambda: file.read(task, 1)) == EAGAIN
+    assert file.write(task, b"x\n" * 50_000) == 100_000
+    assert len(terminal.shown) == 250_000
+
+
+def test_a_master_write_takes_all_there_is_room_for(kernel: Kernel) -> None:
+    task = task_of(kernel)
+    master, slave = pair(kernel, task)
+    termios = slave.tty.termios.copy()
+    termios.lflag = termios.iflag = 0
+    slave.tty.set_termios(termios)
+    assert master.write(task, b"y" * 50_000) == 8192 + 4095
+    assert errno(lambda: master.write(task, b"y")) == EAGAIN
