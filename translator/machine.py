@@ -95,7 +95,8 @@ class Backing(Protocol):
         zeroes the rest); -1 when it cannot be read: the access is a SIGBUS."""
 
     def write_page(self, offset: int, data: bytes | memoryview) -> None:
-        """Write dirty shared pages back (never past size())."""
+        """Write dirty shared pages back (never past size()).  Must not raise: a failure is the backing's to remember
+        and to report when it is asked to sync."""
 
     def retain(self) -> None:
         """One mapping more holds this object: it stays usable after its descriptor is closed."""
