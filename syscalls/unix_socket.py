@@ -67,6 +67,8 @@ def _head_size(length: int) -> int:
 
 def packet_cost(length: int, linear: int) -> int:
     """skb->truesize of a message of which the first `linear` bytes are allocated in one piece."""
+    if length <= 192:
+        return 512 + SK_BUFF
     paged = min(-(-max(0, length - linear) // PAGE) * PAGE, length)
     return _head_size(length - paged) + -(-paged // PAGE) * PAGE
 

@@ -36,6 +36,7 @@ from syscalls.unix_socket import (
     UnixSocket,
     current_credentials,
     packet_cost,
+    uncharge,
 )
 
 TYPE_CHECKING = False
@@ -204,6 +205,12 @@ class UnixStream(UnixConnection):
         if flags & MSG_PEEK:
             return self.peek(length)
         first = incoming[0]
+        if (len(incoming) == 1 and not first.position and len(first.data) <= length and not first.rights
+                and not self.passcred and not self.passpidfd and self.peek_offset <= 0):
+            # One piece taken whole, as mostly.
+            incoming.clear()
+            uncharge(first)
+            return Message(first.data, first.address)
         message = Message(b"", first.address)
         self.label(message, first)
         parts: list[bytes] = []

@@ -9,7 +9,7 @@ from translator.hosts.base import HostError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine
     from typing import Any
 
     from syscalls.sockets import Control, Message, Socket
@@ -28,6 +28,8 @@ SOL_SOCKET, SO_RCVLOWAT = 1, 18
 SOMAXCONN, SOCKADDR_STORAGE, MAX_RW_COUNT, VLEN_MAX = 4096, 128, 0x7FFFF000, 1024
 RLIMIT_NOFILE = 7
 OPTION_MAX = 65536
+WINDOW = 256 << 10
+"""The most bytes of a large send that are offered to a stream at a time, once it was full."""
 
 
 # --- from the guest's arguments to objects
@@ -118,12 +120,21 @@ def connect(task: Task, fd: Fd, addr: Addr, addrlen: S32) -> Result:
     if sock.nonblock:
         sock.connect(task, address)
         return 0
-    return _connect(task, sock, address)
+    return _held(sock, _connect(task, sock, address))
 
 
 async def _connect(task: Task, sock: Socket, address: bytes) -> int:
     await sock.connect_sleeping(task, address)
     return 0
+
+
+async def _held(sock: Socket, work: Awaitable[int]) -> int:
+    """A call that sleeps keeps its socket open although another thread closes the descriptor (fget)."""
+    sock.retain()
+    try:
+        return await work
+    finally:
+        sock.release()
 
 
 @syscall(43)
@@ -162,8 +173,8 @@ def _accept(task: Task, fd: int, addr: int, addrlen: int, flags: int) -> Result:
     except (LinuxError, HostError) as error:
         if error.errno != EAGAIN or sock.nonblock:
             raise
-    return retry(task, sock.queue, TO_READ, attempt, deadline_ns=sock.deadline(task, sock.read_timeout_ns),
-                 restart=sock.restart_read)
+    return _held(sock, retry(task, sock.queue, TO_READ, attempt, restart=sock.restart_read,
+                             deadline_ns=sock.deadline(task, sock.read_timeout_ns)))
 
 
 @syscall(51)
@@ -198,9 +209,9 @@ def send_message(task: Task, sock: Socket, data: bytes, flags: int, address: byt
             sock.broken_pipe(task, flags)
         if error.errno != EAGAIN or not sock.sleeps(flags):
             raise
-        return _send_rest(task, sock, data, flags, address, control, 0)
+        return _held(sock, _send_rest(task, sock, data, flags, address, control, 0))
     if done < len(data) and sock.stream and sock.sleeps(flags):
-        return _send_rest(task, sock, data, flags, address, None, done)
+        return _held(sock, _send_rest(task, sock, data, flags, address, None, done))
     return done
 
 
@@ -212,9 +223,11 @@ async def _send_rest(task: Task, sock: Socket, data: bytes, flags: int, address:
             if not await sleep_on(task, [(sock.queue, TO_WRITE)], deadline, restart=sock.restart_write):
                 raise LinuxError(EAGAIN)
             try:
-                done += sock.send(task, data[done:] if done else data, flags, address, None if done else control)
-                if done >= len(data) or not sock.stream:
-                    return done
+                while True:
+                    part = data[done:done + WINDOW] if sock.stream and (done or len(data) > WINDOW) else data
+                    done += sock.send(task, part, flags, address, None if done else control)
+                    if done >= len(data) or not sock.stream:
+                        return done
             except (LinuxError, HostError) as error:
                 if error.errno != EAGAIN:
                     if error.errno == EPIPE and not done:
@@ -282,7 +295,7 @@ def receive_message(task: Task, sock: Socket, length: int, flags: int, finish: C
         message = None
     if message is not None and not wants_more(sock, message, length, flags):
         return finish(message)
-    return _receive_rest(task, sock, length, flags, message, finish)
+    return _held(sock, _receive_rest(task, sock, length, flags, message, finish))
 
 
 def wants_more(sock: Socket, message: Message, length: int, flags: int) -> bool:
