@@ -22,11 +22,13 @@ SECBIT_NO_SETUID_FIXUP = 1 << 2
 
 
 def owner_of(task: Task, inode: Inode) -> tuple[int, int]:
-    uid = getattr(inode, "uid", None)
+    """(uid, gid): most inodes have them as attributes, which spares a stat."""
+    uid: int | None = getattr(inode, "uid", None)
     if uid is None:
         stat = inode.stat(task)
         return stat.uid, stat.gid
-    return uid, inode.gid  # type: ignore[attr-defined]
+    gid: int = getattr(inode, "gid")  # noqa: B009
+    return uid, gid
 
 
 def permission(task: Task, inode: Inode, mask: int, cred: Credentials | None = None) -> None:

@@ -97,8 +97,8 @@ class Walk:
                     self.kind = DOTDOT
                 continue
             filesystem = self.mount.filesystem
-            if filesystem.by_path and filesystem.trusts(self.task.cred):  # type: ignore[attr-defined]
-                link = self._run(filesystem, name, todo, known)  # type: ignore[arg-type]
+            if isinstance(filesystem, HostFs) and filesystem.trusts(self.task.cred):
+                link = self._run(filesystem, name, todo, known)
                 known = None
             else:
                 link = self._step(name, not todo)
@@ -131,7 +131,7 @@ class Walk:
         inode = self.inode
         if inode is None:
             filesystem = self.mount.filesystem
-            if filesystem.by_path and filesystem.trusts(self.task.cred):  # type: ignore[attr-defined]
+            if isinstance(filesystem, HostFs) and filesystem.trusts(self.task.cred):
                 return  # the walk came out of it or through it: a directory, and the host checks the search
             inode = self._directory()
         if inode.mode & S_IFMT != S_IFDIR:
