@@ -52,3 +52,14 @@ def pidfd_group(task: Task, fd: int) -> tuple[ThreadGroup, bool]:
     if not isinstance(file, PidFd):
         raise LinuxError(EBADF)
     return file.group, file.nonblock
+
+
+def signal_target(task: Task, fd: int) -> ThreadGroup:
+    """Whom pidfd_send_signal means: a pidfd, or an open /proc/PID directory.  EBADF."""
+    file = task.files.get(fd)
+    if isinstance(file, PidFd):
+        return file.group
+    from syscalls.fs.procfs import TaskDirectory
+    if isinstance(file.inode, TaskDirectory) and file.inode.whole:
+        return file.inode.target.group
+    raise LinuxError(EBADF)

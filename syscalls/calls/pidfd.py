@@ -32,16 +32,14 @@ def pidfd_open(task: Task, pid: Pid, flags: Flags[PidfdFlags]) -> int:
 
 
 @syscall(424, since="5.1")
-def pidfd_send_signal(task: Task, fd: Fd, signo: Signal, info: In[SigInfoLayout], flags: Flags[PidfdSignalFlags]) -> int:
-    from syscalls.pidfd import PidFd
+def pidfd_send_signal(task: Task, fd: Fd, signo: Signal, info: In[SigInfoLayout],
+                      flags: Flags[PidfdSignalFlags]) -> int:
+    from syscalls.pidfd import signal_target
     from syscalls.siginfo import SigInfo
     from syscalls.signals import check_permission, send_group, send_pgrp, send_task, user_info
     if flags not in (0, PIDFD_SIGNAL_THREAD, PIDFD_SIGNAL_THREAD_GROUP, PIDFD_SIGNAL_PROCESS_GROUP):
         raise LinuxError(EINVAL)
-    file = task.files.get(fd)
-    if not isinstance(file, PidFd):
-        raise LinuxError(EBADF)
-    group = file.group
+    group = signal_target(task, fd)
     if info:
         details = SigInfo.from_bytes(signo, task.mem.read(info, 128))
         if task.mem.s32(info) != signo:
@@ -52,7 +50,7 @@ def pidfd_send_signal(task: Task, fd: Fd, signo: Signal, info: In[SigInfoLayout]
         details = user_info(task, signo, SI_TKILL if flags == PIDFD_SIGNAL_THREAD else 0)
     if not 0 <= signo <= 64:
         raise LinuxError(EINVAL)
-    if file.reaped():
+    if task.kernel.groups.get(group.pid) is not group:
         raise LinuxError(ESRCH)
     check_permission(task, group.leader, signo)
     if not signo:
