@@ -54,6 +54,7 @@ if TYPE_CHECKING:
         store: PageStore
         loaded: Any
         tlb_stale: bool
+        tlb_stale_if_stopped: bool
 
 PTE_CODE = 0x400
 """Software bit: this private frame has been mapped executable, so translations of it may exist."""
@@ -377,15 +378,15 @@ class PageTables(MappingList):
 
     # --- page faults
 
-    def fault(self, addr: int, access: int) -> str:
+    def fault(self, addr: int, access: int, by_guest: bool = False) -> str:
         """Make the page at `addr` allow `access`, as the guest's own access does.  "" when it does now, else why
-        not: UNMAPPED, DENIED, BEYOND_EOF, NO_MEMORY."""
+        not: UNMAPPED, DENIED, BEYOND_EOF, NO_MEMORY.  `by_guest`: an instruction waits to be executed again."""
         try:
-            return self._fault(addr, access)
+            return self._fault(addr, access, by_guest)
         except MemoryError:
             return NO_MEMORY
 
-    def _fault(self, addr: int, access: int) -> str:
+    def _fault(self, addr: int, access: int, by_guest: bool) -> str:
         mapping = self.find(addr)
         if mapping is None:
             return UNMAPPED
@@ -400,7 +401,7 @@ class PageTables(MappingList):
         entry = self.words[index]
         if entry:
             if access == PROT_WRITE and not entry & PTE_W:
-                self._break_sharing(mapping, index, entry)
+                self._break_sharing(mapping, index, entry, by_guest)
             elif not entry & PTE_P or (access == PROT_EXEC and entry & PTE_NX):
                 self.words[index] = self._with_rights(entry, mapping)
             return ""
@@ -409,7 +410,7 @@ class PageTables(MappingList):
             return ""
         return self._fill_from_cache(mapping, addr, index, access)
 
-    def _break_sharing(self, mapping: Mapping, index: int, entry: int) -> None:
+    def _break_sharing(self, mapping: Mapping, index: int, entry: int, by_guest: bool = False) -> None:
         """A store to an entry without W in a writable mapping."""
         ram, words = self.ram, self.words
         pfn = (entry & FRAME) >> 12
@@ -432,7 +433,10 @@ class PageTables(MappingList):
         else:
             rights |= PTE_NX
         words[index] = copy << 12 | rights
-        if entry & PTE_A:
+        if by_guest and entry & PTE_NX:
+            # The store that comes now replaces the stale read-only entry in the TLB, unless the guest is stopped first.
+            self.cpu.tlb_stale_if_stopped = True
+        elif entry & PTE_A:
             self._changed()
 
     def _fill_private(self, mapping: Mapping, addr: int, index: int) -> None:

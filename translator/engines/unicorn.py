@@ -109,6 +109,8 @@ class UnicornEngine:
         """Whose page tables the processor uses."""
         self.tlb_stale = False
         """Entries of the loaded space have been reduced: flush before the guest goes on."""
+        self.tlb_stale_if_stopped = False
+        """Such an entry goes away by itself if the guest goes on."""
         self.serving: UnicornCpu | None = None
         """The CPU whose system call is being served inside the hook."""
         self.next_rip = 0
@@ -191,7 +193,7 @@ class UnicornEngine:
     def _load_space(self, space: AddressSpace) -> None:
         assert isinstance(space, Space)
         self.loaded = space
-        self.tlb_stale = False
+        self.tlb_stale = self.tlb_stale_if_stopped = False
         self._flushes += 1
         self.processor.set_tables(space.root)
 
@@ -213,7 +215,7 @@ class UnicornEngine:
             self.current = cpu
         if self.loaded is not cpu.space:
             self._load_space(cpu.space)
-        elif self.tlb_stale:
+        elif self.tlb_stale or self.tlb_stale_if_stopped:
             self._flush_tlb()
         self._trap = None
         self._kernel_stop = False
@@ -270,7 +272,7 @@ class UnicornEngine:
         return error
 
     def _flush_tlb(self) -> None:
-        self.tlb_stale = False
+        self.tlb_stale = self.tlb_stale_if_stopped = False
         self._flushes += 1
         self.processor.flush_tlb()
 
@@ -363,7 +365,7 @@ class UnicornEngine:
                     address = words[cr2]
                     code = context[error_code]
                     access = PROT_EXEC if code & PF_FETCH else PROT_WRITE if code & PF_WRITE else PROT_READ
-                    reason = space.fault(address, access)
+                    reason = space.fault(address, access, True)
                     if not reason:
                         if self.tlb_stale:
                             self._flush_tlb()
