@@ -76,8 +76,6 @@ class UnixDatagram(UnixSocket):
             raise LinuxError(EOPNOTSUPP)
         if address:
             check_address(address)
-        elif self.peer is None:
-            raise LinuxError(ENOTCONN)
         self.autobind_for_credentials()
         if len(data) > self.send_buffer - 32:
             raise LinuxError(EMSGSIZE)
@@ -88,8 +86,9 @@ class UnixDatagram(UnixSocket):
             raise LinuxError(EAGAIN)
         if address:
             other = self.find(task, address)
+        elif self.peer is None:
+            raise LinuxError(ENOTCONN)
         else:
-            assert self.peer is not None
             other = self.peer
             if other.dead:
                 self.peer = None
@@ -117,10 +116,9 @@ class UnixDatagram(UnixSocket):
     def receive(self, task: Task, length: int, flags: int) -> Message:
         if flags & MSG_OOB:
             raise LinuxError(EOPNOTSUPP)
-        if not self.incoming:
-            self.raise_error()
-            if self.shutdown_mask & RCV_SHUTDOWN and self.sleeps(flags):
-                return Message(b"")
+        self.raise_error()
+        if not self.incoming and self.shutdown_mask & RCV_SHUTDOWN and self.sleeps(flags):
+            return Message(b"")
         return receive_packet(self, length, flags)
 
     def detach(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from syscalls.abi.errno import EADDRINUSE, ECONNREFUSED, EEXIST, EINVAL, ENOSPC, EPROTOTYPE, LinuxError
+from syscalls.abi.errno import EADDRINUSE, ECONNREFUSED, EEXIST, EINVAL, ENOENT, ENOSPC, EPROTOTYPE, LinuxError
 from syscalls.abi.net import AF_UNIX
 from syscalls.fs.inode import S_IFMT, S_IFSOCK
 
@@ -54,20 +54,26 @@ class UnixNames:
     def bind(self, task: Task, socket: UnixSocket, path: bytes) -> None:
         """EINVAL when it has a name, EADDRINUSE when the name is taken; for pathnames also what mknod says."""
         if path[0] == 0:
-            if (socket.type, path) in self.abstract:
-                raise LinuxError(EADDRINUSE)
             if socket.name is not None:
                 raise LinuxError(EINVAL)
+            if (socket.type, path) in self.abstract:
+                raise LinuxError(EADDRINUSE)
             self.abstract[socket.type, path] = socket
             socket.name = path
             return
         path = path.partition(b"\0")[0]
+        vfs = task.kernel.vfs
         if socket.name is not None:
-            raise LinuxError(EINVAL)
+            # The file is made first (unix_bind_bsd), so one that is there already is what is told.
+            try:
+                vfs.resolve(task, path, follow=False)
+            except LinuxError as error:
+                raise LinuxError(EINVAL) if error.errno == ENOENT else error from None
+            raise LinuxError(EADDRINUSE)
         assert socket.inode is not None
         mode = S_IFSOCK | socket.inode.mode & 0o7777 & ~task.fs.umask
         try:
-            inode = task.kernel.vfs.mknod(task, path, mode)
+            inode = vfs.mknod(task, path, mode)
         except LinuxError as error:
             raise LinuxError(EADDRINUSE) if error.errno == EEXIST else error from None
         socket.key = inode.identity(task)

@@ -111,7 +111,9 @@ class UnixConnection(UnixSocket):
         return address_of(self.peer.name)
 
     def detach(self) -> None:
-        unread = bool(self.incoming)
+        # An empty message at the front does not count: it looks like an out-of-band byte that was read.
+        incoming = self.incoming
+        unread = len(incoming) > 1 or bool(incoming and len(incoming[0].data) > incoming[0].position)
         self.close_connection(ECONNRESET if unread else 0)
         while self.waiting:
             embryo = self.waiting.popleft()
@@ -300,10 +302,9 @@ class UnixSeqpacket(UnixConnection):
             raise LinuxError(ENOTCONN)
         if flags & MSG_OOB:
             raise LinuxError(EOPNOTSUPP)
-        if not self.incoming:
-            self.raise_error()
-            if self.shutdown_mask & RCV_SHUTDOWN:
-                return Message(b"")
+        self.raise_error()
+        if not self.incoming and self.shutdown_mask & RCV_SHUTDOWN:
+            return Message(b"")
         return receive_packet(self, length, flags)
 
 
