@@ -57,6 +57,15 @@ def until(w):
     global out
     while w not in out: out += os.read(fd, 1000)
     r=out; out=b''; print(r)
-until(b'ready\r\n'); os.write(fd, b'hi\n'); until(b'got hi\r\n'); os.write(fd,b'\x03'); until(b'INT\r\n')
-fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack('HHHH', 11, 22, 0, 0)); until(b'lines=11)\r\n')
-os.close(fd); print(os.waitstatus_to_exitcode(os.waitpid(pid,0)[1])); print(open('hup').read())
+until(b'ready\r\n')
+os.write(fd, b'hi\n')
+until(b'got hi\r\n')
+time.sleep(0.3)  # until it waits in read(2): a signal just before that would not end it
+os.write(fd, b'\x03')
+until(b'INT\r\n')
+time.sleep(0.3)
+fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack('HHHH', 11, 22, 0, 0))
+until(b'lines=11)\r\n')
+time.sleep(0.3)
+os.close(fd)
+print(os.waitstatus_to_exitcode(os.waitpid(pid,0)[1])); print(open('hup').read())
