@@ -20,6 +20,7 @@ from syscalls.abi.errno import (
 )
 from syscalls.calls.io import CHUNK, TO_READ, TO_WRITE, broken_pipe, input_file, output_file, write_now
 from syscalls.fd import O_APPEND, O_NONBLOCK
+from syscalls.fs.anon import AnonymousFile
 from syscalls.fs.inode import S_IFDIR, S_IFMT, S_IFREG
 from syscalls.table import PARTIAL, syscall
 from syscalls.usermem import MAX_RW_COUNT
@@ -97,6 +98,12 @@ async def _read(task: Task, file: FileDescription, length: int, offset: int | No
         await sleep_on(task, [(file.queue, TO_READ)])
 
 
+def _check_spliceable(file: FileDescription) -> None:
+    """EINVAL for what has no splice operation: directories, eventfd, epoll, timerfd, ..."""
+    if isinstance(file, AnonymousFile) or file.kind == "directory":
+        raise LinuxError(EINVAL)
+
+
 # --- sendfile
 
 @syscall(40)
@@ -110,8 +117,10 @@ async def sendfile(task: Task, out_fd: Fd, in_fd: Fd, offset: InOut[S64Value], c
             raise LinuxError(EINVAL)
     target = output_file(task, out_fd)
     # Only what has positions can be read ahead of a target that takes less.
-    if not source.seekable or source.kind == "directory":
+    if not source.seekable:
         raise LinuxError(EINVAL)
+    _check_spliceable(source)
+    _check_spliceable(target)
     if target.flags & O_APPEND and _pipe_of(target) is None:
         raise LinuxError(EINVAL)
     count = min(count, MAX_RW_COUNT)
@@ -170,6 +179,7 @@ async def splice(task: Task, fd_in: Fd, off_in: InOut[S64Value], fd_out: Fd, off
             raise LinuxError(EINVAL)
         return await _pipe_to_pipe(task, in_pipe, out_pipe, length,
                                    nonblock or bool((source.flags | target.flags) & O_NONBLOCK), keep=False)
+    _check_spliceable(source if in_pipe is None else target)
     if in_pipe is not None:
         if end is not None and (not target.seekable or end < 0):
             raise LinuxError(EINVAL)
