@@ -10,6 +10,7 @@ from syscalls.wait import RESTART_SYS, Interrupted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from syscalls.fd import FileDescription
     from syscalls.task import ProcessGroup, Session, Task
     from syscalls.tty import Tty, TtyFile
 
@@ -67,7 +68,7 @@ def open_sets_controlling(task: Task, tty: Tty, file: TtyFile) -> None:
         set_controlling(task, tty)
 
 
-def take_controlling(task: Task, tty: Tty, file: TtyFile, force: int) -> None:
+def take_controlling(task: Task, tty: Tty, file: FileDescription, force: int) -> None:
     """TIOCSCTTY (tiocsctty).  EPERM."""
     session = task.group.session
     if is_leader(task) and tty.session is session:
@@ -137,9 +138,9 @@ def disassociate(session: Session, *, on_exit: bool = False) -> None:
     if tty is None:
         if on_exit and session.hung_up_pgrp is not None:
             # The terminal went first: now that the leader has gone too, the group that was in the foreground.
-            pgrp, session.hung_up_pgrp = session.hung_up_pgrp, None
-            _kill(pgrp, SIGHUP)
-            _kill(pgrp, SIGCONT)
+            told, session.hung_up_pgrp = session.hung_up_pgrp, None
+            _kill(told, SIGHUP)
+            _kill(told, SIGCONT)
         return
     pgrp = tty.pgrp
     clear_session(tty)

@@ -82,7 +82,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from syscalls.fd import FileDescription
     from syscalls.task import Task
-    from syscalls.tty import Tty, TtyFile
+    from syscalls.tty import Tty
 
 N_TTY = 0
 CLOCAL = 0o4000
@@ -275,7 +275,7 @@ def _get_sid(task: Task, file: FileDescription, tty: Tty | None, real: Tty, arg:
     return 0
 
 
-def _take(task: Task, file: TtyFile, tty: Tty | None, real: Tty, arg: int) -> int:
+def _take(task: Task, file: FileDescription, tty: Tty | None, real: Tty, arg: int) -> int:
     if tty is None:
         raise LinuxError(EPERM)
     take_controlling(task, tty, file, arg)
