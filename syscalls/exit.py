@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from syscalls.abi.errno import EAGAIN, LinuxError
 from syscalls.abi.signal import SIGCHLD
-from syscalls.accounting import group_rss_kb
+from syscalls.accounting import group_rss_kb, task_system_ns
 from syscalls.job import kill_orphaned, leave_pgrp, notify_parent_of_exit, notify_parent_of_stop
 from syscalls.siginfo import SigInfo
 from syscalls.signals import kill_task, live_tasks, recalc, send_group
@@ -71,6 +71,7 @@ def exit_task(task: Task, status: int) -> None:
             group.exit_status = status
     else:
         task.state = DEAD
+        group.dead_system_ns += task_system_ns(task)
         group.dead_cpu_ns += task.cpu_ns
         group.tasks.pop(task.tid, None)
         kernel.tasks.pop(task.tid, None)
@@ -266,6 +267,7 @@ def _become_leader(task: Task) -> None:
     kernel = task.kernel
     kernel.tasks.pop(task.tid, None)
     group.tasks.pop(task.tid, None)
+    group.dead_system_ns += task_system_ns(leader)
     group.dead_cpu_ns += leader.cpu_ns
     leader.state = DEAD
     task.tid = group.pid

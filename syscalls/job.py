@@ -92,9 +92,10 @@ def kill_orphaned(group: ThreadGroup, parent: ThreadGroup | None, leaving: bool)
 
 def child_info(group: ThreadGroup, signo: int, code: int, status: int) -> SigInfo:
     """The siginfo of SIGCHLD."""
-    from syscalls.accounting import group_cpu_ns
+    from syscalls.accounting import group_cpu_ns, group_system_ns
+    system = group_system_ns(group)
     return SigInfo(signo, code, group.pid, group.leader.cred.uid, status=status,
-                   utime=group_cpu_ns(group) // TICK_NS)
+                   utime=(group_cpu_ns(group) - system) // TICK_NS, stime=system // TICK_NS)
 
 
 def notify_parent_of_stop(group: ThreadGroup, stopped: bool | None = None) -> None:

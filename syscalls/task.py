@@ -97,6 +97,8 @@ class ThreadGroup:
         # Resources of ended threads and of reaped children, ns and counts.
         self.dead_cpu_ns = 0
         self.children_cpu_ns = 0
+        self.dead_system_ns = 0
+        self.children_system_ns = 0
         self.stop_status = 0
         """Pending report to the parent: a wait status of a stop or continue, 0 when none."""
         self.vfork_done: WaitQueue | None = None
@@ -182,6 +184,8 @@ class Task:
         self.keep_capabilities = False
         self.cpu_ns = 0
         """Time in guest code and in its system calls."""
+        self.system_ns = 0
+        """The part of it in system calls, estimated."""
         self.syscalls = 0
         self.nice = 0
         self.sched_policy = 0

@@ -27,7 +27,7 @@ from syscalls.abi.time import (
     SIGEV_NONE,
     TIMER_ABSTIME,
 )
-from syscalls.accounting import group_cpu_ns, task_cpu_ns
+from syscalls.accounting import group_cpu_ns, group_system_ns, task_cpu_ns
 from syscalls.siginfo import SigInfo
 from syscalls.signals import send_group, send_task
 from syscalls.task import RLIM_INFINITY, RLIMIT_CPU, RLIMIT_SIGPENDING
@@ -237,14 +237,14 @@ class PosixTimer:
 
 
 class CpuInterval:
-    """ITIMER_VIRTUAL and ITIMER_PROF; system time is not told apart, so that both count all CPU time."""
+    """ITIMER_VIRTUAL, which counts user time, and ITIMER_PROF, which counts all CPU time."""
 
     __slots__ = ("deadline_ns", "interval_ns", "signo")
 
     def __init__(self, signo: int) -> None:
         self.signo = signo
         self.deadline_ns = 0
-        """Of the process's CPU time; 0: disarmed."""
+        """Of the process's user or CPU time; 0: disarmed."""
         self.interval_ns = 0
 
 
@@ -298,10 +298,14 @@ class ProcessTimers:
 
     # --- CPU time
 
+    def _interval_now(self, index: int) -> int:
+        spent = group_cpu_ns(self.group)
+        return spent - group_system_ns(self.group) if index == 0 else spent
+
     def set_cpu_interval(self, index: int, delay_ns: int, interval_ns: int) -> None:
         entry = self.cpu_intervals[index]
         entry.interval_ns = interval_ns
-        entry.deadline_ns = group_cpu_ns(self.group) + delay_ns if delay_ns else 0
+        entry.deadline_ns = self._interval_now(index) + delay_ns if delay_ns else 0
         if delay_ns:
             self.group.watches_cpu = True
 
@@ -309,15 +313,16 @@ class ProcessTimers:
         entry = self.cpu_intervals[index]
         if not entry.deadline_ns:
             return 0, entry.interval_ns
-        return max(entry.deadline_ns - group_cpu_ns(self.group), 1000), entry.interval_ns
+        return max(entry.deadline_ns - self._interval_now(index), 1000), entry.interval_ns
 
     def check_cpu(self, now: int) -> bool:
         """Fire what is due at `now` of the process's CPU time; whether something is still armed."""
         armed = False
-        for entry in self.cpu_intervals:
-            if entry.deadline_ns and now >= entry.deadline_ns:
+        for index, entry in enumerate(self.cpu_intervals):
+            reached = self._interval_now(index) if entry.deadline_ns else 0
+            if entry.deadline_ns and reached >= entry.deadline_ns:
                 if entry.interval_ns:
-                    missed = (now - entry.deadline_ns) // entry.interval_ns + 1
+                    missed = (reached - entry.deadline_ns) // entry.interval_ns + 1
                     entry.deadline_ns += missed * entry.interval_ns
                 else:
                     entry.deadline_ns = 0

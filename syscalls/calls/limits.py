@@ -77,16 +77,23 @@ def prlimit64(task: Task, pid: Pid, resource: U32, new: In[Rlimit], old: Out[Rli
     return 0
 
 
-@syscall(98, support=PARTIAL("CPU time and the largest resident set; system time is counted as user time"))
+@syscall(98, support=PARTIAL("CPU time and the largest resident set; no faults, switches, blocks"))
 def getrusage(task: Task, who: S32, usage: Out[Rusage]) -> int:
-    from syscalls.accounting import group_cpu_ns, group_rss_kb, pack_rusage, task_cpu_ns
+    from syscalls.accounting import (
+        group_cpu_ns,
+        group_rss_kb,
+        group_system_ns,
+        pack_rusage,
+        task_cpu_ns,
+        task_system_ns,
+    )
     group = task.group
     if who == RUSAGE_SELF:
-        data = pack_rusage(group_cpu_ns(group), group_rss_kb(group))
+        data = pack_rusage(group_cpu_ns(group), group_system_ns(group), group_rss_kb(group))
     elif who == RUSAGE_CHILDREN:
-        data = pack_rusage(group.children_cpu_ns, group.children_max_rss_kb)
+        data = pack_rusage(group.children_cpu_ns, group.children_system_ns, group.children_max_rss_kb)
     elif who == RUSAGE_THREAD:
-        data = pack_rusage(task_cpu_ns(task), group_rss_kb(group))
+        data = pack_rusage(task_cpu_ns(task), task_system_ns(task), group_rss_kb(group))
     else:
         raise LinuxError(EINVAL)
     task.mem.write(usage, data)

@@ -236,15 +236,16 @@ async def exit_group(task: Task, code: S32) -> int:
 class _Report:
     """What wait found: which child, its wait status, and its resources."""
 
-    __slots__ = ("group", "max_rss_kb", "pid", "spent_ns", "status", "uid")
+    __slots__ = ("group", "max_rss_kb", "pid", "spent_ns", "status", "system_ns", "uid")
 
     def __init__(self, group: ThreadGroup, status: int) -> None:
-        from syscalls.accounting import group_cpu_ns, group_rss_kb
+        from syscalls.accounting import group_cpu_ns, group_rss_kb, group_system_ns
         self.group = group
         self.pid = group.pid
         self.uid = group.leader.cred.uid
         self.status = status
         self.spent_ns = group_cpu_ns(group) + group.children_cpu_ns
+        self.system_ns = group_system_ns(group) + group.children_system_ns
         self.max_rss_kb = max(group_rss_kb(group), group.children_max_rss_kb)
 
 
@@ -271,6 +272,7 @@ def _look(child: ThreadGroup, options: int, parent: ThreadGroup) -> _Report | No
         if not options & WNOWAIT:
             from syscalls.exit import reap
             parent.children_cpu_ns += report.spent_ns
+            parent.children_system_ns += report.system_ns
             parent.children_max_rss_kb = max(parent.children_max_rss_kb, report.max_rss_kb)
             reap(child)
         return report
@@ -326,7 +328,7 @@ async def wait4(task: Task, pid: Pid, status: Out[S32], options: Flags[WaitFlags
         task.mem.put_u32(status, report.status)
     if usage:
         from syscalls.accounting import pack_rusage
-        task.mem.write(usage, pack_rusage(report.spent_ns, report.max_rss_kb))
+        task.mem.write(usage, pack_rusage(report.spent_ns, report.system_ns, report.max_rss_kb))
     return report.pid
 
 
@@ -360,7 +362,7 @@ async def waitid(task: Task, kind: S32, id: Pid, info: Out[SigInfoLayout], optio
         raise LinuxError(EAGAIN)
     if usage and report is not None:
         from syscalls.accounting import pack_rusage
-        task.mem.write(usage, pack_rusage(report.spent_ns, report.max_rss_kb))
+        task.mem.write(usage, pack_rusage(report.spent_ns, report.system_ns, report.max_rss_kb))
     if info:
         _write_info(task, info, report)
     return 0

@@ -106,13 +106,15 @@ def time(task: Task, result: Out[U64]) -> int:
     return now
 
 
-@syscall(100, support=PARTIAL("system time is counted as user time"))
+@syscall(100, support=PARTIAL("the part of system time is an estimate"))
 def times(task: Task, buffer: Out[Tms]) -> int:
-    from syscalls.accounting import group_cpu_ns
+    from syscalls.accounting import group_cpu_ns, group_system_ns
     if buffer:
         group = task.group
-        task.mem.write(buffer, struct.pack("<qqqq", group_cpu_ns(group) // TICK_NS, 0,
-                                           group.children_cpu_ns // TICK_NS, 0))
+        system, children_system = group_system_ns(group), group.children_system_ns
+        task.mem.write(buffer, struct.pack(
+            "<qqqq", (group_cpu_ns(group) - system) // TICK_NS, system // TICK_NS,
+            (group.children_cpu_ns - children_system) // TICK_NS, children_system // TICK_NS))
     return task.kernel.clock.boottime() // TICK_NS
 
 

@@ -70,13 +70,14 @@ def signal_sets(target: Task) -> tuple[int, int]:
 
 
 def stat(target: Task, task: Task, whole: bool = True) -> bytes:
-    from syscalls.accounting import group_cpu_ns, task_cpu_ns
+    from syscalls.accounting import group_cpu_ns, group_system_ns, task_cpu_ns, task_system_ns
     group = target.group
     mm = memory_of(target)
     permitted = may_access(task, target)
     tty = tty_of(target)
     foreground = tty.foreground() if tty is not None else None
     cpu = group_cpu_ns(group) if whole else task_cpu_ns(target)
+    system = group_system_ns(group) if whole else task_system_ns(target)
     ignored, caught = signal_sets(target)
     flags = 0x400000 | (0 if group.has_execed else PF_FORKNOEXEC) | (PF_EXITING if target.dead else 0)
     fields: list[object] = [
@@ -84,7 +85,8 @@ def stat(target: Task, task: Task, whole: bool = True) -> bytes:
         _encoded(tty.device) if tty is not None else 0,
         foreground.pgid if foreground is not None else -1,
         flags, 0, 0, 0, 0,
-        cpu // TICK_NS, 0, group.children_cpu_ns // TICK_NS, 0,
+        (cpu - system) // TICK_NS, system // TICK_NS,
+        (group.children_cpu_ns - group.children_system_ns) // TICK_NS, group.children_system_ns // TICK_NS,
         20 + target.nice if not target.sched_policy or target.sched_policy > 2 else -1 - target.sched_priority,
         target.nice, thread_count(group), 0, start_ticks(target)]
     if mm is not None:
