@@ -47,6 +47,9 @@ class Job:
         """The host reports a signal sent to pylx."""
         console = self.console
         init = self.kernel.init
+        if init.ended:
+            self._send_rest(signo)
+            return
         if signo == SIGWINCH and console is not None and console.update_size():
             return
         if signo == SIGCONT:
@@ -75,6 +78,21 @@ class Job:
             send_pgrp(init.pgrp, info)
         else:
             send_group(init, info)
+
+    def _send_rest(self, signo: int) -> None:
+        """The first process is gone, and what it left behind is all of pylx's job."""
+        from syscalls.siginfo import SigInfo
+        from syscalls.signals import send_group
+        if signo != SIGWINCH:
+            for group in list(self.kernel.groups.values()):
+                send_group(group, SigInfo(signo, SI_USER))
+                if group.signals.stopped and signo != SIGTSTP:
+                    send_group(group, SigInfo(SIGCONT, SI_USER))
+
+    def first_ended(self) -> None:
+        """The terminal goes back to the host; processes that remain find themselves in the background."""
+        if self.console is not None:
+            self.console.give_back()
 
     def first_stopped(self, signo: int) -> None:
         """The first process has stopped: pylx stops once its whole job has."""
@@ -132,6 +150,7 @@ def attach(kernel: Kernel) -> None:
             pty_table(kernel).add(console, int(console.name[4:]), kernel.host.ids()[0], TTY_GID, 0o620)
     job = Job(kernel, console)
     kernel.first_stopped = job.first_stopped
+    kernel.first_ended = job.first_ended
     kernel.host.on_signal(job.received)
 
 

@@ -92,6 +92,16 @@ class Console(Tty):
         if not termios.same(self.termios):
             self.set_termios(termios)
 
+    def give_back(self) -> None:
+        """The host's line discipline is in charge again."""
+        if self.is_raw and not self.closed:
+            self.drain()
+            self.terminal.suspend()
+            self.is_raw = self.wanted = False
+            if self.reading:
+                self.reading = False
+                self.kernel.poller.disarm(self.terminal.fileno())
+
     def resume(self) -> None:
         """pylx was stopped and goes on, perhaps in the background."""
         if self.closed:
