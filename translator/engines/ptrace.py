@@ -1,0 +1,396 @@
+"""The ptrace engine: guest instructions run on the processor itself, in pico processes (pico.py) that pylx traces.
+
+One guest thread runs at a time, and only inside `run`; all others are in ptrace stops.  Each of its system calls stops
+it (a seccomp filter reports them), is served by the kernel and skipped: the number is replaced by -1, RAX by the result.
+Signals that its instructions cause are seen by pylx only.
+
+Costs that shape this file: a stop and the way on are 8 us when pylx and the guest are on one CPU of a virtual machine,
+and 40 us on two, because waking another CPU is an interrupt; so both are kept on one.  GETREGS and SETREGS are 2 us
+each, hence one of each per call.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from time import monotonic_ns
+
+from translator.engines.pico import CommandPage, HostProcess, make_zygote
+from translator.engines.ptrace_binding import (
+    ECHILD,
+    EVENT_STOP,
+    PTRACE_CONT,
+    PTRACE_EVENT_STOP,
+    PTRACE_GETREGS,
+    PTRACE_GETSIGINFO,
+    PTRACE_INTERRUPT,
+    PTRACE_SETREGS,
+    SECCOMP_STOP,
+    STOPPED,
+    WALL,
+    ExtendedState,
+    TraceeGone,
+    get_errno,
+    libc,
+    ptrace,
+    request,
+    waitpid,
+)
+from translator.engines.ptrace_cpu import WORD, PtraceCpu
+from translator.engines.ptrace_files import FileStore
+from translator.engines.ptrace_space import PtraceSpace
+from translator.engines.seccomp import TRAP_FOREIGN, TRAP_VSYSCALL
+from translator.engines.slice_timer import SliceTimer
+from translator.machine import (
+    BEYOND_EOF,
+    DENIED,
+    EFLAGS,
+    NO_MEMORY,
+    ORIG_RAX,
+    PROT_EXEC,
+    PROT_READ,
+    PROT_WRITE,
+    R8,
+    R9,
+    R10,
+    RAX,
+    RDI,
+    RDX,
+    RIP,
+    RSI,
+    RSP,
+    TASK_SIZE,
+    UNMAPPED,
+    VEC_AC,
+    VEC_BP,
+    VEC_DB,
+    VEC_DE,
+    VEC_GP,
+    VEC_MF,
+    VEC_PF,
+    VEC_UD,
+    VEC_XM,
+    CpuFault,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from translator.machine import AddressSpace, Cpu, TrapSink
+
+SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV, SIGSYS = 4, 5, 7, 8, 11, 31
+FAULT_SIGNALS = {SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV, SIGSYS}
+SI_KERNEL, SEGV_MAPERR, FPE_INTDIV, BUS_ADRALN = 0x80, 1, 1, 1
+AT_HWCAP, AT_HWCAP2, AT_MINSIGSTKSZ = 16, 26, 51
+CALLS_PER_LOOK = 64
+"""Calls between two looks at the clock: the timer's signal is lost while a call is served."""
+MAX_DYING = 16
+MAX_FORGERIES = 1000
+
+
+class EngineUnavailable(Exception):
+    """This engine cannot work here; the message says why."""
+
+
+class PtraceEngine:
+    """Implements machine.Engine."""
+
+    name = "ptrace"
+
+    def __init__(self, one_cpu: bool = True) -> None:
+        """`one_cpu`: keep pylx and its guests on one CPU."""
+        self.pid = os.getpid()
+        self.store = FileStore()
+        self.spaces: set[PtraceSpace] = set()
+        self.xstate = ExtendedState()
+        self._dying: list[HostProcess] = []
+        self._status = ctypes.c_int()
+        self._status_address = ctypes.addressof(self._status)
+        self._siginfo = (ctypes.c_char * 128)()
+        self._info = memoryview(self._siginfo).cast("B")
+        self._kicked = False
+        self._forgeries = 0
+        self._closed = False
+        self.cpus = os.sched_getaffinity(0)
+        if one_cpu:
+            self._gather()
+        self.commands = CommandPage()
+        try:
+            self.zygote, self.vdso_parts, self.vdso_base = make_zygote(self.commands)
+        except (OSError, TraceeGone) as error:
+            os.sched_setaffinity(0, self.cpus)
+            raise EngineUnavailable(_reason(error)) from None
+        self.timer = SliceTimer()
+        tid = self.zygote.pid
+        image = bytearray(self.xstate.get(tid))
+        self.xfeatures = int.from_bytes(image[464:472], "little")
+        """XCR0 as far as the guest sees it: what may be in an XSAVE image."""
+        image[:] = bytes(len(image))
+        image[0:2] = b"\x7f\x03"
+        image[24:28] = (0x1F80).to_bytes(4, "little")
+        image[28:32] = b"\xff\xff\0\0"
+        image[464:472] = self.xfeatures.to_bytes(8, "little")
+        self.initial_xstate = bytes(image)
+
+    def _gather(self) -> None:
+        """Stay on the CPU we are on: a stop costs 8 us instead of 40."""
+        cpu = libc.sched_getcpu()
+        if cpu in self.cpus and len(self.cpus) > 1:
+            os.sched_setaffinity(0, {cpu})
+
+    # --- Engine
+
+    def attach(self, sink: TrapSink) -> None:
+        self.sink = sink
+
+    def new_space(self) -> PtraceSpace:
+        """MemoryError."""
+        self._reap(False)
+        try:
+            space = PtraceSpace(self, self.zygote.fork())
+        except TraceeGone:
+            raise MemoryError("the first guest process was killed by the host") from None
+        self.spaces.add(space)
+        space.show_vdso()
+        return space
+
+    def new_cpu(self, space: AddressSpace) -> PtraceCpu:
+        assert isinstance(space, PtraceSpace)
+        return PtraceCpu(self, space)
+
+    def hwcap(self) -> tuple[int, int]:
+        return _auxiliary(AT_HWCAP), _auxiliary(AT_HWCAP2)
+
+    def cpuinfo(self) -> dict[str, str]:
+        out = {}
+        with open("/proc/cpuinfo", encoding="latin-1") as lines:
+            for line in lines:
+                name, _, value = line.partition(":")
+                if not name.strip():
+                    break
+                out[name.strip()] = value.strip()
+        for name in ("processor", "physical id", "siblings", "core id", "cpu cores", "apicid", "initial apicid"):
+            out.pop(name, None)
+        return out
+
+    def kick(self) -> None:
+        self._kicked = True
+
+    def end(self, process: HostProcess) -> None:
+        """Kill a pico process; it is collected later."""
+        process.kill()
+        self._dying.append(process)
+        self._reap(len(self._dying) > MAX_DYING)
+
+    def _reap(self, block: bool) -> None:
+        self._dying = [process for process in self._dying if not process.reaped(block)]
+
+    def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        self.timer.close()
+        for space in list(self.spaces):
+            space.process.kill()
+            self._dying.append(space.process)
+        self.zygote.kill()
+        self._dying.append(self.zygote)
+        self._reap(True)
+        self.commands.close()
+
+    # --- running
+
+    def run(self, cpu: Cpu, slice_ns: int) -> None:
+        assert isinstance(cpu, PtraceCpu)
+        space = cpu._space
+        try:
+            tid = cpu.tid or cpu.bind()
+            if cpu.extended is not None:
+                self.xstate.set(tid, cpu.extended)
+                cpu.extended = None
+            if space.pending:
+                space.flush()
+        except (TraceeGone, MemoryError):
+            self._lost(cpu)
+            return
+        self.timer.arm(slice_ns)
+        try:
+            self._run(cpu, tid, space, monotonic_ns() + slice_ns)
+        finally:
+            self.timer.disarm()
+            self._kicked = False
+
+    def _run(self, cpu: PtraceCpu, tid: int, space: PtraceSpace, deadline: int) -> None:
+        words, address = cpu.words, cpu.registers.address
+        status, status_address = self._status, self._status_address
+        serve = self.sink.syscall
+        calls = CALLS_PER_LOOK
+        while True:
+            if cpu.changed:
+                if ptrace(PTRACE_SETREGS, tid, 0, address) < 0:
+                    self._lost(cpu)
+                    return
+                cpu.changed = False
+            ptrace(PTRACE_CONT, tid, 0, 0)
+            if waitpid(tid, status_address, WALL) < 0:
+                if get_errno() == ECHILD:
+                    self._lost(cpu)
+                    return
+                # A signal for pylx: the end of the slice, or something the kernel has to look at.
+                self._interrupt(cpu, tid)
+                if status.value != SECCOMP_STOP:
+                    if status.value != EVENT_STOP:
+                        self._stopped(cpu, tid, status.value)
+                    return
+                calls = 1
+            elif status.value != SECCOMP_STOP:
+                if self._stopped(cpu, tid, status.value):
+                    return
+                continue
+            ptrace(PTRACE_GETREGS, tid, 0, address)
+            number = cpu.orig_rax = words[ORIG_RAX]
+            words[ORIG_RAX] = WORD
+            cpu.changed = True
+            value = serve(cpu, number & 0xFFFFFFFF,
+                          (words[RDI], words[RSI], words[RDX], words[R10], words[R8], words[R9]))
+            if value is None:
+                return
+            words[RAX] = value & WORD
+            if space.pending:
+                try:
+                    space.flush()
+                except MemoryError:
+                    self._lost(cpu)
+                    return
+            if cpu.tid != tid or cpu.extended is not None:
+                return
+            calls -= 1
+            if not calls:
+                calls = CALLS_PER_LOOK
+                if self._kicked or monotonic_ns() >= deadline:
+                    return
+
+    def _interrupt(self, cpu: PtraceCpu, tid: int) -> None:
+        """Stop the running guest thread, and leave the wait status in self._status."""
+        request_failed = ptrace(PTRACE_INTERRUPT, tid, 0, 0) < 0
+        while waitpid(tid, self._status_address, WALL) < 0:
+            if get_errno() == ECHILD or request_failed:
+                self._status.value = 0
+                return
+        if self._status.value == EVENT_STOP:
+            ptrace(PTRACE_GETREGS, tid, 0, cpu.registers.address)
+            cpu.words[ORIG_RAX] = cpu.orig_rax = WORD
+
+    def _lost(self, cpu: PtraceCpu) -> None:
+        """The host has no memory for this guest, or has killed it."""
+        self.sink.fault(cpu, CpuFault(VEC_PF, 0, PROT_READ, NO_MEMORY))
+
+    def _stopped(self, cpu: PtraceCpu, tid: int, status: int) -> bool:
+        """A stop that is no system call; True when `run` is over."""
+        if status & 0xFF != STOPPED:
+            cpu._space.process.alive = False
+            self._lost(cpu)
+            return True
+        signal = status >> 8 & 0xFF
+        if status >> 16 == PTRACE_EVENT_STOP or signal not in FAULT_SIGNALS:
+            # An interruption that came too late, or a signal from outside: it never reaches the guest.
+            return False
+        try:
+            request(PTRACE_GETSIGINFO, tid, 0, ctypes.addressof(self._siginfo))
+            code = int.from_bytes(self._info[8:12], "little", signed=True)
+            if code <= 0:
+                return False
+            request(PTRACE_GETREGS, tid, 0, cpu.registers.address)
+        except TraceeGone:
+            self._lost(cpu)
+            return True
+        cpu.words[ORIG_RAX] = cpu.orig_rax = WORD
+        address = int.from_bytes(self._info[16:24], "little")
+        if signal == SIGSYS:
+            return self._refused(cpu)
+        self.sink.fault(cpu, self._fault(cpu, signal, code, address))
+        return True
+
+    def _refused(self, cpu: PtraceCpu) -> bool:
+        """A call that the filter does not even report."""
+        words = cpu.words
+        reason = int.from_bytes(self._info[4:8], "little")
+        if reason == TRAP_VSYSCALL:
+            # The host has already returned from the vsyscall page.
+            number = int.from_bytes(self._info[24:28], "little")
+            cpu.orig_rax = number
+            cpu.changed = True
+            value = self.sink.syscall(cpu, number, (words[RDI], words[RSI], words[RDX], words[R10], words[R8],
+                                                    words[R9]))
+            if value is None:
+                return True
+            words[RAX] = value & WORD
+            return False
+        if reason == TRAP_FOREIGN:
+            words[RIP] -= 2
+            cpu.changed = True
+        else:
+            self._forgeries += 1
+            if self._forgeries > MAX_FORGERIES:
+                self._lost(cpu)
+                return True
+        self.sink.fault(cpu, CpuFault(VEC_GP))
+        return True
+
+    def _fault(self, cpu: PtraceCpu, signal: int, code: int, address: int) -> CpuFault:
+        if signal == SIGSEGV:
+            if code == SI_KERNEL:
+                return CpuFault(VEC_GP)
+            return CpuFault(VEC_PF, address, self._access(cpu, address), UNMAPPED if code == SEGV_MAPERR else DENIED)
+        if signal == SIGBUS:
+            if code == BUS_ADRALN:
+                return CpuFault(VEC_AC)
+            return CpuFault(VEC_PF, address, self._access(cpu, address), BEYOND_EOF)
+        if signal == SIGILL:
+            return CpuFault(VEC_UD)
+        if signal == SIGFPE:
+            if code == FPE_INTDIV:
+                return CpuFault(VEC_DE)
+            image = cpu.fpstate()
+            control, state = int.from_bytes(image[0:2], "little"), int.from_bytes(image[2:4], "little")
+            return CpuFault(VEC_MF if state & ~control & 0x3F else VEC_XM)
+        return CpuFault(VEC_BP if code == SI_KERNEL else VEC_DB)
+
+    def _access(self, cpu: PtraceCpu, address: int) -> int:
+        """What kind of access failed: the host does not tell a tracer."""
+        rip = cpu.words[RIP]
+        if rip <= address < rip + 15:
+            mapping = cpu._space.find(rip)
+            if mapping is None or not mapping.prot & PROT_EXEC or address != rip:
+                return PROT_EXEC
+        mapping = cpu._space.find(address)
+        if mapping is not None and mapping.prot & PROT_READ and not mapping.prot & PROT_WRITE:
+            return PROT_WRITE
+        from translator.engines.decode import writes_memory
+        try:
+            code = cpu._space.peek(rip, min(15, 4096 - (rip & 4095)))
+        except Exception:
+            return PROT_READ
+        return PROT_WRITE if writes_memory(code) else PROT_READ
+
+
+def _auxiliary(kind: int) -> int:
+    getauxval = libc.getauxval
+    getauxval.restype = ctypes.c_ulong
+    getauxval.argtypes = [ctypes.c_ulong]
+    return int(getauxval(kind))
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, TraceeGone):
+        return "the first guest process was killed by the system"
+    assert isinstance(error, OSError)
+    if error.errno in (1, 13):
+        words = "tracing processes is not permitted here (a container's seccomp profile, or kernel.yama.ptrace_scope)"
+        try:
+            with open("/proc/sys/kernel/yama/ptrace_scope", encoding="ascii") as file:
+                if file.read(1) in "23":
+                    words = "kernel.yama.ptrace_scope forbids tracing processes"
+        except OSError:
+            pass
+        return words
+    return f"{error.strerror or error}"

@@ -1,0 +1,76 @@
+"""The seccomp filter of guest processes (man 2 seccomp): no system call reaches the host's kernel unless pylx made it.
+
+Calls of pylx are made by the stub's one SYSCALL instruction (pico.py) with a secret, which only registers of a thread
+that never runs guest code hold.  A guest that jumps there does not know it.
+"""
+
+from __future__ import annotations
+
+import struct
+
+# struct seccomp_data
+_NR, _ARCH, _IP_LOW, _IP_HIGH, _ARGS = 0, 4, 8, 12, 16
+_LOAD, _EQUAL, _RETURN = 0x20, 0x15, 0x06
+_ARCH_X86_64 = 0xC000003E
+RET_TRAP, RET_TRACE, RET_ALLOW = 0x00030000, 0x7FF00000, 0x7FFF0000
+
+TRAP_VSYSCALL, TRAP_FOREIGN, TRAP_FORGED = 1, 2, 3
+"""si_errno of the SIGSYS for a call through the vsyscall page, for a 32-bit call, and for one from the stub without
+the secret."""
+NR_MMAP = 9
+
+
+def _argument(number: int, high: bool) -> int:
+    return _ARGS + 8 * number + 4 * high
+
+
+def guest_filter(stub_return: int, secret: int) -> bytes:
+    """The BPF program (struct sock_filter array).  `stub_return`: the address behind the stub's SYSCALL; `secret`:
+    64 bits, expected in the sixth argument, of mmap (which has six) the lower half in the upper half of the fifth."""
+    program: list[tuple[int, int, str, str]] = []
+    labels: dict[str, int] = {}
+
+    def load(offset: int) -> None:
+        program.append((_LOAD, offset, "", ""))
+
+    def equal(value: int, yes: str, no: str) -> None:
+        program.append((_EQUAL, value & 0xFFFFFFFF, yes, no))
+
+    def result(label: str, value: int) -> None:
+        labels[label] = len(program)
+        program.append((_RETURN, value, "", ""))
+
+    def here(label: str) -> None:
+        labels[label] = len(program)
+
+    load(_ARCH)
+    equal(_ARCH_X86_64, "native", "foreign")
+    here("native")
+    load(_IP_LOW)
+    equal(stub_return, "low", "guest")
+    here("low")
+    load(_IP_HIGH)
+    equal(stub_return >> 32, "stub", "guest")
+    here("stub")
+    load(_NR)
+    equal(NR_MMAP, "mmap", "other")
+    here("mmap")
+    load(_argument(4, True))
+    equal(secret, "allow", "forged")
+    here("other")
+    load(_argument(5, False))
+    equal(secret, "half", "forged")
+    here("half")
+    load(_argument(5, True))
+    equal(secret >> 32, "allow", "forged")
+    here("guest")
+    load(_IP_HIGH)
+    equal(0xFFFFFFFF, "vsyscall", "trace")
+    result("trace", RET_TRACE)
+    result("allow", RET_ALLOW)
+    result("vsyscall", RET_TRAP | TRAP_VSYSCALL)
+    result("foreign", RET_TRAP | TRAP_FOREIGN)
+    result("forged", RET_TRAP | TRAP_FORGED)
+    return b"".join(struct.pack("<HBBI", code, labels[yes] - index - 1 if yes else 0,
+                                labels[no] - index - 1 if no else 0, value)
+                    for index, (code, value, yes, no) in enumerate(program))
