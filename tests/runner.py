@@ -23,7 +23,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 FULL = os.environ.get("PYLX_TEST_SIZE") == "full"
-ENGINES = ["unicorn"]
+ENGINES = os.environ.get("PYLX_TEST_ENGINES", "unicorn").split()
 HOSTS = ["linux", "portable"]
 PYLX = [sys.executable, "-I", "-m", "translator.cli"]
 

@@ -26,7 +26,8 @@ usage: pylx [options] program [arguments]
 
 Run a Linux x86-64 program on a Linux kernel personality written in Python.
 
-  --engine ENGINE     who executes the instructions: unicorn (default)
+  --engine ENGINE     who executes the instructions: unicorn (default), ptrace (the processor itself, on Linux), or
+                      auto (ptrace where it works)
   --host HOST         what the system calls stand on: linux, portable (default: linux on Linux, else portable)
   --root DIR          the guest's / is DIR; nothing outside it can be reached
   --cwd DIR           start in DIR (inside the guest's tree; default: where you are)
@@ -127,8 +128,10 @@ def parse_arguments(words: list[str]) -> Arguments | str:
         raise CommandError("no program given; see pylx --help")
     if out.trace_file is not None and not out.trace:
         out.trace = "text"
-    if out.engine != "unicorn":
-        raise CommandError(f"--engine {out.engine}: the engines are: unicorn")
+    if out.engine not in ("unicorn", "ptrace", "auto"):
+        raise CommandError(f"--engine {out.engine}: the engines are: unicorn, ptrace, auto")
+    if out.engine == "ptrace" and (out.deterministic or out.memory):
+        raise CommandError(f"{'--deterministic' if out.deterministic else '--memory'} needs --engine unicorn")
     if out.host not in ("linux", "portable"):
         raise CommandError(f"--host {out.host}: the hosts are linux and portable")
     if out.host == "linux" and sys.platform != "linux":
@@ -159,11 +162,28 @@ def version_text() -> str:
 
 
 def open_engine(arguments: Arguments) -> Engine:
+    if arguments.engine == "ptrace" or (arguments.engine == "auto" and not arguments.deterministic
+                                        and not arguments.memory):
+        try:
+            return open_ptrace_engine()
+        except CommandError:
+            if arguments.engine == "ptrace":
+                raise
     from translator.engines.unicorn import EngineUnavailable, UnicornEngine
     try:
         return UnicornEngine(memory=arguments.memory or None, deterministic=arguments.deterministic)
     except EngineUnavailable as error:
         raise CommandError(str(error)) from None
+
+
+def open_ptrace_engine() -> Engine:
+    if sys.platform != "linux" or os.uname().machine != "x86_64":
+        raise CommandError("--engine ptrace works on Linux x86-64 only; use --engine unicorn")
+    from translator.engines.ptrace import EngineUnavailable, PtraceEngine
+    try:
+        return PtraceEngine()
+    except EngineUnavailable as error:
+        raise CommandError(f"--engine ptrace: {error}; use --engine unicorn") from None
 
 
 def boot_options(arguments: Arguments, host: Host) -> BootOptions:
