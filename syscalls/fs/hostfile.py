@@ -10,6 +10,7 @@ from syscalls.abi.fs import (
     FALLOC_FL_ZERO_RANGE,
 )
 from syscalls.fs.regular import RegularDescription
+from translator.hosts.base import HostError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class HostBacking:
     It stays known after the last mapping went, because the engine keeps pages and translated code with it.
     """
 
-    __slots__ = ("filesystem", "key", "number", "own_change", "page_cache", "reader", "references", "signature",
+    __slots__ = ("filesystem", "key", "lost", "number", "own_change", "page_cache", "reader", "references", "signature",
                  "writer")
 
     volatile = False
@@ -70,6 +71,8 @@ class HostBacking:
         self.references = 0
         self.signature: tuple[int, int, int] | None = None
         self.number = 0
+        self.lost = 0
+        """errno of a failed write-back, for the next fsync to report (AS_EIO, AS_ENOSPC)."""
         self.own_change = False
         """The content was changed by a guest since `signature` was taken, and page_cache was told."""
 
@@ -85,6 +88,12 @@ class HostBacking:
         if handle is None:
             raise LinuxError(EIO)
         return handle.file
+
+    def host_descriptor(self, shared: bool) -> tuple[int, bool]:
+        """For engines that can map the host's file itself: its descriptor in pylx, -1 when there is none, and
+        whether mappings may write to it."""
+        handle = self.writer if shared and self.writer is not None else self.reader or self.writer
+        return (-1, False) if handle is None else (handle.file.fileno(), handle is self.writer)
 
     def size(self) -> int:
         return self._file().stat().size
@@ -102,7 +111,10 @@ class HostBacking:
         return self.number
 
     def read_page(self, offset: int, into: memoryview) -> int:
-        return self._file().pread_into(into, offset)
+        try:
+            return self._file().pread_into(into, offset)
+        except HostError:
+            return -1
 
     def write_page(self, offset: int, data: bytes | memoryview) -> None:
         handle = self.writer
@@ -111,7 +123,10 @@ class HostBacking:
         room = handle.file.stat().size - offset
         if room > 0:
             self.own_change = True
-            handle.file.pwrite(data if len(data) <= room else data[:room], offset)
+            try:
+                handle.file.pwrite(data if len(data) <= room else data[:room], offset)
+            except HostError as error:
+                self.lost = error.errno
 
     def retain(self) -> None:
         self.references += 1
@@ -221,6 +236,9 @@ class HostDescription(RegularDescription):
         backing = self._backing() if self.filesystem.backings else None
         if backing is not None and backing.page_cache is not None and backing.writer is not None:
             backing.page_cache.before_read(0, self.size())
+        if backing is not None and backing.lost:
+            lost, backing.lost = backing.lost, 0
+            raise LinuxError(lost)
         self.file.sync(data_only)
 
     def backing(self, task: Task, shared: bool, prot: int) -> HostBacking:
