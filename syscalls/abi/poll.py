@@ -1,4 +1,4 @@
-"""poll, epoll, eventfd, timerfd, signalfd and inotify: flags and layouts (include/uapi/linux/{poll,eventpoll,...}.h)."""
+"""poll, epoll, eventfd, timerfd, signalfd, inotify: flags and layouts (include/uapi/linux/{poll,eventpoll,...}.h)."""
 
 from __future__ import annotations
 

@@ -22,8 +22,8 @@ def other(kind: int, flags: int = 0, offset: int = 0, size: int = 0) -> bytes:
     return pack("<IIQQQQQQ", kind, flags, offset, 0, 0, size, size, 1)
 
 
-def image(*phdrs: bytes, kind: int = elf.ET_EXEC, machine: int = elf.EM_X86_64, entry: int = 0x401000, ident: bytes = b"",
-          phentsize: int = 56, phnum: int | None = None, tail: bytes = b"") -> bytes:
+def image(*phdrs: bytes, kind: int = elf.ET_EXEC, machine: int = elf.EM_X86_64, entry: int = 0x401000,
+          ident: bytes = b"", phentsize: int = 56, phnum: int | None = None, tail: bytes = b"") -> bytes:
     ident = ident or b"\x7fELF\x02\x01\x01" + bytes(9)
     count = len(phdrs) if phnum is None else phnum
     header = pack("<16sHHIQQQIHHHHHH", ident, kind, machine, 1, entry, 64, 0, 0, 64, phentsize, count, 0, 0, 0)
@@ -128,7 +128,8 @@ def test_segments_that_kill(phdr: bytes) -> None:
     assert refused(image(phdr)).fatal
 
 
-FIELDS = st.one_of(st.integers(0, 2**64 - 1), st.sampled_from([0, 1, 0xFFF, 0x1000, TASK_SIZE - 1, TASK_SIZE, 2**63, 2**64 - 1]))
+FIELDS = st.one_of(st.integers(0, 2**64 - 1),
+                   st.sampled_from([0, 1, 0xFFF, 0x1000, TASK_SIZE - 1, TASK_SIZE, 2**63, 2**64 - 1]))
 
 
 @settings(max_examples=300, deadline=1000)

@@ -74,7 +74,7 @@ def test_last_reference_forgets():
 
 
 def test_errors():
-    task, epoll, event = setup()
+    _task, epoll, event = setup()
     assert errno_of(control, epoll, ADD, 3, FileDescription(0), POLLIN, 0) == EPERM
     assert errno_of(control, epoll, ADD, 3, epoll, POLLIN, 0) == EINVAL
     assert errno_of(control, epoll, MOD, 5, event, POLLIN, 0) == ENOENT

@@ -43,12 +43,12 @@ def test_full_at_64_kib():
 
 
 def test_small_writes_merge_and_odd_ones_do_not():
-    task, reader, writer = ends()
+    task, _reader, writer = ends()
     count = 0
     while errno_of(writer.write, task, b"a") == 0:
         count += 1
     assert count == 65536
-    task, reader, writer = ends()
+    task, _reader, writer = ends()
     count = 0
     while errno_of(writer.write, task, b"b" * 3000) == 0:
         count += 1
