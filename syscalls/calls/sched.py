@@ -1,4 +1,5 @@
-"""Scheduling: policies, priorities, affinity.  The settings are kept and told; the scheduler itself is round robin."""
+"""Scheduling: policies, priorities, affinity.  The settings are kept and told; the scheduler itself is round robin with
+slices by niceness."""
 
 from __future__ import annotations
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from syscalls.table import S32, U32, U64, In, Out, Pid
     from syscalls.task import Task
 
-KEPT = FAKE("kept and told back; all tasks get equal shares in turn")
+KEPT = FAKE("kept and told back; tasks run in turn, for slices that depend on niceness only")
 REALTIME = (SCHED_FIFO, SCHED_RR)
 POLICIES = (SCHED_OTHER, SCHED_FIFO, SCHED_RR, SCHED_BATCH, SCHED_IDLE, SCHED_DEADLINE)
 RR_INTERVAL_NS, FAIR_SLICE_NS = 100_000_000, 10_000_000
@@ -239,7 +240,7 @@ def sched_setaffinity(task: Task, pid: Pid, length: U32, mask: In[U64]) -> int:
     return 0
 
 
-@syscall(204)
+@syscall(204, needs=("machine.memory",))
 def sched_getaffinity(task: Task, pid: Pid, length: U32, mask: Out[U64]) -> int:
     cpus = task.kernel.host.cpus()
     if length * 8 < cpus or length & 7:
