@@ -13,6 +13,7 @@ from syscalls.wait import WaitQueue
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from syscalls.netlink import NetlinkSocket
     from syscalls.task import Task
 
 ATTR = Struct("<qqqq32x")
@@ -33,16 +34,34 @@ class MqueueFileSystem(FileSystem):
 MQUEUE_FS = MqueueFileSystem(20)
 
 
+COOKIE_LENGTH = 32
+WOKEN, REMOVED = b"\x01", b"\x02"
+"""The last byte of the cookie says why it comes."""
+
+
 class Notification:
-    """Who is told once when a message comes into the empty queue (mq_notify)."""
+    """Who is told once when a message comes into the empty queue (mq_notify).  SIGEV_THREAD: a cookie goes to a
+    netlink socket, at which a thread of the C library waits."""
 
-    __slots__ = ("method", "signo", "task", "value")
+    __slots__ = ("cookie", "method", "signo", "socket", "task", "value")
 
-    def __init__(self, task: Task, method: int, signo: int, value: int) -> None:
+    def __init__(self, task: Task, method: int, signo: int, value: int, socket: NetlinkSocket | None = None,
+                 cookie: bytes = b"") -> None:
         self.task = task
         self.method = method
         self.signo = signo
         self.value = value
+        self.socket = socket
+        self.cookie = cookie
+        if socket is not None:
+            socket.retain()
+
+    def end(self, reason: bytes) -> None:
+        """It is over: the socket hears why."""
+        socket, self.socket = self.socket, None
+        if socket is not None:
+            socket.answer(self.cookie[:-1] + reason)
+            socket.release()
 
 
 class PosixQueue:
@@ -89,12 +108,16 @@ class PosixQueue:
             from syscalls.siginfo import SigInfo
             from syscalls.signals import send_group
             send_group(note.task.group, SigInfo(note.signo, SI_MESGQ, sender.group.pid, sender.cred.uid, note.value))
+        if note is not None:
+            note.end(WOKEN)
 
     def notify(self, task: Task, note: Notification | None) -> None:
         """EBUSY: somebody else is registered."""
         if note is None:
-            if self.notification is not None and self.notification.task.group is task.group:
+            old = self.notification
+            if old is not None and old.task.group is task.group:
                 self.notification = None
+                old.end(REMOVED)
             return
         if self.notification is not None:
             raise LinuxError(EBUSY)
@@ -136,9 +159,7 @@ class QueueDescription(FileDescription):
 
     def flush(self, task: Task) -> None:
         """A close takes the process's registration back."""
-        note = self.posix_queue.notification
-        if note is not None and note.task.group is task.group:
-            self.posix_queue.notification = None
+        self.posix_queue.notify(task, None)
 
     def describe(self) -> bytes:
         return b"/" + self.name

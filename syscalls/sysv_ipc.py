@@ -105,20 +105,22 @@ class IpcTable(Generic[T]):
 
     def __init__(self, limit: int) -> None:
         self.objects: dict[int, T] = {}
+        self.keys: dict[int, int] = {}
+        """The number of the object that was made with a key."""
         self.limit = limit
         self.next_id = 0
 
     def get(self, task: Task, key: int, flags: int, make: Callable[[], T], fits: Callable[[T], bool]) -> int:
         """ipcget(): find by key or make.  ENOENT, EEXIST, EINVAL (`fits` says no), EACCES, ENOSPC."""
         if key != IPC_PRIVATE:
-            for found in self.objects.values():
-                if found.key == key:
-                    if flags & IPC_CREAT and flags & IPC_EXCL:
-                        raise LinuxError(EEXIST)
-                    if not fits(found):
-                        raise LinuxError(EINVAL)
-                    found.check(task, flags & 0o777)
-                    return found.id
+            found = self.objects.get(self.keys.get(key, -1))
+            if found is not None and found.key == key:
+                if flags & IPC_CREAT and flags & IPC_EXCL:
+                    raise LinuxError(EEXIST)
+                if not fits(found):
+                    raise LinuxError(EINVAL)
+                found.check(task, flags & 0o777)
+                return found.id
             if not flags & IPC_CREAT:
                 raise LinuxError(ENOENT)
         made = make()
@@ -127,6 +129,8 @@ class IpcTable(Generic[T]):
         made.id = self.next_id
         self.next_id += 1
         self.objects[made.id] = made
+        if key != IPC_PRIVATE:
+            self.keys[key] = made.id
         return made.id
 
     def find(self, id: int) -> T:
@@ -157,6 +161,26 @@ def namespace(kernel: Kernel) -> IpcNamespace:
     if kernel.ipc is None:
         kernel.ipc = IpcNamespace()
     return kernel.ipc
+
+
+def describe_semaphores(kernel: Kernel) -> bytes:
+    """/proc/sysvipc/sem."""
+    out = [b"       key      semid perms      nsems   uid   gid  cuid  cgid      otime      ctime\n"]
+    out += [b"%10d %10d  %4o %10d %5d %5d %5d %5d %10d %10d\n" % (
+        each.key, each.id, each.mode, len(each.values), each.uid, each.gid, each.cuid, each.cgid, each.otime,
+        each.ctime) for each in namespace(kernel).semaphores.objects.values()]
+    return b"".join(out)
+
+
+def describe_queues(kernel: Kernel) -> bytes:
+    """/proc/sysvipc/msg."""
+    out = [b"       key      msqid perms      cbytes       qnum lspid lrpid   uid   gid  cuid  cgid      stime      "
+           b"rtime      ctime\n"]
+    out += [b"%10d %10d  %4o  %10d %10d %5d %5d %5d %5d %5d %5d %10d %10d %10d\n" % (
+        each.key, each.id, each.mode, each.bytes, len(each.messages), each.last_sender, each.last_receiver, each.uid,
+        each.gid, each.cuid, each.cgid, each.stime, each.rtime, each.ctime)
+        for each in namespace(kernel).queues.objects.values()]
+    return b"".join(out)
 
 
 # --- semaphores

@@ -8,24 +8,26 @@ from syscalls.abi.errno import (
     EACCES,
     EAGAIN,
     EBADF,
+    EBUSY,
     EEXIST,
     EINVAL,
     ENAMETOOLONG,
     ENOENT,
-    ENOSYS,
+    ENOTSOCK,
     EPERM,
     ETIMEDOUT,
     LinuxError,
 )
 from syscalls.calls.descriptors import install
 from syscalls.fd import O_CLOEXEC, O_NONBLOCK, POLLIN, POLLOUT
-from syscalls.table import PARTIAL, syscall
+from syscalls.table import syscall
 from syscalls.wait import sleep_on
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from syscalls.abi.kinds import MqAttr, MqFlags, Sigevent, Timespec
     from syscalls.mqueue import QueueDescription
+    from syscalls.netlink import NetlinkSocket
     from syscalls.table import U32, Buf, Fd, Flags, In, Mode, Out, OutBuf, Path, Size
     from syscalls.task import Task
 
@@ -112,7 +114,7 @@ def _deadline(task: Task, timeout: int) -> int | None:
     return read_timespec(task, timeout) - clock.realtime() + clock.monotonic()
 
 
-@syscall(242, since="2.6.6")
+@syscall(242, since="2.6.6", needs=("clocks.monotonic",))
 async def mq_timedsend(task: Task, fd: Fd, message: Buf, length: Size, priority: U32, timeout: In[Timespec]) -> int:
     from syscalls.mqueue import PRIORITIES
     deadline = _deadline(task, timeout)
@@ -132,7 +134,7 @@ async def mq_timedsend(task: Task, fd: Fd, message: Buf, length: Size, priority:
             raise LinuxError(ETIMEDOUT)
 
 
-@syscall(243, since="2.6.6")
+@syscall(243, since="2.6.6", needs=("clocks.monotonic",))
 async def mq_timedreceive(task: Task, fd: Fd, message: OutBuf, length: Size, priority: Out[U32],
                           timeout: In[Timespec]) -> int:
     deadline = _deadline(task, timeout)
@@ -157,7 +159,7 @@ async def mq_timedreceive(task: Task, fd: Fd, message: OutBuf, length: Size, pri
     return len(data)
 
 
-@syscall(244, since="2.6.6", support=PARTIAL("SIGEV_THREAD is refused: it needs a netlink socket of the C library"))
+@syscall(244, since="2.6.6")
 def mq_notify(task: Task, fd: Fd, event: In[Sigevent]) -> int:
     from syscalls.mqueue import SIGEV_NONE, SIGEV_SIGNAL, SIGEV_THREAD, Notification
     note = None
@@ -167,12 +169,24 @@ def mq_notify(task: Task, fd: Fd, event: In[Sigevent]) -> int:
             raise LinuxError(EINVAL)
         if method == SIGEV_SIGNAL and not 0 <= signo <= 64:
             raise LinuxError(EINVAL)
-        if method == SIGEV_THREAD:
-            task.kernel.gap(task, "mq_notify", method)
-            raise LinuxError(ENOSYS)
-        note = Notification(task, method, signo, value)
+        socket, cookie = _netlink_socket(task, signo, value) if method == SIGEV_THREAD else (None, b"")
+        queue = _queue(task, fd).posix_queue
+        if queue.notification is not None:
+            raise LinuxError(EBUSY)
+        note = Notification(task, method, signo, value, socket, cookie)
     _queue(task, fd).posix_queue.notify(task, note)
     return 0
+
+
+def _netlink_socket(task: Task, fd: int, cookie: int) -> tuple[NetlinkSocket, bytes]:
+    """SIGEV_THREAD: sigev_signo is a netlink socket, sigev_value points to what it is to be sent."""
+    from syscalls.mqueue import COOKIE_LENGTH
+    from syscalls.netlink import NetlinkSocket
+    data = task.mem.read(cookie, COOKIE_LENGTH)
+    file = task.files.get(fd)
+    if not isinstance(file, NetlinkSocket):
+        raise LinuxError(ENOTSOCK if file.kind != "socket" else EINVAL)
+    return file, data
 
 
 @syscall(245, since="2.6.6")

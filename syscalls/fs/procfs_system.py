@@ -243,18 +243,21 @@ def system_nodes(filesystem: ProcFs) -> dict[bytes, Inode]:
     out[b"driver"] = directory({})
     out[b"irq"] = directory({})
     out[b"acpi"] = directory({})
-    out[b"sysvipc"] = directory({name: TextFile(filesystem, _ipc(name)) for name in (b"msg", b"sem", b"shm")})
+    out[b"sysvipc"] = directory({
+        b"msg": TextFile(filesystem, _message_queues), b"sem": TextFile(filesystem, _semaphores),
+        b"shm": TextFile(filesystem, _SHM_HEAD)})
     return out
 
 
-_IPC_HEADS = {
-    b"msg": b"       key      msqid perms      cbytes       qnum lspid lrpid   uid   gid  cuid  cgid      stime      "
-            b"rtime      ctime\n",
-    b"sem": b"       key      semid perms      nsems   uid   gid  cuid  cgid      otime      ctime\n",
-    b"shm": b"       key      shmid perms                  size  cpid  lpid nattch   uid   gid  cuid  cgid      atime"
-            b"      dtime      ctime                   rss                  swap\n",
-}
+def _semaphores(task: Task) -> bytes:
+    from syscalls.sysv_ipc import describe_semaphores
+    return describe_semaphores(task.kernel)
 
 
-def _ipc(kind: bytes) -> bytes:
-    return _IPC_HEADS[kind]
+def _message_queues(task: Task) -> bytes:
+    from syscalls.sysv_ipc import describe_queues
+    return describe_queues(task.kernel)
+
+
+_SHM_HEAD = (b"       key      shmid perms                  size  cpid  lpid nattch   uid   gid  cuid  cgid      atime"
+             b"      dtime      ctime                   rss                  swap\n")
