@@ -178,8 +178,9 @@ TABLE: list[Syscall | None] = [None] * 512
 
 def syscall(number: int, *, since: str = "2.6.0", support: Support = FULL, needs: tuple[str, ...] = (),
             unsupported: dict[str, int] | None = None) -> Callable[[F], F]:
-    """Declare a handler.  `since`: the Linux version that has the call.  `needs`: host primitives, by the names of
-    `Host.capabilities`.  `unsupported`: flag names that are refused, with their values, by argument."""
+    """Declare a handler.  `since`: the Linux version that has the call.  `needs`: host primitives it
+    reaches, by the names of `Host.capabilities`, the main one first; what the kernel has of its own needs none.
+    `unsupported`: names and values of flags and codes that are refused, or accepted without effect."""
 
     def declare(handler: F) -> F:
         if TABLE[number] is not None:

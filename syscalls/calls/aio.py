@@ -57,7 +57,7 @@ def io_destroy(task: Task, number: Addr) -> int:
     return 0
 
 
-@syscall(209)
+@syscall(209, needs=("files.positioned-io",))
 def io_submit(task: Task, number: Addr, count: S64, requests: In[AioRequests]) -> int:
     if count < 0:
         raise LinuxError(EINVAL)
@@ -111,14 +111,14 @@ async def _getevents(task: Task, number: int, least: int, most: int, events: int
     return taken
 
 
-@syscall(208)
+@syscall(208, needs=("clocks.monotonic",))
 async def io_getevents(task: Task, number: Addr, least: S64, most: S64, events: Out[AioEvents],
                        timeout: In[Timespec]) -> int:
     from syscalls.abi.time import read_timespec
     return await _getevents(task, number, least, most, events, read_timespec(task, timeout) if timeout else None)
 
 
-@syscall(333, since="4.18")
+@syscall(333, since="4.18", needs=("clocks.monotonic",))
 async def io_pgetevents(task: Task, number: Addr, least: S64, most: S64, events: Out[AioEvents], timeout: In[Timespec],
                         mask: In[SigSetArgument]) -> int:
     from syscalls.abi.time import read_timespec

@@ -70,25 +70,25 @@ def _set_mode(task: Task, location: Location | None, inode: Inode, mode: int) ->
     return 0
 
 
-@syscall(90)
+@syscall(90, needs=("files.mode-bits",))
 def chmod(task: Task, path: Path, mode: Mode) -> int:
     location = _find(task, AT_FDCWD, path, 0)
     return _set_mode(task, location, location.inode, mode)
 
 
-@syscall(91)
+@syscall(91, needs=("files.mode-bits",))
 def fchmod(task: Task, fd: Fd, mode: Mode) -> int:
     location, inode = _of_fd(task, fd)
     return _set_mode(task, location, inode, mode)
 
 
-@syscall(268, since="2.6.16")
+@syscall(268, since="2.6.16", needs=("files.mode-bits",))
 def fchmodat(task: Task, dirfd: DirFd, path: Path, mode: Mode) -> int:
     location = _find(task, dirfd, path, 0)
     return _set_mode(task, location, location.inode, mode)
 
 
-@syscall(452, since="6.6")
+@syscall(452, since="6.6", needs=("files.mode-bits",))
 def fchmodat2(task: Task, dirfd: DirFd, path: Path, mode: Mode, flags: Flags[AtFlags]) -> int:
     location = _find(task, dirfd, path, flags)
     return _set_mode(task, location, location.inode, mode)
@@ -113,25 +113,25 @@ def _set_owner(task: Task, location: Location | None, inode: Inode, owner: int, 
     return 0
 
 
-@syscall(92)
+@syscall(92, needs=("files.ownership",))
 def chown(task: Task, path: Path, owner: U32, group: U32) -> int:
     location = _find(task, AT_FDCWD, path, 0)
     return _set_owner(task, location, location.inode, owner, group)
 
 
-@syscall(93)
+@syscall(93, needs=("files.ownership",))
 def fchown(task: Task, fd: Fd, owner: U32, group: U32) -> int:
     location, inode = _of_fd(task, fd)
     return _set_owner(task, location, inode, owner, group)
 
 
-@syscall(94)
+@syscall(94, needs=("files.ownership",))
 def lchown(task: Task, path: Path, owner: U32, group: U32) -> int:
     location = _find(task, AT_FDCWD, path, AT_SYMLINK_NOFOLLOW)
     return _set_owner(task, location, location.inode, owner, group)
 
 
-@syscall(260, since="2.6.16")
+@syscall(260, since="2.6.16", needs=("files.ownership",))
 def fchownat(task: Task, dirfd: DirFd, path: Path, owner: U32, group: U32, flags: Flags[AtFlags]) -> int:
     location = _find(task, dirfd, path, flags)
     return _set_owner(task, location, location.inode, owner, group)
@@ -203,7 +203,7 @@ def _utimes_at(task: Task, dirfd: int, path: bytes | None, times: tuple[int | No
     return _set_times(task, place, place.inode, *times)
 
 
-@syscall(280, since="2.6.22")
+@syscall(280, since="2.6.22", needs=("files.tree", "files.nanosecond-times"))
 def utimensat(task: Task, dirfd: DirFd, path: OptPath, times: In[Timespec2], flags: Flags[AtFlags]) -> int:
     parsed = _timespecs(task, times)
     if parsed[:2] == (None, None):
@@ -211,17 +211,17 @@ def utimensat(task: Task, dirfd: DirFd, path: OptPath, times: In[Timespec2], fla
     return _utimes_at(task, dirfd, path, parsed, flags)
 
 
-@syscall(261, since="2.6.16")
+@syscall(261, since="2.6.16", needs=("files.tree", "files.nanosecond-times"))
 def futimesat(task: Task, dirfd: DirFd, path: OptPath, times: In[Timeval2]) -> int:
     return _utimes_at(task, dirfd, path, _timevals(task, times), 0)
 
 
-@syscall(235)
+@syscall(235, needs=("files.tree", "files.nanosecond-times"))
 def utimes(task: Task, path: Path, times: In[Timeval2]) -> int:
     return _utimes_at(task, AT_FDCWD, path, _timevals(task, times), 0)
 
 
-@syscall(132)
+@syscall(132, needs=("files.tree", "files.nanosecond-times"))
 def utime(task: Task, path: Path, times: In[Utimbuf]) -> int:
     if not times:
         return _utimes_at(task, AT_FDCWD, path, (HOST_NOW, HOST_NOW, True), 0)

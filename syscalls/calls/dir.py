@@ -50,12 +50,12 @@ def _getdents(task: Task, fd: int, addr: int, room: int, pack: Callable[[int, in
     return filled
 
 
-@syscall(217)
+@syscall(217, needs=("files.tree",))
 def getdents64(task: Task, fd: Fd, dirp: OutBuf, count: U32) -> int:
     return _getdents(task, fd, dirp, count, pack_dirent64)
 
 
-@syscall(78)
+@syscall(78, needs=("files.tree",))
 def getdents(task: Task, fd: Fd, dirp: OutBuf, count: U32) -> int:
     return _getdents(task, fd, dirp, count, pack_dirent)
 
@@ -76,13 +76,13 @@ def _searchable(task: Task, location: Location) -> Location:
     return location
 
 
-@syscall(80)
+@syscall(80, needs=("files.tree",))
 def chdir(task: Task, path: Path) -> int:
     task.fs.cwd = _searchable(task, task.kernel.vfs.resolve(task, path))
     return 0
 
 
-@syscall(81)
+@syscall(81, needs=("files.tree",))
 def fchdir(task: Task, fd: Fd) -> int:
     file = task.files.get_raw(fd)
     if file.location is None:
@@ -91,7 +91,7 @@ def fchdir(task: Task, fd: Fd) -> int:
     return 0
 
 
-@syscall(161)
+@syscall(161, needs=("files.tree",))
 def chroot(task: Task, path: Path) -> int:
     location = _searchable(task, task.kernel.vfs.resolve(task, path))
     if not task.cred.capable(CAP_SYS_CHROOT):

@@ -82,7 +82,7 @@ async def _wait(task: Task, epoll: Epoll, events: int, limit: int, deadline: int
             return _report(task, epoll, events, limit)
 
 
-@syscall(232)
+@syscall(232, needs=("poll.readiness", "clocks.monotonic"))
 def epoll_wait(task: Task, epfd: Fd, events: Out[EpollEvents], maxevents: S32, timeout: S32) -> Result:
     epoll = _epoll(task, epfd, events, maxevents)
     count = _report(task, epoll, events, maxevents) if epoll.ready_list else 0
@@ -103,7 +103,7 @@ def _signal_mask(task: Task, addr: int, size: int) -> int | None:
     return task.mem.u64(addr)
 
 
-@syscall(281, since="2.6.19")
+@syscall(281, since="2.6.19", needs=("poll.readiness", "clocks.monotonic"))
 async def epoll_pwait(task: Task, epfd: Fd, events: Out[EpollEvents], maxevents: S32, timeout: S32, mask: In[SigSet],
                       size: U64) -> int:
     from syscalls.signals import with_mask
@@ -112,7 +112,7 @@ async def epoll_pwait(task: Task, epfd: Fd, events: Out[EpollEvents], maxevents:
     return await with_mask(task, blocked, _wait(task, epoll, events, maxevents, _deadline(task, timeout)))
 
 
-@syscall(441, since="5.11")
+@syscall(441, since="5.11", needs=("poll.readiness", "clocks.monotonic"))
 async def epoll_pwait2(task: Task, epfd: Fd, events: Out[EpollEvents], maxevents: S32, timeout: In[Timespec],
                        mask: In[SigSet], size: U64) -> int:
     from syscalls.signals import with_mask

@@ -72,7 +72,7 @@ def _write_times(task: Task, addr: int, times: tuple[int, int]) -> None:
     task.mem.write(addr, pack_timespec(interval) + pack_timespec(value))
 
 
-@syscall(286, since="2.6.25")
+@syscall(286, since="2.6.25", needs=("clocks.monotonic", "clocks.cpu-time"))
 def timerfd_settime(task: Task, fd: Fd, flags: U32, new: In[Itimerspec], old: Out[Itimerspec]) -> int:
     from syscalls.abi.time import ITIMERSPEC, timespec_ns
     interval_s, interval_ns, value_s, value_ns = task.mem.unpack(ITIMERSPEC, new)
@@ -85,7 +85,7 @@ def timerfd_settime(task: Task, fd: Fd, flags: U32, new: In[Itimerspec], old: Ou
     return 0
 
 
-@syscall(287, since="2.6.25")
+@syscall(287, since="2.6.25", needs=("clocks.monotonic",))
 def timerfd_gettime(task: Task, fd: Fd, current: Out[Itimerspec]) -> int:
     _write_times(task, current, _timer(task, fd).get())
     return 0

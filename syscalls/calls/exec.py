@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from syscalls.abi.fs import AT_FDCWD
-from syscalls.table import syscall
+from syscalls.table import PARTIAL, syscall
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,13 +12,16 @@ if TYPE_CHECKING:
     from syscalls.task import Task
 
 
-@syscall(59)
+EXEC = PARTIAL("set-user-ID bits and file capabilities have no effect, as on a nosuid mount")
+
+
+@syscall(59, support=EXEC, needs=("files.tree", "files.mode-bits", "files.positioned-io"))
 async def execve(task: Task, path: Path, argv: In[PointerVector], envp: In[PointerVector]) -> int:
     from syscalls.exec import do_execve
     return await do_execve(task, path, argv, envp, AT_FDCWD, 0)
 
 
-@syscall(322, since="3.19")
+@syscall(322, since="3.19", support=EXEC, needs=("files.tree", "files.mode-bits", "files.positioned-io"))
 async def execveat(task: Task, dirfd: DirFd, path: Path, argv: In[PointerVector], envp: In[PointerVector],
                    flags: S32) -> int:
     from syscalls.exec import do_execve

@@ -251,7 +251,8 @@ OF_PATHS = (F_CREATED_QUERY, F_DUPFD, F_DUPFD_CLOEXEC, F_DUPFD_QUERY, F_GETFD, F
 """Commands that an O_PATH descriptor has (check_fcntl_cmd)."""
 
 
-@syscall(72, support=PARTIAL("leases do not see host programs; write-life hints are checked and forgotten"))
+@syscall(72, support=PARTIAL("leases do not see host programs; write-life hints are checked and forgotten"),
+         needs=("poll.readiness", "files.record-lock"))
 def fcntl(task: Task, fd: Fd, command: U32, arg: U64) -> int | Awaitable[int]:
     file = task.files.get_raw(fd)
     if file.flags & O_PATH and command not in OF_PATHS:

@@ -31,7 +31,7 @@ def _s32(value: int) -> int:
     return (value & 0xFFFFFFFF ^ 0x80000000) - 0x80000000
 
 
-@syscall(202)
+@syscall(202, needs=("clocks.monotonic",))
 def futex(task: Task, addr: InOut[U32], operation: S32, value: U32, timeout: Addr, other: InOut[U32],
           value3: U32) -> int | Coroutine[Any, Any, int]:
     command = operation & ~(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME)
@@ -113,7 +113,7 @@ def _read_waiters(task: Task, addr: int, count: int) -> list[tuple[int, int, boo
     return out
 
 
-@syscall(449, since="5.16")
+@syscall(449, since="5.16", needs=("clocks.monotonic",))
 async def futex_waitv(task: Task, waiters: In[FutexWaitv], count: U32, flags: U32, timeout: In[Timespec],
                       clock: S32) -> int:
     if flags or not 1 <= count <= FUTEX_WAITV_MAX or not waiters:
@@ -130,7 +130,7 @@ def futex_wake(task: Task, addr: InOut[U32], mask: U64, count: S32, flags: U32) 
     return wake(task, addr, count, mask, private, strict=True)
 
 
-@syscall(455, since="6.7")
+@syscall(455, since="6.7", needs=("clocks.monotonic",))
 async def futex_wait(task: Task, addr: InOut[U32], value: U64, mask: U64, flags: U32, timeout: In[Timespec],
                      clock: S32) -> int:
     private = _check_flags2(flags)

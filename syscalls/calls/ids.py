@@ -22,22 +22,22 @@ FS_CAPABILITIES = 1 << 0 | 1 << 1 | 1 << 2 | 1 << 3 | 1 << 4 | 1 << 9 | 1 << 27 
 """CAP_FS_SET: what a filesystem uid of 0 brings."""
 
 
-@syscall(102)
+@syscall(102, needs=("process.identity",))
 def getuid(task: Task) -> int:
     return task.cred.uid
 
 
-@syscall(104)
+@syscall(104, needs=("process.identity",))
 def getgid(task: Task) -> int:
     return task.cred.gid
 
 
-@syscall(107)
+@syscall(107, needs=("process.identity",))
 def geteuid(task: Task) -> int:
     return task.cred.euid
 
 
-@syscall(108)
+@syscall(108, needs=("process.identity",))
 def getegid(task: Task) -> int:
     return task.cred.egid
 

@@ -152,7 +152,11 @@ def _later(task: Task, file: FileDescription, error: LinuxError | HostError, att
                  restart=RESTART_NEVER)
 
 
-@syscall(0)
+READING = ("files.positioned-io", "streams.nonblocking", "sockets.inet", "poll.readiness", "terminal.raw")
+WRITING = (*READING, "files.append")
+
+
+@syscall(0, needs=READING)
 def read(task: Task, fd: Fd, buf: OutBuf, count: Size) -> Result:
     file = input_file(task, fd)
     if buf + count > TASK_SIZE:
@@ -164,7 +168,7 @@ def read(task: Task, fd: Fd, buf: OutBuf, count: Size) -> Result:
         return _later(task, file, error, lambda: read_now(task, file, buf, count))
 
 
-@syscall(19)
+@syscall(19, needs=READING)
 def readv(task: Task, fd: Fd, vec: In[IoVec], vlen: U32) -> Result:
     file = input_file(task, fd)
     vector = task.mem.iovec(vec, vlen)
@@ -231,7 +235,7 @@ def write_data(task: Task, file: FileDescription, data: bytes) -> Result:
     return write_rest(task, file, data, done)
 
 
-@syscall(1)
+@syscall(1, needs=WRITING)
 def write(task: Task, fd: Fd, buf: Buf, count: Size) -> Result:
     file = output_file(task, fd)
     if buf + count > TASK_SIZE:
@@ -271,7 +275,7 @@ def _write_large(task: Task, file: FileDescription, addr: int, count: int) -> in
     return done
 
 
-@syscall(20)
+@syscall(20, needs=WRITING)
 def writev(task: Task, fd: Fd, vec: In[IoVec], vlen: U32) -> Result:
     file = output_file(task, fd)
     vector = task.mem.iovec(vec, vlen)
@@ -335,7 +339,7 @@ def pwrite_now(task: Task, file: FileDescription, addr: int, count: int, offset:
             return done
 
 
-@syscall(17)
+@syscall(17, needs=("files.positioned-io",))
 def pread64(task: Task, fd: Fd, buf: OutBuf, count: Size, pos: S64) -> int:
     if pos < 0:
         raise LinuxError(EINVAL)
@@ -348,7 +352,7 @@ def pread64(task: Task, fd: Fd, buf: OutBuf, count: Size, pos: S64) -> int:
     return pread_now(task, file, buf, min(count, MAX_RW_COUNT), pos)
 
 
-@syscall(18)
+@syscall(18, needs=("files.positioned-io", "files.append"))
 def pwrite64(task: Task, fd: Fd, buf: Buf, count: Size, pos: S64) -> int:
     if pos < 0:
         raise LinuxError(EINVAL)
@@ -402,12 +406,12 @@ def _pwritev(task: Task, fd: int, vec: int, vlen: int, pos: int) -> int:
     return _each(vector, move)
 
 
-@syscall(295, since="2.6.30")
+@syscall(295, since="2.6.30", needs=("files.positioned-io",))
 def preadv(task: Task, fd: Fd, vec: In[IoVec], vlen: U32, pos: S64) -> int:
     return _preadv(task, fd, vec, vlen, pos)
 
 
-@syscall(296, since="2.6.30")
+@syscall(296, since="2.6.30", needs=("files.positioned-io", "files.append"))
 def pwritev(task: Task, fd: Fd, vec: In[IoVec], vlen: U32, pos: S64) -> int:
     return _pwritev(task, fd, vec, vlen, pos)
 
@@ -420,7 +424,7 @@ def _check_rwf(flags: int) -> None:
         raise LinuxError(EINVAL)
 
 
-@syscall(327, since="4.6")
+@syscall(327, since="4.6", needs=("files.positioned-io",))
 def preadv2(task: Task, fd: Fd, vec: In[IoVec], vlen: U32, pos: S64, pos_high: S64, flags: Flags[RwFlags]) -> Result:
     if pos != -1:
         if pos < 0:
@@ -439,7 +443,8 @@ def preadv2(task: Task, fd: Fd, vec: In[IoVec], vlen: U32, pos: S64, pos_high: S
     return _readv(task, file, vector)
 
 
-@syscall(328, since="4.6", support=PARTIAL("RWF_ATOMIC is refused for every file, as for file systems without it"))
+@syscall(328, since="4.6", support=PARTIAL("RWF_ATOMIC is refused for every file, as for file systems without it"),
+         needs=("files.positioned-io", "files.append"), unsupported={"RWF_ATOMIC": 0x40})
 def pwritev2(task: Task, fd: Fd, vec: In[IoVec], vlen: U32, pos: S64, pos_high: S64, flags: Flags[RwFlags]) -> Result:
     if pos != -1:
         if pos < 0:
@@ -473,7 +478,7 @@ def pwritev2(task: Task, fd: Fd, vec: In[IoVec], vlen: U32, pos: S64, pos_high: 
 SEEK_MAX = 4
 
 
-@syscall(8)
+@syscall(8, needs=("files.positioned-io", "files.sparse"))
 def lseek(task: Task, fd: Fd, offset: S64, whence: U32) -> int:
     file = task.files.get(fd)
     if whence > SEEK_MAX:

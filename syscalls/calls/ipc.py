@@ -71,7 +71,7 @@ async def semop(task: Task, id: S32, ops: In[SemOps], count: U32) -> int:
     return await _semop(task, id, ops, count, None)
 
 
-@syscall(220)
+@syscall(220, needs=("clocks.monotonic",))
 async def semtimedop(task: Task, id: S32, ops: In[SemOps], count: U32, timeout: In[Timespec]) -> int:
     if not timeout:
         return await _semop(task, id, ops, count, None)

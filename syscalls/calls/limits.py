@@ -36,7 +36,7 @@ def _set(task: Task, group: ThreadGroup, resource: int, soft: int, hard: int) ->
         group.watches_cpu = True
 
 
-@syscall(97)
+@syscall(97, needs=("process.rlimits",))
 def getrlimit(task: Task, resource: U32, limit: Out[Rlimit]) -> int:
     if resource >= RLIM_NLIMITS:
         raise LinuxError(EINVAL)
@@ -53,7 +53,7 @@ def setrlimit(task: Task, resource: U32, limit: In[Rlimit]) -> int:
     return 0
 
 
-@syscall(302, since="2.6.36")
+@syscall(302, since="2.6.36", needs=("process.rlimits",))
 def prlimit64(task: Task, pid: Pid, resource: U32, new: In[Rlimit], old: Out[Rlimit]) -> int:
     wanted = struct.unpack("<QQ", task.mem.read(new, 16)) if new else None
     target = task
@@ -77,7 +77,8 @@ def prlimit64(task: Task, pid: Pid, resource: U32, new: In[Rlimit], old: Out[Rli
     return 0
 
 
-@syscall(98, support=PARTIAL("CPU time and the largest resident set; no faults, switches, blocks"))
+@syscall(98, support=PARTIAL("CPU time and the largest resident set; no faults, switches, blocks"),
+         needs=("clocks.cpu-time",))
 def getrusage(task: Task, who: S32, usage: Out[Rusage]) -> int:
     from syscalls.accounting import (
         group_cpu_ns,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from syscalls.task import Task
 
 
-@syscall(73)
+@syscall(73, needs=("files.flock",))
 def flock(task: Task, fd: Fd, operation: Flags[FlockOperation]) -> int | Awaitable[int]:
     from syscalls.fs.locks import flock as do_flock
     return do_flock(task, task.files.get(fd), operation)

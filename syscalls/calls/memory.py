@@ -49,7 +49,8 @@ if TYPE_CHECKING:
     from syscalls.task import Task
 
 
-@syscall(9)
+@syscall(9, support=PARTIAL("no huge pages are configured, and no file is mapped synchronously (DAX)"),
+         needs=("files.positioned-io",), unsupported={"MAP_HUGETLB": 0x40000, "MAP_SYNC": 0x80000})
 def mmap(task: Task, addr: Addr, length: Size, prot: U64, flags: U64, fd: U64, offset: U64) -> int:
     if offset & PAGE_MASK:
         raise LinuxError(EINVAL)
@@ -93,13 +94,15 @@ def remap_file_pages(task: Task, start: Addr, size: Size, prot: U64, page: U64, 
     return replace(task.mm, task, start, size, prot, page, flags)
 
 
-@syscall(28, support=PARTIAL("guard regions and memory poisoning are refused; MADV_FREE never frees"))
+@syscall(28, support=PARTIAL("guard regions and memory poisoning are refused; MADV_FREE never frees"),
+         unsupported={"MADV_HWPOISON": 100, "MADV_SOFT_OFFLINE": 101, "MADV_GUARD_INSTALL": 102,
+                      "MADV_GUARD_REMOVE": 103})
 def madvise(task: Task, start: Addr, length: Size, advice: S32) -> int:
     from syscalls.madvise import advise
     return advise(task.mm, task, start, length, advice)
 
 
-@syscall(440, since="5.10")
+@syscall(440, since="5.10", support=PARTIAL("as madvise; another process takes hints only"))
 def process_madvise(task: Task, pidfd: Fd, vector: In[IoVec], count: Size, advice: S32, flags: U32) -> int:
     from syscalls.madvise import REMOTE, advise
     if flags:
@@ -126,7 +129,7 @@ def process_madvise(task: Task, pidfd: Fd, vector: In[IoVec], count: Size, advic
     return done
 
 
-@syscall(26)
+@syscall(26, needs=("files.positioned-io", "files.sync"))
 def msync(task: Task, start: Addr, length: Size, flags: S32) -> int:
     if flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC) or start & PAGE_MASK:
         raise LinuxError(EINVAL)
@@ -205,12 +208,15 @@ def _unlock(mm: Mm, start: int, end: int) -> None:
     mm.rewrite(start, end, None, 0, VM_LOCKED_MASK)
 
 
-@syscall(149)
+LOCKED = PARTIAL("counted and checked; the host may still write the pages to its swap space")
+
+
+@syscall(149, support=LOCKED)
 def mlock(task: Task, start: Addr, length: Size) -> int:
     return _lock(task, start, length, VM_LOCKED)
 
 
-@syscall(325, since="4.4")
+@syscall(325, since="4.4", support=LOCKED)
 def mlock2(task: Task, start: Addr, length: Size, flags: S32) -> int:
     if flags & ~MLOCK_ONFAULT:
         raise LinuxError(EINVAL)
@@ -230,7 +236,7 @@ def munlock(task: Task, start: Addr, length: Size) -> int:
     return 0
 
 
-@syscall(151)
+@syscall(151, support=LOCKED)
 def mlockall(task: Task, flags: S32) -> int:
     if not flags or flags & ~(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) or flags == MCL_ONFAULT:
         raise LinuxError(EINVAL)
@@ -352,7 +358,9 @@ _BARRIERS = (MEMBARRIER_CMD_GLOBAL | MEMBARRIER_CMD_GLOBAL_EXPEDITED | MEMBARRIE
              | MEMBARRIER_CMD_GET_REGISTRATIONS)
 
 
-@syscall(324, since="4.3", support=PARTIAL("the restartable-sequence commands are not offered"))
+@syscall(324, since="4.3", support=PARTIAL("the restartable-sequence commands are not offered"),
+         unsupported={"MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ": 0x80,
+                      "MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ": 0x100})
 def membarrier(task: Task, command: S32, flags: U32, cpu: S32) -> int:
     """Guests run one at a time, and a switch between them is a full barrier: the commands only keep the books."""
     if flags:

@@ -20,7 +20,7 @@ FIELD = 65
 PER_LINUX32, PER_MASK, UNAME26 = 8, 0xFF, 0x0020000
 
 
-@syscall(63)
+@syscall(63, needs=("machine.name",))
 def uname(task: Task, buffer: Out[Utsname]) -> int:
     kernel = task.kernel
     release = RELEASE
@@ -56,7 +56,7 @@ def setdomainname(task: Task, name: In[Name], length: S32) -> int:
     return 0
 
 
-@syscall(99)
+@syscall(99, needs=("machine.memory", "machine.load", "clocks.boottime"))
 def sysinfo(task: Task, info: Out[Sysinfo]) -> int:
     kernel = task.kernel
     total, available = kernel.host.memory()
@@ -68,7 +68,7 @@ def sysinfo(task: Task, info: Out[Sysinfo]) -> int:
     return 0
 
 
-@syscall(318, since="3.17")
+@syscall(318, since="3.17", needs=("random.bytes",))
 def getrandom(task: Task, buffer: OutBuf, length: Size, flags: Flags[GrndFlags]) -> int:
     if flags & ~(GRND_NONBLOCK | GRND_RANDOM | GRND_INSECURE):
         raise LinuxError(EINVAL)
@@ -107,7 +107,7 @@ def syslog(task: Task, kind: S32, buffer: OutBuf, length: S32) -> int:
     return 1 << 17 if kind == 10 else 0
 
 
-@syscall(135)
+@syscall(135, support=PARTIAL("kept, inherited and told back; layouts are never randomized, and no other ABI is there"))
 def personality(task: Task, persona: U32) -> int:
     before = task.personality
     if persona != 0xFFFFFFFF:

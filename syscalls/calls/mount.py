@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from syscalls.abi.errno import ENOSYS, LinuxError
-from syscalls.table import STUB, syscall
+from syscalls.table import PARTIAL, STUB, syscall
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ NEW_API = STUB(ENOSYS, "the mount API of descriptors (Linux 5.2); programs fall 
 PAGE = 4096
 
 
-@syscall(165)
+@syscall(165, support=PARTIAL("no file systems of disks or of other machines; propagation has no effect"))
 def mount(task: Task, source: OptPath, target: Path, fstype: OptPath, flags: Flags[MountFlags], data: Addr) -> int:
     from syscalls.fs.namespace import mount as do_mount
     options = b""

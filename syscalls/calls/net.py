@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from syscalls.abi.errno import EAGAIN, ECONNABORTED, EFAULT, EINVAL, ENOTSOCK, EPIPE, LinuxError
-from syscalls.table import syscall
+from syscalls.table import PARTIAL, syscall
 from syscalls.wait import Interrupted, retry, sleep_on
 from translator.hosts.base import HostError
 
@@ -68,7 +68,9 @@ def split_type(kind: int) -> tuple[int, int]:
 
 # --- making and connecting
 
-@syscall(41)
+@syscall(41, support=PARTIAL("AF_UNIX, AF_INET, AF_INET6, AF_NETLINK; no raw and no packet sockets"),
+         needs=("sockets.inet", "sockets.inet6", "sockets.raw"),
+         unsupported={"AF_PACKET": 17, "AF_ALG": 38, "AF_VSOCK": 40, "AF_XDP": 44, "SOCK_RAW": 3})
 def socket(task: Task, domain: S32, type: S32, protocol: S32) -> int:
     from syscalls.sockets import make_socket
     kind, flags = split_type(type)
@@ -99,20 +101,20 @@ def socketpair(task: Task, domain: S32, type: S32, protocol: S32, sv: Addr) -> i
     return 0
 
 
-@syscall(49)
+@syscall(49, needs=("sockets.inet", "sockets.inet6"))
 def bind(task: Task, fd: Fd, addr: Addr, addrlen: S32) -> int:
     sock = socket_at(task, fd)
     sock.bind(task, read_address(task, addr, addrlen))
     return 0
 
 
-@syscall(50)
+@syscall(50, needs=("sockets.inet", "sockets.inet6"))
 def listen(task: Task, fd: Fd, backlog: S32) -> int:
     socket_at(task, fd).listen(task, min(backlog & 0xFFFFFFFF, SOMAXCONN))
     return 0
 
 
-@syscall(42)
+@syscall(42, needs=("sockets.inet", "sockets.inet6", "sockets.unix-client"))
 def connect(task: Task, fd: Fd, addr: Addr, addrlen: S32) -> Result:
     task.files.get(fd)
     address = read_address(task, addr, addrlen)
@@ -137,12 +139,12 @@ async def _held(sock: Socket, work: Awaitable[int]) -> int:
         sock.release()
 
 
-@syscall(43)
+@syscall(43, needs=("sockets.inet", "sockets.inet6"))
 def accept(task: Task, fd: Fd, addr: Addr, addrlen: Addr) -> Result:
     return _accept(task, fd, addr, addrlen, 0)
 
 
-@syscall(288, since="2.6.28")
+@syscall(288, since="2.6.28", needs=("sockets.inet", "sockets.inet6"))
 def accept4(task: Task, fd: Fd, addr: Addr, addrlen: Addr, flags: S32) -> Result:
     return _accept(task, fd, addr, addrlen, flags)
 
@@ -177,21 +179,21 @@ def _accept(task: Task, fd: int, addr: int, addrlen: int, flags: int) -> Result:
                              deadline_ns=sock.deadline(task, sock.read_timeout_ns)))
 
 
-@syscall(51)
+@syscall(51, needs=("sockets.inet", "sockets.inet6"))
 def getsockname(task: Task, fd: Fd, addr: Addr, addrlen: Addr) -> int:
     from syscalls.message import write_address
     write_address(task, socket_at(task, fd).getsockname(task), addr, addrlen)
     return 0
 
 
-@syscall(52)
+@syscall(52, needs=("sockets.inet", "sockets.inet6"))
 def getpeername(task: Task, fd: Fd, addr: Addr, addrlen: Addr) -> int:
     from syscalls.message import write_address
     write_address(task, socket_at(task, fd).getpeername(task), addr, addrlen)
     return 0
 
 
-@syscall(48)
+@syscall(48, needs=("sockets.inet", "sockets.inet6"))
 def shutdown(task: Task, fd: Fd, how: S32) -> int:
     socket_at(task, fd).shutdown(task, how)
     return 0
@@ -239,7 +241,7 @@ async def _send_rest(task: Task, sock: Socket, data: bytes, flags: int, address:
         raise
 
 
-@syscall(44)
+@syscall(44, support=PARTIAL("AF_UNIX has no MSG_OOB"), needs=("sockets.inet", "sockets.inet6", "poll.readiness"))
 def sendto(task: Task, fd: Fd, buf: Buf, size: Size, flags: U32, addr: Addr, addrlen: S32) -> Result:
     size = min(size, MAX_RW_COUNT)
     task.mem.check_range(buf, size)
@@ -248,7 +250,8 @@ def sendto(task: Task, fd: Fd, buf: Buf, size: Size, flags: U32, addr: Addr, add
     return send_message(task, sock, task.mem.read(buf, size) if size else b"", flags, address, None)
 
 
-@syscall(46)
+@syscall(46, support=PARTIAL("AF_UNIX has no MSG_OOB; descriptors do not reach host programs"),
+         needs=("sockets.inet", "sockets.inet6", "sockets.control", "poll.readiness"))
 def sendmsg(task: Task, fd: Fd, msg: Addr, flags: U32) -> Result:
     return _sendmsg(task, socket_at(task, fd), msg, flags)
 
@@ -267,7 +270,8 @@ def _sendmsg(task: Task, sock: Socket, msg: int, flags: int) -> Result:
     return send_message(task, sock, data, flags, address, control)
 
 
-@syscall(307, since="3.0")
+@syscall(307, since="3.0", support=PARTIAL("AF_UNIX has no MSG_OOB; descriptors do not reach host programs"),
+         needs=("sockets.inet", "sockets.inet6", "sockets.control", "poll.readiness"))
 async def sendmmsg(task: Task, fd: Fd, mmsg: Addr, vlen: U32, flags: U32) -> int:
     sock = socket_at(task, fd)
     sent = 0
@@ -337,7 +341,7 @@ async def _receive_rest(task: Task, sock: Socket, length: int, flags: int, messa
             return finish(message)
 
 
-@syscall(45)
+@syscall(45, needs=("sockets.inet", "sockets.inet6", "poll.readiness"))
 def recvfrom(task: Task, fd: Fd, buf: OutBuf, size: Size, flags: U32, addr: Addr, addrlen: Addr) -> Result:
     size = min(size, MAX_RW_COUNT)
     task.mem.check_range(buf, size)
@@ -362,7 +366,7 @@ def recvfrom(task: Task, fd: Fd, buf: OutBuf, size: Size, flags: U32, addr: Addr
     return receive_message(task, sock, size, flags, finish)
 
 
-@syscall(47)
+@syscall(47, needs=("sockets.inet", "sockets.inet6", "sockets.control", "poll.readiness"))
 def recvmsg(task: Task, fd: Fd, msg: Addr, flags: U32) -> Result:
     return _recvmsg(task, socket_at(task, fd), msg, flags)
 
@@ -377,7 +381,7 @@ def _recvmsg(task: Task, sock: Socket, msg: int, flags: int) -> Result:
                            lambda message: write_message(task, sock, header, message, vector, flags))
 
 
-@syscall(299, since="2.6.33")
+@syscall(299, since="2.6.33", needs=("sockets.inet", "sockets.inet6", "sockets.control", "poll.readiness"))
 async def recvmmsg(task: Task, fd: Fd, mmsg: Addr, vlen: U32, flags: U32, timeout: Addr) -> int:
     deadline = None
     if timeout:
@@ -416,7 +420,9 @@ async def recvmmsg(task: Task, fd: Fd, mmsg: Addr, vlen: U32, flags: U32, timeou
 
 # --- options
 
-@syscall(54)
+@syscall(54, support=PARTIAL("socket filters are refused"), needs=("sockets.options", "sockets.interfaces"),
+         unsupported={"SO_ATTACH_FILTER": 26, "SO_ATTACH_BPF": 50, "SO_ATTACH_REUSEPORT_CBPF": 51,
+                      "SO_ATTACH_REUSEPORT_EBPF": 52})
 def setsockopt(task: Task, fd: Fd, level: S32, optname: S32, optval: Addr, optlen: S32) -> int:
     sock = socket_at(task, fd)
     if optlen < 0:
@@ -425,7 +431,7 @@ def setsockopt(task: Task, fd: Fd, level: S32, optname: S32, optval: Addr, optle
     return 0
 
 
-@syscall(55)
+@syscall(55, needs=("sockets.options", "sockets.interfaces"))
 def getsockopt(task: Task, fd: Fd, level: S32, optname: S32, optval: Addr, optlen: Addr) -> int:
     sock = socket_at(task, fd)
     room = task.mem.s32(optlen)

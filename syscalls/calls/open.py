@@ -23,7 +23,7 @@ from syscalls.abi.fs import (
     VALID_RESOLVE_FLAGS,
 )
 from syscalls.fd import FileDescription
-from syscalls.table import FULL, syscall
+from syscalls.table import PARTIAL, syscall
 from syscalls.task import RLIMIT_NOFILE
 
 TYPE_CHECKING = False
@@ -64,24 +64,29 @@ def _mode(flags: int, mode: int) -> int:
     return mode & S_IALLUGO if flags & (O_CREAT | O_TMPFILE_BIT) else 0
 
 
-@syscall(2)
+OPEN = PARTIAL("O_DIRECT is accepted and goes through the host's cache all the same")
+DIRECT = {"O_DIRECT": 0o40000}
+OPENING = ("files.tree", "files.mode-bits", "files.tmpfile", "files.case-sensitive", "files.any-name")
+
+
+@syscall(2, support=OPEN, needs=OPENING, unsupported=DIRECT)
 def open(task: Task, path: Path, flags: Flags[OpenFlags], mode: Mode) -> int | Awaitable[int]:
     wanted = flags & VALID_OPEN_FLAGS | O_LARGEFILE
     return _open(task, AT_FDCWD, path, wanted, _mode(wanted, mode))
 
 
-@syscall(85)
+@syscall(85, needs=("files.tree", "files.mode-bits", "files.case-sensitive", "files.any-name"))
 def creat(task: Task, path: Path, mode: Mode) -> int | Awaitable[int]:
     return _open(task, AT_FDCWD, path, O_CREAT | O_WRONLY | O_TRUNC | O_LARGEFILE, mode & S_IALLUGO)
 
 
-@syscall(257, since="2.6.16")
+@syscall(257, since="2.6.16", support=OPEN, needs=OPENING, unsupported=DIRECT)
 def openat(task: Task, dirfd: DirFd, path: Path, flags: Flags[OpenFlags], mode: Mode) -> int | Awaitable[int]:
     wanted = flags & VALID_OPEN_FLAGS | O_LARGEFILE
     return _open(task, dirfd, path, wanted, _mode(wanted, mode))
 
 
-@syscall(437, since="5.6", support=FULL)
+@syscall(437, since="5.6", support=OPEN, needs=OPENING, unsupported=DIRECT)
 def openat2(task: Task, dirfd: DirFd, path: Path, how: In[OpenHow], size: Size) -> int | Awaitable[int]:
     if size < OPEN_HOW.size:
         raise LinuxError(EINVAL)

@@ -7,7 +7,7 @@ from syscalls.abi.fs import AT_EMPTY_PATH, AT_FDCWD, AT_REMOVEDIR, AT_SYMLINK_FO
 from syscalls.credentials import CAP_DAC_READ_SEARCH
 from syscalls.fs import names
 from syscalls.fs.inode import S_IFMT
-from syscalls.table import syscall
+from syscalls.table import PARTIAL, syscall
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from syscalls.task import Task
 
 
-@syscall(83)
+@syscall(83, needs=("files.tree", "files.mode-bits", "files.any-name", "files.case-sensitive"))
 def mkdir(task: Task, path: Path, mode: Mode) -> int:
     names.make_directory(task.kernel.vfs, task, path, AT_FDCWD, mode)
     return 0
 
 
-@syscall(258, since="2.6.16")
+@syscall(258, since="2.6.16", needs=("files.tree", "files.mode-bits", "files.any-name", "files.case-sensitive"))
 def mkdirat(task: Task, dirfd: DirFd, path: Path, mode: Mode) -> int:
     names.make_directory(task.kernel.vfs, task, path, dirfd, mode)
     return 0
@@ -34,34 +34,34 @@ def _mknod(task: Task, dirfd: int, path: bytes, mode: int, device: int) -> int:
     return 0
 
 
-@syscall(133)
+@syscall(133, needs=("files.tree", "files.fifo", "files.device-node"))
 def mknod(task: Task, path: Path, mode: Mode, dev: U32) -> int:
     return _mknod(task, AT_FDCWD, path, mode, dev)
 
 
-@syscall(259, since="2.6.16")
+@syscall(259, since="2.6.16", needs=("files.tree", "files.fifo", "files.device-node"))
 def mknodat(task: Task, dirfd: DirFd, path: Path, mode: Mode, dev: U32) -> int:
     return _mknod(task, dirfd, path, mode, dev)
 
 
-@syscall(88)
+@syscall(88, needs=("files.symlink",))
 def symlink(task: Task, target: Path, linkpath: Path) -> int:
     names.make_symlink(task.kernel.vfs, task, target, linkpath, AT_FDCWD)
     return 0
 
 
-@syscall(266, since="2.6.16")
+@syscall(266, since="2.6.16", needs=("files.symlink",))
 def symlinkat(task: Task, target: Path, newdirfd: DirFd, linkpath: Path) -> int:
     names.make_symlink(task.kernel.vfs, task, target, linkpath, newdirfd)
     return 0
 
 
-@syscall(86)
+@syscall(86, needs=("files.hard-link",))
 def link(task: Task, oldpath: Path, newpath: Path) -> int:
     return _link(task, AT_FDCWD, oldpath, AT_FDCWD, newpath, 0)
 
 
-@syscall(265, since="2.6.16")
+@syscall(265, since="2.6.16", needs=("files.hard-link",))
 def linkat(task: Task, olddirfd: DirFd, oldpath: Path, newdirfd: DirFd, newpath: Path, flags: Flags[AtFlags]) -> int:
     return _link(task, olddirfd, oldpath, newdirfd, newpath, flags)
 
@@ -81,19 +81,19 @@ def _link(task: Task, olddirfd: int, oldpath: bytes, newdirfd: int, newpath: byt
     return 0
 
 
-@syscall(87)
+@syscall(87, needs=("files.tree", "files.unlink-open"))
 def unlink(task: Task, path: Path) -> int:
     names.remove_file(task.kernel.vfs, task, path, AT_FDCWD)
     return 0
 
 
-@syscall(84)
+@syscall(84, needs=("files.tree",))
 def rmdir(task: Task, path: Path) -> int:
     names.remove_directory(task.kernel.vfs, task, path, AT_FDCWD)
     return 0
 
 
-@syscall(263, since="2.6.16")
+@syscall(263, since="2.6.16", needs=("files.tree", "files.unlink-open"))
 def unlinkat(task: Task, dirfd: DirFd, path: Path, flags: Flags[AtFlags]) -> int:
     if flags & ~AT_REMOVEDIR:
         raise LinuxError(EINVAL)
@@ -102,19 +102,22 @@ def unlinkat(task: Task, dirfd: DirFd, path: Path, flags: Flags[AtFlags]) -> int
     return 0
 
 
-@syscall(82)
+@syscall(82, needs=("files.tree", "files.unlink-open", "files.rename-open-dir"))
 def rename(task: Task, oldpath: Path, newpath: Path) -> int:
     names.rename(task.kernel.vfs, task, oldpath, AT_FDCWD, newpath, AT_FDCWD, 0)
     return 0
 
 
-@syscall(264, since="2.6.16")
+@syscall(264, since="2.6.16", needs=("files.tree", "files.unlink-open", "files.rename-open-dir"))
 def renameat(task: Task, olddirfd: DirFd, oldpath: Path, newdirfd: DirFd, newpath: Path) -> int:
     names.rename(task.kernel.vfs, task, oldpath, olddirfd, newpath, newdirfd, 0)
     return 0
 
 
-@syscall(316, since="3.15", unsupported={"RENAME_WHITEOUT": 4})
+@syscall(316, since="3.15", unsupported={"RENAME_WHITEOUT": 4},
+         support=PARTIAL("RENAME_WHITEOUT is refused, as by file systems without whiteouts"),
+         needs=("files.tree", "files.unlink-open", "files.rename-open-dir", "files.rename-noreplace",
+                "files.rename-exchange"))
 def renameat2(task: Task, olddirfd: DirFd, oldpath: Path, newdirfd: DirFd, newpath: Path,
               flags: Flags[RenameFlags]) -> int:
     names.rename(task.kernel.vfs, task, oldpath, olddirfd, newpath, newdirfd, flags & 0xFFFFFFFF)

@@ -121,7 +121,7 @@ class _Poll:
         mem.write(fds, raw)
 
 
-@syscall(7)
+@syscall(7, needs=("poll.readiness", "clocks.monotonic"))
 def poll(task: Task, fds: InOut[PollFds], nfds: U32, timeout: S32) -> Result:
     state = _Poll(task, _read_pollfds(task, fds, nfds))
     count = state.look(None)
@@ -142,7 +142,7 @@ async def _poll_on(task: Task, state: _Poll, fds: int, deadline: int | None) -> 
     return count
 
 
-@syscall(271, since="2.6.16")
+@syscall(271, since="2.6.16", needs=("poll.readiness", "clocks.monotonic"))
 async def ppoll(task: Task, fds: InOut[PollFds], nfds: U32, timeout: InOut[Timespec], mask: In[SigSet],
                 size: U64) -> int:
     delay = read_timespec(task, timeout) if timeout else None
@@ -269,7 +269,7 @@ async def _select(task: Task, nfds: int, addresses: tuple[int, int, int], deadli
     return count
 
 
-@syscall(23)
+@syscall(23, needs=("poll.readiness", "clocks.monotonic"))
 async def select(task: Task, nfds: S32, readfds: InOut[FdSet], writefds: InOut[FdSet], exceptfds: InOut[FdSet],
                  timeout: InOut[Timeval]) -> int:
     delay = None
@@ -282,7 +282,7 @@ async def select(task: Task, nfds: S32, readfds: InOut[FdSet], writefds: InOut[F
     return await _timed(task, call, None, timeout, delay, start, pack_timeval)
 
 
-@syscall(270, since="2.6.16")
+@syscall(270, since="2.6.16", needs=("poll.readiness", "clocks.monotonic"))
 async def pselect6(task: Task, nfds: S32, readfds: InOut[FdSet], writefds: InOut[FdSet], exceptfds: InOut[FdSet],
                    timeout: InOut[Timespec], mask: In[SigSetArgument]) -> int:
     blocked = None

@@ -38,7 +38,9 @@ def option(number: int) -> Callable[[Option], Option]:
 
 
 @syscall(157, support=PARTIAL("options for other processors, memory layout (PR_SET_MM) and core scheduling are refused "
-                              "as a kernel built without them does"))
+                              "as a kernel built without them does"),
+         unsupported={"PR_SET_SECCOMP": 22, "PR_SET_MM": 35, "PR_SET_SYSCALL_USER_DISPATCH": 59, "PR_SCHED_CORE": 62,
+                      "PR_SET_MDWE": 65})
 def prctl(task: Task, option: S32, arg2: U64, arg3: U64, arg4: U64, arg5: U64) -> int:
     handler = OPTIONS.get(option)
     if handler is None:
@@ -516,7 +518,7 @@ def _may_look(task: Task, target: Task) -> bool:
             and mine.gid == theirs.egid == theirs.sgid == theirs.gid)
 
 
-@syscall(312, since="3.5", support=PARTIAL("KCMP_EPOLL_TFD: EOPNOTSUPP"))
+@syscall(312, since="3.5", support=PARTIAL("KCMP_EPOLL_TFD: EOPNOTSUPP"), unsupported={"KCMP_EPOLL_TFD": 7})
 def kcmp(task: Task, pid1: Pid, pid2: Pid, kind: S32, index1: U64, index2: U64) -> int:
     first, second = task.kernel.tasks.get(pid1), task.kernel.tasks.get(pid2)
     if first is None or second is None:

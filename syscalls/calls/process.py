@@ -95,7 +95,12 @@ async def vfork(task: Task) -> int:
     return await do_clone(task, CloneRequest(CLONE_VFORK | CLONE_VM, exit_signal=SIGCHLD))
 
 
-@syscall(56, support=PARTIAL("no namespaces (CLONE_NEW*): EPERM"))
+NAMESPACES = {"CLONE_NEWTIME": 0x80, "CLONE_NEWNS": 0x20000, "CLONE_NEWCGROUP": 0x2000000, "CLONE_NEWUTS": 0x4000000,
+              "CLONE_NEWIPC": 0x8000000, "CLONE_NEWUSER": 0x10000000, "CLONE_NEWPID": 0x20000000,
+              "CLONE_NEWNET": 0x40000000}
+
+
+@syscall(56, support=PARTIAL("no namespaces (CLONE_NEW*): EPERM"), unsupported=NAMESPACES)
 async def clone(task: Task, flags: Flags[CloneFlags], stack: Addr, parent_tid: Out[S32], child_tid: Out[S32],
                 tls: Addr) -> int:
     from syscalls.clone import CloneRequest, do_clone
@@ -111,7 +116,8 @@ CLONE_ARGS_VER0, CLONE_ARGS_VER2 = 64, 88
 CLONE3_FLAGS = CLONE_LEGACY_FLAGS & ~CSIGNAL | 0x80 | CLONE_CLEAR_SIGHAND | CLONE_INTO_CGROUP
 
 
-@syscall(435, since="5.3", support=PARTIAL("no namespaces (CLONE_NEW*): EPERM; no cgroups (CLONE_INTO_CGROUP): EBADF"))
+@syscall(435, since="5.3", support=PARTIAL("no namespaces (CLONE_NEW*): EPERM; no cgroups (CLONE_INTO_CGROUP): EBADF"),
+         unsupported=NAMESPACES)
 async def clone3(task: Task, args: In[CloneArgs], size: Size) -> int:
     from syscalls.abi.errno import E2BIG
     from syscalls.clone import CloneRequest, do_clone
@@ -159,7 +165,7 @@ def set_tid_address(task: Task, address: Out[S32]) -> int:
     return task.tid
 
 
-@syscall(272, since="2.6.16", support=PARTIAL("no namespaces (CLONE_NEW*): EPERM"))
+@syscall(272, since="2.6.16", support=PARTIAL("no namespaces (CLONE_NEW*): EPERM"), unsupported=NAMESPACES)
 def unshare(task: Task, flags: U64) -> int:
     known = CLONE_NAMESPACES | CLONE_THREAD | CLONE_FS | CLONE_VM | CLONE_SIGHAND | CLONE_FILES | CLONE_SYSVSEM
     if flags & ~known:
@@ -220,7 +226,7 @@ async def exit(task: Task, code: S32) -> int:
     return NO_RESULT
 
 
-@syscall(231)
+@syscall(231, needs=("signals.die-of",))
 async def exit_group(task: Task, code: S32) -> int:
     from syscalls.exit import exit_group as end_group
     from syscalls.exit import exit_task

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from syscalls.task import Task
 
 
-@syscall(29)
+@syscall(29, unsupported={"SHM_HUGETLB": 0o4000})
 def shmget(task: Task, key: S32, size: Size, flags: S32) -> int:
     from syscalls.shm import namespace
     return namespace(task.kernel).get(task, key, size, flags)
@@ -87,7 +87,7 @@ def shmctl(task: Task, number: S32, command: S32, buffer: InOut[ShmidDs]) -> int
     return 0
 
 
-@syscall(319, since="3.17", support=PARTIAL("no huge pages are configured"))
+@syscall(319, since="3.17", support=PARTIAL("no huge pages are configured"), unsupported={"MFD_HUGETLB": 4})
 def memfd_create(task: Task, name: Addr, flags: U32) -> int:
     known = MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL | MFD_EXEC
     if flags & MFD_HUGETLB:

@@ -114,7 +114,7 @@ async def pause(task: Task) -> int:
         await sleep_on(task, [], restart=RESTART_NOHAND)
 
 
-@syscall(128)
+@syscall(128, needs=("clocks.monotonic",))
 async def rt_sigtimedwait(task: Task, wanted: In[SigSet], info: Out[SigInfoLayout], timeout: In[Timespec],
                           size: Size) -> int:
     if size != SIGSET_SIZE:

@@ -53,25 +53,25 @@ if TYPE_CHECKING:
 STAT_FLAGS = AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH | AT_NO_AUTOMOUNT | AT_STATX_SYNC_TYPE
 
 
-@syscall(4)
+@syscall(4, needs=("files.tree", "files.mode-bits", "files.ownership", "files.nanosecond-times"))
 def stat(task: Task, path: Path, statbuf: Out[StatLayout]) -> int:
     task.mem.write(statbuf, pack_stat(task.kernel.vfs.resolve(task, path).inode.stat(task)))
     return 0
 
 
-@syscall(6)
+@syscall(6, needs=("files.tree", "files.mode-bits", "files.ownership", "files.nanosecond-times"))
 def lstat(task: Task, path: Path, statbuf: Out[StatLayout]) -> int:
     task.mem.write(statbuf, pack_stat(task.kernel.vfs.resolve(task, path, follow=False).inode.stat(task)))
     return 0
 
 
-@syscall(5)
+@syscall(5, needs=("files.tree", "files.mode-bits", "files.ownership", "files.nanosecond-times"))
 def fstat(task: Task, fd: Fd, statbuf: Out[StatLayout]) -> int:
     task.mem.write(statbuf, pack_stat(task.files.get_raw(fd).stat(task)))
     return 0
 
 
-@syscall(262, since="2.6.16")
+@syscall(262, since="2.6.16", needs=("files.tree", "files.mode-bits", "files.ownership", "files.nanosecond-times"))
 def newfstatat(task: Task, dirfd: DirFd, path: OptPath, statbuf: Out[StatLayout], flags: Flags[AtFlags]) -> int:
     if flags & ~STAT_FLAGS:
         raise LinuxError(EINVAL)
@@ -92,7 +92,8 @@ def _stat_at(task: Task, dirfd: int, path: bytes | None, flags: int) -> tuple[St
     return location.inode.stat(task), location
 
 
-@syscall(332, since="4.11")
+@syscall(332, since="4.11",
+         needs=("files.tree", "files.mode-bits", "files.ownership", "files.nanosecond-times", "files.birth-time"))
 def statx(task: Task, dirfd: DirFd, path: OptPath, flags: Flags[AtFlags], mask: U32,
           statxbuf: Out[StatxLayout]) -> int:
     if mask & STATX_RESERVED or flags & AT_STATX_SYNC_TYPE == AT_STATX_SYNC_TYPE or flags & ~STAT_FLAGS:
@@ -114,17 +115,17 @@ def statx(task: Task, dirfd: DirFd, path: OptPath, flags: Flags[AtFlags], mask: 
 
 # --- access
 
-@syscall(21)
+@syscall(21, needs=("files.tree", "files.mode-bits", "files.ownership"))
 def access(task: Task, path: Path, mode: Flags[AccessMode]) -> int:
     return _access(task, AT_FDCWD, path, mode, 0)
 
 
-@syscall(269, since="2.6.16")
+@syscall(269, since="2.6.16", needs=("files.tree", "files.mode-bits", "files.ownership"))
 def faccessat(task: Task, dirfd: DirFd, path: Path, mode: Flags[AccessMode]) -> int:
     return _access(task, dirfd, path, mode, 0)
 
 
-@syscall(439, since="5.8")
+@syscall(439, since="5.8", needs=("files.tree", "files.mode-bits", "files.ownership"))
 def faccessat2(task: Task, dirfd: DirFd, path: Path, mode: Flags[AccessMode], flags: Flags[AtFlags]) -> int:
     return _access(task, dirfd, path, mode, flags)
 
@@ -157,12 +158,12 @@ def _access(task: Task, dirfd: int, path: bytes, mode: int, flags: int) -> int:
 
 # --- links
 
-@syscall(89)
+@syscall(89, needs=("files.symlink",))
 def readlink(task: Task, path: Path, buf: OutBuf, bufsiz: S32) -> int:
     return _readlink(task, AT_FDCWD, path, buf, bufsiz)
 
 
-@syscall(267, since="2.6.16")
+@syscall(267, since="2.6.16", needs=("files.symlink",))
 def readlinkat(task: Task, dirfd: DirFd, path: Path, buf: OutBuf, bufsiz: S32) -> int:
     return _readlink(task, dirfd, path, buf, bufsiz)
 
@@ -181,14 +182,14 @@ def _readlink(task: Task, dirfd: int, path: bytes, buf: int, size: int) -> int:
 
 # --- file systems
 
-@syscall(137)
+@syscall(137, needs=("files.space",))
 def statfs(task: Task, path: Path, buf: Out[StatfsLayout]) -> int:
     location = task.kernel.vfs.resolve(task, path)
     _put_statfs(task, location, location.inode, buf)
     return 0
 
 
-@syscall(138)
+@syscall(138, needs=("files.space",))
 def fstatfs(task: Task, fd: Fd, buf: Out[StatfsLayout]) -> int:
     file = task.files.get_raw(fd)
     location, inode = file.location, file.inode
@@ -223,7 +224,7 @@ def _put_statfs(task: Task, location: Location, inode: Inode, buf: int) -> None:
     task.mem.write(buf, pack_statfs(status, filesystem.device))
 
 
-@syscall(136)
+@syscall(136, needs=("files.space",))
 def ustat(task: Task, dev: U32, ubuf: Addr) -> int:
     for mount in task.kernel.vfs.mounts.values():
         filesystem = mount.filesystem

@@ -32,19 +32,19 @@ def _type(task: Task, file: FileDescription) -> int:
 
 # --- to the disk
 
-@syscall(74)
+@syscall(74, needs=("files.sync",))
 def fsync(task: Task, fd: Fd) -> int:
     task.files.get(fd).sync(task, False)
     return 0
 
 
-@syscall(75)
+@syscall(75, needs=("files.sync",))
 def fdatasync(task: Task, fd: Fd) -> int:
     task.files.get(fd).sync(task, True)
     return 0
 
 
-@syscall(277, since="2.6.17")
+@syscall(277, since="2.6.17", needs=("files.sync",))
 def sync_file_range(task: Task, fd: Fd, offset: S64, nbytes: S64, flags: Flags[SyncRangeFlags]) -> int:
     file = task.files.get(fd)
     if flags & ~SYNC_FILE_RANGE_ALL or offset < 0 or nbytes < 0 or offset + nbytes > S64_MAX:
@@ -103,7 +103,7 @@ def check_size_limit(task: Task, length: int, size: int) -> None:
         raise LinuxError(EFBIG)
 
 
-@syscall(76)
+@syscall(76, needs=("files.tree",))
 def truncate(task: Task, path: Path, length: S64) -> int | Awaitable[int]:
     if length < 0:
         raise LinuxError(EINVAL)
@@ -135,7 +135,7 @@ async def _truncate_leased(task: Task, location: Location, length: int, size: in
     return _truncate(task, location, length, size)
 
 
-@syscall(77)
+@syscall(77, needs=("files.tree",))
 def ftruncate(task: Task, fd: Fd, length: S64) -> int:
     if length < 0:
         raise LinuxError(EINVAL)
@@ -148,7 +148,7 @@ def ftruncate(task: Task, fd: Fd, length: S64) -> int:
     return 0
 
 
-@syscall(285, since="2.6.23")
+@syscall(285, since="2.6.23", needs=("files.sparse",))
 def fallocate(task: Task, fd: Fd, mode: Flags[FallocateFlags], offset: S64, length: S64) -> int:
     file = task.files.get(fd)
     if offset < 0 or length <= 0:

@@ -47,7 +47,7 @@ NO_SETTING = "the clock is the host's"
 # --- reading
 
 
-@syscall(228)
+@syscall(228, needs=("clocks.monotonic", "clocks.realtime", "clocks.boottime", "clocks.cpu-time"))
 def clock_gettime(task: Task, clock: S32, time: Out[Timespec]) -> int:
     if clock == CLOCK_MONOTONIC:
         now = task.kernel.clock.monotonic()
@@ -60,7 +60,7 @@ def clock_gettime(task: Task, clock: S32, time: Out[Timespec]) -> int:
     return 0
 
 
-@syscall(229)
+@syscall(229, needs=("clocks.monotonic",))
 def clock_getres(task: Task, clock: S32, resolution: Out[Timespec]) -> int:
     from syscalls.timers import read_clock
     read_clock(task, clock)
@@ -78,7 +78,7 @@ def clock_settime(task: Task, clock: S32, time: In[Timespec]) -> int:
     raise LinuxError(EPERM)
 
 
-@syscall(96)
+@syscall(96, needs=("clocks.realtime",))
 def gettimeofday(task: Task, time: Out[Timeval], zone: Out[Timezone]) -> int:
     if time:
         write_timeval(task, time, task.kernel.clock.realtime())
@@ -98,7 +98,7 @@ def settimeofday(task: Task, time: In[Timeval], zone: In[Timezone]) -> int:
     raise LinuxError(EPERM)
 
 
-@syscall(201)
+@syscall(201, needs=("clocks.realtime",))
 def time(task: Task, result: Out[U64]) -> int:
     now = task.kernel.clock.realtime() // NSEC
     if result:
@@ -106,7 +106,7 @@ def time(task: Task, result: Out[U64]) -> int:
     return now
 
 
-@syscall(100, support=PARTIAL("the part of system time is an estimate"))
+@syscall(100, support=PARTIAL("the part of system time is an estimate"), needs=("clocks.cpu-time",))
 def times(task: Task, buffer: Out[Tms]) -> int:
     from syscalls.accounting import group_cpu_ns, group_system_ns
     if buffer:
@@ -135,12 +135,12 @@ def _adjust(task: Task, buffer: int) -> int:
     return TIME_ERROR
 
 
-@syscall(159, support=PARTIAL("reading only: " + NO_SETTING))
+@syscall(159, support=PARTIAL("reading only: " + NO_SETTING), needs=("clocks.realtime",))
 def adjtimex(task: Task, buffer: InOut[Timex]) -> int:
     return _adjust(task, buffer)
 
 
-@syscall(305, since="2.6.39", support=PARTIAL("reading only: " + NO_SETTING))
+@syscall(305, since="2.6.39", support=PARTIAL("reading only: " + NO_SETTING), needs=("clocks.realtime",))
 def clock_adjtime(task: Task, clock: S32, buffer: InOut[Timex]) -> int:
     if clock != CLOCK_REALTIME:
         raise LinuxError(EINVAL if clock < 0 or clock > CLOCK_TAI else EOPNOTSUPP)
@@ -178,12 +178,12 @@ async def _sleep_for(task: Task, delay_ns: int, remaining: int) -> int:
     return await _sleep_until(task, min(kernel.clock.monotonic() + delay_ns, KTIME_MAX), remaining)
 
 
-@syscall(35)
+@syscall(35, needs=("clocks.monotonic", "clocks.realtime"))
 async def nanosleep(task: Task, request: In[Timespec], remaining: Out[Timespec]) -> int:
     return await _sleep_for(task, read_timespec(task, request), remaining)
 
 
-@syscall(230)
+@syscall(230, needs=("clocks.monotonic", "clocks.realtime"))
 async def clock_nanosleep(task: Task, clock: S32, flags: S32, request: In[Timespec], remaining: Out[Timespec]) -> int:
     from syscalls.timers import cpu_clock, real_offset
     if clock in (CLOCK_MONOTONIC_RAW, CLOCK_REALTIME_COARSE, CLOCK_MONOTONIC_COARSE):
@@ -263,7 +263,7 @@ def _pack_itimerval(value_ns: int, interval_ns: int) -> bytes:
                        value_ns % NSEC // 1000)
 
 
-@syscall(36)
+@syscall(36, needs=("clocks.monotonic",))
 def getitimer(task: Task, which: S32, value: Out[Itimerval]) -> int:
     if not ITIMER_REAL <= which <= ITIMER_PROF:
         raise LinuxError(EINVAL)
@@ -271,7 +271,7 @@ def getitimer(task: Task, which: S32, value: Out[Itimerval]) -> int:
     return 0
 
 
-@syscall(38)
+@syscall(38, needs=("clocks.monotonic", "clocks.cpu-time"))
 def setitimer(task: Task, which: S32, value: In[Itimerval], old: Out[Itimerval]) -> int:
     delay = interval = 0
     if value:
@@ -290,7 +290,7 @@ def setitimer(task: Task, which: S32, value: In[Itimerval], old: Out[Itimerval])
     return 0
 
 
-@syscall(37)
+@syscall(37, needs=("clocks.monotonic", "clocks.cpu-time"))
 def alarm(task: Task, seconds: U32) -> int:
     left, _ = _get_interval(task, ITIMER_REAL)
     _set_interval(task, ITIMER_REAL, min(seconds, 0x7FFFFFFF) * NSEC, 0)
@@ -343,7 +343,7 @@ def _find_timer(task: Task, number: int) -> PosixTimer:
     return _timers(task).get(number)
 
 
-@syscall(223)
+@syscall(223, needs=("clocks.monotonic", "clocks.cpu-time"))
 def timer_settime(task: Task, number: S32, flags: S32, value: In[Itimerspec], old: Out[Itimerspec]) -> int:
     from syscalls.timers import set_timer
     if not value:
@@ -362,7 +362,7 @@ def _pack_itimerspec(interval_ns: int, value_ns: int) -> bytes:
     return ITIMERSPEC.pack(interval_ns // NSEC, interval_ns % NSEC, value_ns // NSEC, value_ns % NSEC)
 
 
-@syscall(224)
+@syscall(224, needs=("clocks.monotonic",))
 def timer_gettime(task: Task, number: S32, value: Out[Itimerspec]) -> int:
     timer = _find_timer(task, number)
     task.mem.write(value, _pack_itimerspec(timer.interval_ns, timer.remaining()))

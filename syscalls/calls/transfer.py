@@ -106,7 +106,7 @@ def _check_spliceable(file: FileDescription) -> None:
 
 # --- sendfile
 
-@syscall(40)
+@syscall(40, needs=("files.positioned-io", "sockets.inet"))
 async def sendfile(task: Task, out_fd: Fd, in_fd: Fd, offset: InOut[S64Value], count: Size) -> int:
     start = _offset(task, offset)
     source = input_file(task, in_fd)
@@ -158,7 +158,7 @@ async def sendfile(task: Task, out_fd: Fd, in_fd: Fd, offset: InOut[S64Value], c
 
 # --- splice
 
-@syscall(275, since="2.6.17")
+@syscall(275, since="2.6.17", needs=("files.positioned-io", "sockets.inet"))
 async def splice(task: Task, fd_in: Fd, off_in: InOut[S64Value], fd_out: Fd, off_out: InOut[S64Value], length: Size,
                  flags: Flags[SpliceFlags]) -> int:
     if not length:
@@ -250,7 +250,8 @@ async def tee(task: Task, fd_in: Fd, fd_out: Fd, length: Size, flags: Flags[Spli
     return await _pipe_to_pipe(task, in_pipe, out_pipe, min(length, MAX_RW_COUNT), nonblock, keep=True)
 
 
-@syscall(278, since="2.6.17", support=PARTIAL("pages are copied, not gifted: later changes to them are not seen"))
+@syscall(278, since="2.6.17", support=PARTIAL("pages are copied, not gifted: later changes to them are not seen"),
+         unsupported={"SPLICE_F_GIFT": 8})
 async def vmsplice(task: Task, fd: Fd, vec: In[IoVec], count: Size, flags: U32) -> int:
     if flags & ~SPLICE_F_ALL:
         raise LinuxError(EINVAL)
@@ -277,7 +278,7 @@ async def vmsplice(task: Task, fd: Fd, vec: In[IoVec], count: Size, flags: U32) 
 
 # --- copy_file_range
 
-@syscall(326, since="4.5")
+@syscall(326, since="4.5", needs=("files.positioned-io", "sockets.inet"))
 def copy_file_range(task: Task, fd_in: Fd, off_in: InOut[S64Value], fd_out: Fd, off_out: InOut[S64Value], length: Size,
                     flags: U32) -> int:
     source, target = task.files.get(fd_in), task.files.get(fd_out)

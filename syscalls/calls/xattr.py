@@ -158,62 +158,62 @@ def _changed(task: Task, location: Location | None) -> None:
 
 # --- the calls
 
-@syscall(188)
+@syscall(188, needs=("files.xattr",))
 def setxattr(task: Task, path: Path, name: Addr, value: Buf, size: Size, flags: Flags[XattrFlags]) -> int:
     return _set(task, _at(task, path, True), _name(task, name), value, size, flags)
 
 
-@syscall(189)
+@syscall(189, needs=("files.xattr",))
 def lsetxattr(task: Task, path: Path, name: Addr, value: Buf, size: Size, flags: Flags[XattrFlags]) -> int:
     return _set(task, _at(task, path, False), _name(task, name), value, size, flags)
 
 
-@syscall(190)
+@syscall(190, needs=("files.xattr",))
 def fsetxattr(task: Task, fd: Fd, name: Addr, value: Buf, size: Size, flags: Flags[XattrFlags]) -> int:
     return _set(task, _of_fd(task, fd), _name(task, name), value, size, flags)
 
 
-@syscall(191)
+@syscall(191, needs=("files.xattr",))
 def getxattr(task: Task, path: Path, name: Addr, value: OutBuf, size: Size) -> int:
     return _get(task, _at(task, path, True), _name(task, name), value, size)
 
 
-@syscall(192)
+@syscall(192, needs=("files.xattr",))
 def lgetxattr(task: Task, path: Path, name: Addr, value: OutBuf, size: Size) -> int:
     return _get(task, _at(task, path, False), _name(task, name), value, size)
 
 
-@syscall(193)
+@syscall(193, needs=("files.xattr",))
 def fgetxattr(task: Task, fd: Fd, name: Addr, value: OutBuf, size: Size) -> int:
     return _get(task, _of_fd(task, fd), _name(task, name), value, size)
 
 
-@syscall(194)
+@syscall(194, needs=("files.xattr",))
 def listxattr(task: Task, path: Path, buf: OutBuf, size: Size) -> int:
     return _list(task, _at(task, path, True), buf, size)
 
 
-@syscall(195)
+@syscall(195, needs=("files.xattr",))
 def llistxattr(task: Task, path: Path, buf: OutBuf, size: Size) -> int:
     return _list(task, _at(task, path, False), buf, size)
 
 
-@syscall(196)
+@syscall(196, needs=("files.xattr",))
 def flistxattr(task: Task, fd: Fd, buf: OutBuf, size: Size) -> int:
     return _list(task, _of_fd(task, fd), buf, size)
 
 
-@syscall(197)
+@syscall(197, needs=("files.xattr",))
 def removexattr(task: Task, path: Path, name: Addr) -> int:
     return _remove(task, _at(task, path, True), _name(task, name))
 
 
-@syscall(198)
+@syscall(198, needs=("files.xattr",))
 def lremovexattr(task: Task, path: Path, name: Addr) -> int:
     return _remove(task, _at(task, path, False), _name(task, name))
 
 
-@syscall(199)
+@syscall(199, needs=("files.xattr",))
 def fremovexattr(task: Task, fd: Fd, name: Addr) -> int:
     return _remove(task, _of_fd(task, fd), _name(task, name))
 
@@ -231,14 +231,14 @@ def _arguments(task: Task, addr: int, size: int) -> tuple[int, int, int]:
     return value, length, flags
 
 
-@syscall(463, since="6.13")
+@syscall(463, since="6.13", needs=("files.xattr",))
 def setxattrat(task: Task, dirfd: DirFd, path: OptPath, at_flags: Flags[AtFlags], name: Addr, uargs: In[XattrArgs],
                usize: Size) -> int:
     value, size, flags = _arguments(task, uargs, usize)
     return _set(task, _at_flags(task, dirfd, path, at_flags), _name(task, name), value, size, flags)
 
 
-@syscall(464, since="6.13")
+@syscall(464, since="6.13", needs=("files.xattr",))
 def getxattrat(task: Task, dirfd: DirFd, path: OptPath, at_flags: Flags[AtFlags], name: Addr, uargs: In[XattrArgs],
                usize: Size) -> int:
     value, size, flags = _arguments(task, uargs, usize)
@@ -247,12 +247,12 @@ def getxattrat(task: Task, dirfd: DirFd, path: OptPath, at_flags: Flags[AtFlags]
     return _get(task, _at_flags(task, dirfd, path, at_flags), _name(task, name), value, size)
 
 
-@syscall(465, since="6.13")
+@syscall(465, since="6.13", needs=("files.xattr",))
 def listxattrat(task: Task, dirfd: DirFd, path: OptPath, at_flags: Flags[AtFlags], buf: OutBuf, size: Size) -> int:
     return _list(task, _at_flags(task, dirfd, path, at_flags), buf, size)
 
 
-@syscall(466, since="6.13")
+@syscall(466, since="6.13", needs=("files.xattr",))
 def removexattrat(task: Task, dirfd: DirFd, path: OptPath, at_flags: Flags[AtFlags], name: Addr) -> int:
     return _remove(task, _at_flags(task, dirfd, path, at_flags), _name(task, name))
 

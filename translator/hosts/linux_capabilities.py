@@ -7,6 +7,9 @@ import os
 from translator.hosts.base import Capability
 
 _NATIVE = {
+    "files.tree": "open, statx, getdents and their kin, relative to directory descriptors",
+    "files.sync": "fsync, fdatasync",
+    "files.space": "statfs",
     "files.positioned-io": "pread, preadv, pwrite",
     "files.append": "pwritev2 with RWF_APPEND",
     "files.mode-bits": "",
@@ -18,6 +21,7 @@ _NATIVE = {
     "files.case-sensitive": "",
     "files.any-name": "names are bytes",
     "files.unlink-open": "",
+    "files.rename-open-dir": "",
     "files.long-paths": "paths beyond PATH_MAX are walked in pieces",
     "files.sparse": "SEEK_DATA, SEEK_HOLE, fallocate with every mode the filesystem has",
     "files.tmpfile": "O_TMPFILE",
@@ -43,8 +47,16 @@ _NATIVE = {
     "signals.receive": "",
     "signals.stop": "",
     "signals.die-of": "",
+    "clocks.realtime": "",
+    "clocks.monotonic": "",
     "clocks.boottime": "",
+    "clocks.cpu-time": "",
+    "random.bytes": "getrandom",
+    "process.identity": "",
     "process.rlimits": "",
+    "machine.memory": "",
+    "machine.load": "",
+    "machine.name": "",
 }
 
 

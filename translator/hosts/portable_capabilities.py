@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 _WINDOWS = sys.platform == "win32"
 
 _EVERYWHERE: Notes = {
+    "files.tree": ("native", "os.open, os.stat, os.scandir by whole path"),
+    "files.sync": ("native", "os.fsync, which also serves fdatasync"),
     "files.append": ("bridged", "O_APPEND is set for the time of one write"),
     "files.birth-time": ("native", "where Python tells it"),
     "files.confined-tree": ("bridged", "every component is checked for links before each call; another process that"
@@ -39,6 +41,12 @@ _EVERYWHERE: Notes = {
     "sockets.raw": ("absent", "refused with EPERM, as to a user without CAP_NET_RAW"),
     "streams.close": ("bridged", "closing standard input and output reaches the host; standard error stays open for"
                                  " pylx's messages"),
+    "clocks.realtime": ("native", ""),
+    "clocks.monotonic": ("native", ""),
+    "clocks.cpu-time": ("native", "as fine as the host counts"),
+    "random.bytes": ("native", "os.urandom"),
+    "machine.memory": ("native", ""),
+    "machine.name": ("native", ""),
     "clocks.boottime": ("bridged", "the monotonic clock: time in suspend may not count"),
 }
 _POSIX: Notes = {
@@ -53,7 +61,11 @@ _POSIX: Notes = {
     "files.record-lock": ("bridged", "POSIX locks, taken again after each close of the file has dropped them"),
     "files.symlink": ("native", ""),
     "files.unlink-open": ("native", ""),
+    "files.rename-open-dir": ("native", ""),
+    "files.space": ("native", "os.statvfs"),
+    "machine.load": ("native", ""),
     "poll.readiness": ("native", "selectors"),
+    "process.identity": ("native", ""),
     "process.rlimits": ("native", ""),
     "signals.die-of": ("native", ""),
     "signals.inherited": ("bridged", "ignored signals are passed on, but for SIGPIPE and SIGXFSZ: the interpreter"
@@ -82,6 +94,10 @@ _ON_WINDOWS: Notes = {
     "files.symlink": ("bridged", "with developer mode or as administrator; else EPERM"),
     "files.unlink-open": ("bridged", "opened with FILE_SHARE_DELETE; a file that is open is renamed out of the way"
                                      " before it is removed or replaced, and keeps its directory from being removed"),
+    "files.rename-open-dir": ("absent", "EACCES while something below is open"),
+    "files.space": ("bridged", "sizes by shutil.disk_usage; no counts of files"),
+    "machine.load": ("absent", "Windows keeps none: zeros"),
+    "process.identity": ("bridged", "one fixed uid and gid"),
     "poll.readiness": ("bridged", "select, for sockets; threads feed standard input through sockets; all else counts"
                                   " as always ready"),
     "process.rlimits": ("absent", "fixed values"),
