@@ -12,6 +12,7 @@ from collections import deque
 from struct import Struct
 
 from syscalls.abi.errno import EAGAIN, EEXIST, EINVAL, ENOSPC, ENOTTY, LinuxError
+from syscalls.abi.fs import IN_UNLINKED
 from syscalls.abi.poll import (
     IN_ALL_EVENTS,
     IN_ATTRIB,
@@ -19,6 +20,7 @@ from syscalls.abi.poll import (
     IN_CREATE,
     IN_DELETE,
     IN_DELETE_SELF,
+    IN_EXCL_UNLINK,
     IN_IGNORED,
     IN_ISDIR,
     IN_MASK_ADD,
@@ -159,6 +161,10 @@ class InotifyWatch(Watch):
         self.wd = wd
 
     def event(self, mask: int, name: bytes, cookie: int) -> None:
+        if mask & IN_UNLINKED:
+            if self.mask & IN_EXCL_UNLINK:
+                return
+            mask &= ~IN_UNLINKED
         if mask & (IN_DELETE_SELF | IN_MOVE_SELF):
             mask &= ~IN_ISDIR
         if mask & self.mask & IN_ALL_EVENTS:
@@ -186,7 +192,7 @@ class Inotify(AnonymousFile):
     def watch(self, task: Task, location: Location, mask: int) -> int:
         """Add or change a watch; its number.  EEXIST (IN_MASK_CREATE), ENOSPC."""
         identity = location.inode.identity(task)
-        wanted = mask & (IN_ALL_EVENTS | IN_ONESHOT)
+        wanted = mask & (IN_ALL_EVENTS | IN_ONESHOT | IN_EXCL_UNLINK)
         known = self.by_identity.get(identity)
         if known is not None:
             if mask & IN_MASK_CREATE:

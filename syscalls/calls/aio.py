@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from syscalls.abi.errno import EFAULT, EINVAL, LinuxError
+from syscalls.abi.errno import EAGAIN, EFAULT, EINVAL, LinuxError
 from syscalls.table import PARTIAL, syscall
 from syscalls.wait import RESTART_NEVER, sleep_on
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from syscalls.task import Task
 
 MAX_EVENTS = 0x10000
+"""/proc/sys/fs/aio-max-nr."""
+TOO_MANY_EVENTS = 0x10000000 // 32
 PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS = 3, 0x22
 RING_SIZE = 4096
 
@@ -30,8 +32,10 @@ def io_setup(task: Task, events: U32, context: InOut[U64]) -> int:
     from syscalls.aio import AioContext
     if task.mem.u64(context):
         raise LinuxError(EINVAL)
-    if not events or events > MAX_EVENTS:
+    if not events or events > TOO_MANY_EVENTS:
         raise LinuxError(EINVAL)
+    if events > MAX_EVENTS:
+        raise LinuxError(EAGAIN)
     # The number is the address of a ring that the C library looks into; without the ring's magic it makes the call.
     address = task.mm.map(task, 0, RING_SIZE, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS, None, 0)
     if task.mm.aio_contexts is None:

@@ -60,7 +60,7 @@ def _instance(task: Task, fd: int) -> Inotify:
 
 
 @syscall(254, since="2.6.13",
-         support=PARTIAL("of host programs only changes are seen, not opens and reads; unlinked files are silent"),
+         support=PARTIAL("of host programs only changes are seen, not opens and reads"),
          needs=("files.watch",))
 def inotify_add_watch(task: Task, fd: Fd, path: Path, mask: Flags[InotifyMask]) -> int:
     if not mask & ALL_BITS:

@@ -27,6 +27,7 @@ from syscalls.abi.fs import (
     IN_ISDIR,
     IN_MODIFY,
     IN_OPEN,
+    IN_UNLINKED,
     MAY_EXEC,
     MAY_READ,
     MAY_WRITE,
@@ -453,9 +454,12 @@ class Vfs:
         try:
             if location.inode.mode & S_IFMT == S_IFDIR:
                 mask |= IN_ISDIR
-            if location.mount.id and not location.dentry.deleted and location.dentry.path:
-                parent = inode_of(task, location.mount, parent_path(location.dentry.path))
-                notifier(parent.identity(task), mask, location.name(), 0)
+            path = location.dentry.path
+            if location.mount.id and path and (not location.dentry.deleted or b"/" in path):
+                # A directory also hears of the open files that have lost their names in it.
+                unlinked = IN_UNLINKED if location.dentry.deleted else 0
+                parent = inode_of(task, location.mount, parent_path(path))
+                notifier(parent.identity(task), mask | unlinked, path.rpartition(b"/")[2], 0)
             notifier(location.inode.identity(task), mask, b"", 0)
         except Exception as error:
             if not hasattr(error, "errno"):
