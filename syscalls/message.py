@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from struct import Struct, pack, unpack_from
 
-from syscalls.abi.errno import EINVAL, EMFILE, EMSGSIZE, ENOBUFS, ESRCH, LinuxError
+from syscalls.abi.errno import EINVAL, EMFILE, EMSGSIZE, ENOBUFS, LinuxError
 from syscalls.abi.net import (
     AF_UNIX,
     MSG_CMSG_CLOEXEC,
@@ -157,15 +157,11 @@ def _put_rights(task: Task, message: Message, addr: int, room: int, cloexec: boo
 def _put_pidfd(task: Task, pid: int, addr: int, room: int) -> tuple[int, int]:
     if room < CMSG.size + 4:
         return 0, MSG_CTRUNC
-    group = task.kernel.groups.get(pid)
-    if group is None:
-        return _put(task, addr, room, SOL_SOCKET, SCM_PIDFD, pack("<i", -ESRCH))
-    from syscalls.pidfd import PidFd
-    file = PidFd(task, group).retain()
+    from syscalls.pidfd import open_pidfd
     try:
-        fd = task.files.install(file, True, task.group.soft_limit(RLIMIT_NOFILE))
-    finally:
-        file.release()
+        fd = open_pidfd(task, pid)
+    except LinuxError as error:
+        fd = -error.errno
     return _put(task, addr, room, SOL_SOCKET, SCM_PIDFD, pack("<i", fd))
 
 

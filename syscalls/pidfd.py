@@ -6,7 +6,7 @@ hangs up when the process has been reaped.
 
 from __future__ import annotations
 
-from syscalls.abi.errno import EBADF, LinuxError
+from syscalls.abi.errno import EBADF, ESRCH, LinuxError
 from syscalls.abi.poll import POLLHUP, POLLIN, POLLRDNORM
 from syscalls.fd import O_NONBLOCK, O_RDWR
 from syscalls.fs.anon import AnonymousFile
@@ -44,6 +44,18 @@ class PidFd(AnonymousFile):
 def install_pidfd(parent: Task, child: Task) -> int:
     """CLONE_PIDFD: a pidfd of the child for the parent, close-on-exec.  EMFILE."""
     return parent.files.install(PidFd(parent, child.group), True, parent.group.soft_limit(RLIMIT_NOFILE))
+
+
+def open_pidfd(task: Task, pid: int) -> int:
+    """A close-on-exec pidfd of that process, as sockets give of their peers.  ESRCH, EMFILE."""
+    group = task.kernel.groups.get(pid)
+    if group is None:
+        raise LinuxError(ESRCH)
+    file = PidFd(task, group).retain()
+    try:
+        return task.files.install(file, True, task.group.soft_limit(RLIMIT_NOFILE))
+    finally:
+        file.release()
 
 
 def pidfd_group(task: Task, fd: int) -> tuple[ThreadGroup, bool]:

@@ -11,6 +11,7 @@ from struct import pack
 
 from syscalls.abi.errno import (
     EINVAL,
+    ENODATA,
     EOPNOTSUPP,
     EPERM,
     EPROTONOSUPPORT,
@@ -25,6 +26,7 @@ from syscalls.abi.net import (
     SHUT_RDWR,
     SO_PASSCRED,
     SO_PASSPIDFD,
+    SO_PEERPIDFD,
     SOCK_DGRAM,
     SOCK_RAW,
     SOCK_SEQPACKET,
@@ -256,8 +258,20 @@ class UnixSocket(Socket):
     def getsockopt(self, task: Task, level: int, option: int, length: int) -> bytes:
         if level != SOL_SOCKET:
             raise LinuxError(EOPNOTSUPP)
+        if option == SO_PEERPIDFD:
+            return self.peer_pidfd(task)
         from syscalls.socket_options import get_common
         return get_common(task, self, option, length)
+
+    def peer_pidfd(self, task: Task) -> bytes:
+        """SO_PEERPIDFD: a new descriptor.  ENODATA without a peer, ESRCH when it was reaped, EMFILE."""
+        if self.peer_credentials is None:
+            raise LinuxError(ENODATA)
+        from syscalls.pidfd import open_pidfd
+        return pack("<i", open_pidfd(task, self.peer_credentials.pid))
+
+    def fdinfo(self, task: Task) -> list[tuple[str, str]]:
+        return [("scm_fds", str(sum(len(packet.rights) for packet in self.incoming)))]
 
     def peer_ucred(self) -> bytes:
         """SO_PEERCRED."""
