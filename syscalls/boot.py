@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from syscalls.calls import load as load_calls
+from syscalls.calls import declare, load_common
 from syscalls.clock import Clock, VirtualClock
 from syscalls.credentials import Credentials
 from syscalls.fd import FdTable
@@ -34,13 +34,14 @@ class BootOptions:
         self.deterministic = deterministic
 
 
-def make_kernel(engine: Engine, host: Host, options: BootOptions) -> Kernel:
+def make_kernel(engine: Engine, host: Host, options: BootOptions, kernel_class: type[Kernel] = Kernel) -> Kernel:
     """A kernel with its file systems mounted, and no process yet."""
     from syscalls.fs.vfs import Vfs
 
-    load_calls()
+    load_common()
     clock: Clock = VirtualClock() if options.deterministic else Clock(host)
-    kernel = Kernel(engine, host, clock, deterministic=options.deterministic)
+    kernel = kernel_class(engine, host, clock, deterministic=options.deterministic)
+    kernel.declare = declare
     # Numbers start at the host's own: programs use $$ in file names, which must differ between runs side by side.
     kernel.next_pid = FIRST_DETERMINISTIC_PID if options.deterministic else host.pid()
     kernel.vfs = Vfs(kernel)

@@ -130,6 +130,9 @@ class Kernel:
         self.pi_states: dict[Hashable, PiState] = {}
         """Priority-inheritance futexes that someone waits for."""
         self.everything_imported = False
+        self.declare: Callable[[int], None] | None = None
+        """Called with the number of a call that is not in the table: it may be declared in a module that is imported
+        only when needed."""
         self.queued_signals: dict[int, int] = {}
         """Queued siginfos by user, for RLIMIT_SIGPENDING."""
         self.first_stopped: Callable[[int], None] | None = None
@@ -315,6 +318,8 @@ class Kernel:
         if self.clock.is_virtual:
             self.clock.tick()
         if record is None:
+            record = self.declared(number)
+        if record is None:
             self.gap(task, "syscall", number)
             if self.tracer is not None:
                 self.tracer.unknown(task, number, args)
@@ -331,6 +336,13 @@ class Kernel:
             cpu.set(RAX, value)
             return None
         return value
+
+    def declared(self, number: int) -> Syscall | None:
+        """The declaration of a call that is not in the table yet, None when there is none."""
+        if self.declare is None or number >= 512:
+            return None
+        self.declare(number)
+        return TABLE[number]
 
     def _sampled(self, task: Task, cpu: Cpu, number: int, args: tuple[int, int, int, int, int, int]) -> int | None:
         """Serve a call and measure it: what part of a task's CPU time is system time is told by one call in some."""
