@@ -15,14 +15,21 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Protocol
+
     from syscalls.boot import BootOptions
     from syscalls.kernel import Kernel, KernelBug
     from syscalls.trace import Tracer
     from translator.hosts.base import Host
     from translator.machine import Engine
+else:
+    Protocol = object
 
 USAGE = """\
 usage: pylx [options] program [arguments]
+       pylx [options] coverage [--format FORMAT] [--output FILE] [program [arguments]]
+       pylx explain CALL
+       pylx doctor
 
 Run a Linux x86-64 program on a Linux kernel personality written in Python.
 
@@ -40,7 +47,14 @@ Run a Linux x86-64 program on a Linux kernel personality written in Python.
   -v, --verbose       say at exit which calls were asked for and not served
   --version           print versions
   -h, --help          print this
+
+coverage alone shows the table of system calls: what is served, on which host, and what WSL 1 did (--format table,
+json, csv, html).  With a program it runs it and reports the calls it made, their errors, times and host operations,
+what it asked for in vain, and whether it would have run on WSL 1, gVisor and FreeBSD (--format table, json, html).
+explain tells all that is known of one call, by name or number.  doctor tells what this machine permits.
+A program of such a name is run by its path, or after --.
 """
+COMMANDS = ("coverage", "explain", "doctor")
 
 EXIT_USAGE, EXIT_CANNOT_EXECUTE, EXIT_NOT_FOUND, EXIT_BUG = 125, 126, 127, 70
 
@@ -274,18 +288,39 @@ def start_trace(kernel: Kernel, arguments: Arguments) -> Tracer:
 
 
 def main(words: list[str] | None = None) -> int:
+    words = sys.argv[1:] if words is None else words
     try:
-        arguments = parse_arguments(sys.argv[1:] if words is None else words)
+        arguments = parse_arguments(words)
         if isinstance(arguments, str):
             sys.stdout.write(arguments)
             return 0
+        if arguments.command[0] in COMMANDS:
+            options = words[:-len(arguments.command)]
+            if options[-1:] != ["--"]:
+                from translator.commands import run_command
+                return run_command(arguments.command, options)
         return run(arguments)
     except CommandError as error:
         sys.stderr.write(f"pylx: {error}\n")
         return error.status
 
 
-def run(arguments: Arguments) -> int:
+class Observer(Protocol):
+    """Looks at a run from outside: what `pylx coverage` is made of."""
+
+    kernel_class: type[Kernel]
+
+    def watch(self, host: Host) -> Host:
+        """The host to run on."""
+
+    def attach(self, kernel: Kernel) -> None:
+        """Before the first program is loaded."""
+
+    def finish(self, kernel: Kernel) -> None:
+        """After the last guest has ended."""
+
+
+def run(arguments: Arguments, observer: Observer | None = None) -> int:
     gc.disable()
     from syscalls.boot import make_kernel
     from syscalls.kernel import KernelBug
@@ -294,8 +329,14 @@ def run(arguments: Arguments) -> int:
     host = open_host(arguments.host)
     options = boot_options(arguments, host)
     engine = open_engine(arguments)
-    kernel = make_kernel(engine, host, options)
+    if observer is None:
+        kernel = make_kernel(engine, host, options)
+    else:
+        host = observer.watch(host)
+        kernel = make_kernel(engine, host, options, observer.kernel_class)
     tracer = start_trace(kernel, arguments) if arguments.trace else None
+    if observer is not None:
+        observer.attach(kernel)
     try:
         start(kernel, options)
         # What exists now lives as long as the run: the collector need not look at it again and again.
@@ -310,6 +351,8 @@ def run(arguments: Arguments) -> int:
         if tracer is not None:
             tracer.close()
         kernel.shutdown()
+    if observer is not None:
+        observer.finish(kernel)
     if arguments.verbose or arguments.trace:
         for line in kernel.gap_lines():
             sys.stderr.write(f"pylx: {line}\n")

@@ -1,0 +1,79 @@
+"""Facts about other systems, from the tables in `data/` (each names its source in its first line)."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    Row = dict[str, str]
+
+DATA = Path(__file__).parent / "data"
+
+
+@cache
+def table(name: str) -> list[Row]:
+    """The rows of one table: lines of tab-separated values under a line of column names; `#` starts a comment."""
+    lines = [line for line in (DATA / f"{name}.tsv").read_text(encoding="utf-8").splitlines()
+             if line and not line.startswith("#")]
+    columns = lines[0].split("\t")
+    return [dict(zip(columns, line.split("\t"), strict=True)) for line in lines[1:]]
+
+
+def source(name: str) -> str:
+    """What a table's first line says about where it is from."""
+    with (DATA / f"{name}.tsv").open(encoding="utf-8") as file:
+        return file.readline().lstrip("# ").rstrip("\n")
+
+
+@cache
+def by(name: str, column: str) -> dict[str, Row]:
+    return {row[column]: row for row in table(name)}
+
+
+@cache
+def supported_calls(system: str) -> frozenset[str]:
+    """The calls that one of Loupe's systems (2023) supports."""
+    row = by("os_support", "system")[system]
+    return frozenset(row["syscalls"].split(","))
+
+
+SYSTEMS = {"gvisor": "Gvisor", "freebsd": "Freebsd", "fuchsia": "Fuchsia", "graphene": "Graphene", "osv": "Osv",
+           "unikraft": "Unikraft", "kerla": "Kerla", "browsix": "Browsix"}
+"""How reports name the systems -> how Loupe does."""
+
+LISTS_END = (6, 4)
+"""The Linux version of the time of Loupe's lists: of later calls they say nothing."""
+
+
+def wsl1_status(name: str) -> str:
+    """implemented, partial, stub (accepted without effect), unimplemented or `never listed`."""
+    row = by("wsl1_calls", "name").get(name)
+    if row is None or row["final_status"].startswith("not listed"):
+        return "never listed"
+    return row["final_status"].partition(" (")[0]
+
+
+def version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(".") if part.isdigit())
+
+
+@cache
+def gaps_of(name: str) -> list[Row]:
+    """The gaps of WSL 1 that name this call in their interfaces."""
+    import re
+    word = re.compile(rf"(?<![A-Za-z0-9_/]){re.escape(name)}(?![A-Za-z0-9_])")
+    families = {"mq_": "mq_*", "shm": "shm*"}
+    return [row for row in table("wsl1_gaps")
+            if word.search(row["linux syscalls/interfaces involved"])
+            or any(name.startswith(start) and f"{family} family" in row["linux syscalls/interfaces involved"]
+                   for start, family in families.items())]
+
+
+@cache
+def results_of(name: str) -> list[Row]:
+    """What was seen on WSL 1 of this call, by arguments."""
+    import re
+    word = re.compile(rf"(?<![A-Za-z0-9_/]){re.escape(name)}(?![A-Za-z0-9_])")
+    return [row for row in table("wsl1_results") if word.search(row["operation"])]

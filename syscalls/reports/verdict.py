@@ -1,0 +1,146 @@
+"""Would this program have run on another system?  The calls it made against what that system is known to support.
+
+A call that is not there does not stop every program.  In order: what this run itself showed (the call failed here,
+too, and the program ended well), what programs are known to do without it (`data/fallbacks.tsv`), how often Loupe
+found it required; what none of these excuses decides.
+"""
+
+from __future__ import annotations
+
+from syscalls.reports import facts
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from syscalls.reports.measure import Recorder, Tally
+
+SELDOM = 0.2
+"""Loupe: a call required by less than this part of the workloads that use it seldom stops a program."""
+ENOUGH = 10
+"""So many of Loupe's workloads must use a call before their share says something."""
+DECIDES, DIFFERS, FALLBACK = "decides", "differs", "fallback"
+
+
+def judge_all(recorder: Recorder, ended_well: bool) -> dict[str, dict[str, Any]]:
+    return {"wsl1": wsl1(recorder, ended_well), "gvisor": listed("gvisor", recorder, ended_well),
+            "freebsd": listed("freebsd", recorder, ended_well)}
+
+
+def _verdict(system: str, findings: list[dict[str, Any]], basis: str) -> dict[str, Any]:
+    order = {DECIDES: 0, DIFFERS: 1, FALLBACK: 2}
+    findings.sort(key=lambda finding: order[finding["effect"]])
+    effects = {finding["effect"] for finding in findings}
+    if DECIDES in effects:
+        verdict, words = "no", "would not have run as it did here"
+    elif DIFFERS in effects:
+        verdict, words = "probably", "would probably have run: some of what it uses behaves otherwise"
+    elif findings:
+        verdict, words = "yes", "would have run, with fallbacks for what is missing"
+    else:
+        verdict, words = "yes", "would have run: every call it made is there"
+    return {"system": system, "verdict": verdict, "words": words, "findings": findings, "basis": basis}
+
+
+def missing(tally: Tally, answer: str, ended_well: bool) -> dict[str, Any]:
+    """The finding for a call that a system lacks."""
+    name = tally.record.name
+    found: dict[str, Any] = {"call": name, "what": name, "count": tally.count, "answer": answer, "source": ""}
+    failed = sum(tally.errors.values())
+    if ended_well and failed == tally.count:
+        return found | {"effect": FALLBACK, "reason": f"it failed here, too ({', '.join(tally.errors)}), and the "
+                                                      "program went on"}
+    known = facts.by("fallbacks", "name").get(name)
+    if known is not None:
+        return found | {"effect": DECIDES if known["effect"] == "decides" else FALLBACK, "reason": known["note"]}
+    loupe = facts.by("loupe_calls", "name").get(name)
+    if loupe is not None and int(loupe["used"]) >= ENOUGH and int(loupe["required"]) < SELDOM * int(loupe["used"]):
+        share = f"{loupe['required']} of the {loupe['used']} workloads"
+        return found | {"effect": FALLBACK, "reason": f"required by {share} that use it (Loupe)"}
+    return found | {"effect": DECIDES, "reason": "no other way is known"}
+
+
+def wsl1(recorder: Recorder, ended_well: bool) -> dict[str, Any]:
+    findings = []
+    for tally in recorder.calls.values():
+        status = facts.wsl1_status(tally.record.name)
+        if status in ("unimplemented", "never listed"):
+            found = missing(tally, "ENOSYS", ended_well)
+            gaps = facts.gaps_of(tally.record.name)
+            if gaps:
+                found["reason"] += f"; on NT: {gaps[0]['why on NT']}"
+                found["source"] = gaps[0]["source"]
+            elif status == "never listed":
+                found["reason"] += f"; never listed (Linux {tally.record.since}, WSL 1 showed 4.4)"
+            findings.append(found)
+        findings += argument_findings(tally, ended_well)
+    for path, (call, opened) in recorder.paths.items():
+        for row in facts.table("wsl1_paths"):
+            if path.startswith(row["prefix"].encode()):
+                findings.append({
+                    "call": call, "what": path.decode("utf-8", "backslashreplace"), "count": 1, "answer": row["result"],
+                    "source": row["source"], "reason": row["reason"],
+                    "effect": (DIFFERS if row["result"] != "ENOENT" else DECIDES) if opened else
+                    FALLBACK if ended_well else DECIDES})
+    for kind, ended in recorder.file_systems.items():
+        if kind not in (b"tmpfs", b"proc", b"sysfs", b"devpts", b""):
+            findings.append({"call": "mount", "what": f"file system {kind.decode('utf-8', 'backslashreplace')}",
+                             "count": 1, "answer": "ENODEV", "effect": FALLBACK if ended != "ok" and ended_well
+                             else DECIDES, "source": "WSL#131, #85",
+                             "reason": "lxcore has volfs, drvfs, tmpfs, procfs, sysfs, cgroupfs and binfmt only"})
+    return _verdict("WSL 1", findings, f"{facts.source('wsl1_calls')}; {facts.source('wsl1_rules')}")
+
+
+def argument_findings(tally: Tally, ended_well: bool) -> list[dict[str, Any]]:
+    """Arguments of a call that WSL 1 answered otherwise than Linux."""
+    out = []
+    for rule in facts.table("wsl1_rules"):
+        if rule["call"] != tally.record.name:
+            continue
+        count = failed = 0
+        for values, (times, bad) in tally.values.items():
+            if matches(rule, tally, values):
+                count += times
+                failed += bad
+        if count:
+            effect = FALLBACK if ended_well and failed == count else rule["effect"]
+            out.append({"call": rule["call"], "what": f"{rule['call']}({rule['title']})", "count": count,
+                        "answer": rule["result"], "effect": effect, "reason": rule["reason"], "source": rule["source"]})
+    return out
+
+
+def matches(rule: dict[str, str], tally: Tally, values: tuple[int, ...]) -> bool:
+    if rule["test"] == "pair":
+        return values[:2] == tuple(int(part) for part in rule["value"].split(":"))
+    wanted = int(rule["value"], 0)
+    index = int(rule["argument"])
+    if index not in tally.indexes:
+        return False
+    value = values[tally.indexes.index(index)]
+    if rule["test"] == "bits":
+        return value & wanted == wanted
+    if rule["test"] == "nonzero":
+        return bool(value & ~1)  # FALLOC_FL_KEEP_SIZE was served
+    if rule["test"] == "low4":
+        return value & 0xF == wanted
+    if rule["test"] == "cmd":
+        return value & 0x7F == wanted
+    return value == wanted
+
+
+def listed(system: str, recorder: Recorder, ended_well: bool) -> dict[str, Any]:
+    """A system of which only the names of the supported calls are known."""
+    known = facts.supported_calls(facts.SYSTEMS[system])
+    findings = []
+    for tally in recorder.calls.values():
+        record = tally.record
+        if record.name in known:
+            continue
+        found = missing(tally, "ENOSYS", ended_well)
+        if facts.version(record.since) > facts.LISTS_END and found["effect"] == DECIDES:
+            found |= {"effect": DIFFERS, "reason": f"newer (Linux {record.since}) than the list, which says nothing"}
+        findings.append(found)
+    return _verdict({"gvisor": "gVisor", "freebsd": "FreeBSD"}[system], findings, facts.source("os_support"))
+
+
+__all__ = ["judge_all", "listed", "wsl1"]

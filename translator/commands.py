@@ -1,0 +1,204 @@
+"""The other commands of pylx: coverage, explain, doctor.  Part of the command line, loaded only when asked for."""
+
+from __future__ import annotations
+
+import sys
+
+from translator import cli
+from translator.cli import EXIT_USAGE, Arguments, CommandError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from syscalls.kernel import Kernel
+    from translator.hosts.base import Capability, Host
+
+TABLE_FORMATS = ("table", "json", "csv", "html")
+RUN_FORMATS = ("table", "json", "html")
+WITH_VALUE = ("--engine", "--host", "--root", "--cwd", "--env", "--argv0", "--trace-file", "--memory")
+"""Options of a run whose value is the next word."""
+
+
+def run_command(command: list[str], options: list[str]) -> int:
+    """Run `command` (its name first) with the options that stood before it."""
+    try:
+        if command[0] == "doctor":
+            return doctor(command[1:])
+        if command[0] == "explain":
+            return explain(command[1:])
+        return coverage(command[1:], options)
+    except CommandError as error:  # caught here: this module's class, when the command was started as a module
+        sys.stderr.write(f"pylx: {error}\n")
+        return error.status
+    except BrokenPipeError:
+        # The reader (head, less) has seen enough.
+        sys.stdout = None
+        return 0
+
+
+class ReportOptions:
+    def __init__(self) -> None:
+        self.format = ""
+        self.output: str | None = None
+        self.rest: list[str] = []
+        """Options of the run and its program."""
+
+
+def parse_coverage(words: list[str]) -> ReportOptions | str:
+    """The report's own options, taken out of those of the run; or a text to print."""
+    out = ReportOptions()
+    index = 0
+    while index < len(words):
+        word = words[index]
+        if word in ("-h", "--help"):
+            return cli.USAGE
+        option, equals, attached = word.partition("=")
+        if option in ("--format", "--output"):
+            if not equals:
+                index += 1
+                if index >= len(words):
+                    raise CommandError(f"{option} needs a value; see pylx --help")
+                attached = words[index]
+            if option == "--format":
+                out.format = attached
+            else:
+                out.output = attached
+        elif not word.startswith("-") or word in ("-", "--"):
+            out.rest += words[index:]
+            break
+        else:
+            out.rest.append(word)
+            if option in WITH_VALUE and not equals and index + 1 < len(words):
+                index += 1
+                out.rest.append(words[index])
+        index += 1
+    if not out.format:
+        ending = (out.output or "").rpartition(".")[2]
+        out.format = ending if ending in TABLE_FORMATS else "table"
+    return out
+
+
+def coverage(words: list[str], options: list[str]) -> int:
+    report = parse_coverage(words)
+    if isinstance(report, str):
+        sys.stdout.write(report)
+        return 0
+    if all(word.startswith("-") for word in report.rest):
+        return table_report(report)
+    arguments = cli.parse_arguments(options + report.rest)
+    if isinstance(arguments, str):
+        sys.stdout.write(arguments)
+        return 0
+    return run_report(arguments, report)
+
+
+def table_report(report: ReportOptions) -> int:
+    if report.rest:
+        raise CommandError(f"{report.rest[0]} is an option of a run, and no program was given")
+    if report.format not in TABLE_FORMATS:
+        raise CommandError(f"--format {report.format}: the forms are {', '.join(TABLE_FORMATS)}")
+    from syscalls.reports.rows import document
+    write(form(document(hosts()), report.format), report.output, sys.stdout)
+    return 0
+
+
+def form(document: dict[str, Any], name: str) -> str:
+    """A report in one of its forms."""
+    if name == "json":
+        import json
+        return json.dumps(document, indent=1) + "\n"
+    if name == "html":
+        from syscalls.reports.html import page
+        return page(document)
+    from syscalls.reports import run, text
+    if document["kind"] == "run":
+        return run.text(document)
+    return text.csv(document) if name == "csv" else text.table(document)
+
+
+def write(text: str, path: str | None, stream: Any) -> None:
+    if path is None:
+        stream.write(text)
+        stream.flush()
+        return
+    try:
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise CommandError(f"--output {path}: {error.strerror}") from None
+
+
+def hosts() -> dict[str, dict[str, Capability]]:
+    """What each host of this source has.  The portable one shows what it can do on the system at hand."""
+    from translator.hosts import portable_capabilities
+    out = {"portable": portable_capabilities.capabilities()}
+    if sys.platform == "linux":
+        from translator.hosts import linux_capabilities
+        return {"linux": linux_capabilities.capabilities(), **out}
+    return out
+
+
+class RunObserver:
+    """Records a run, and writes its report at the end."""
+
+    def __init__(self, arguments: Arguments, report: ReportOptions) -> None:
+        from syscalls.reports.measure import Recorder, measured
+        self.arguments = arguments
+        self.report = report
+        self.recorder = Recorder()
+        self.kernel_class: type[Kernel] = measured(self.recorder)
+
+    def watch(self, host: Host) -> Host:
+        return self.recorder.watch(host)
+
+    def attach(self, kernel: Kernel) -> None:
+        from syscalls.reports.measure import attach
+        attach(kernel, self.recorder)
+
+    def finish(self, kernel: Kernel) -> None:
+        import os
+
+        from syscalls.reports.run import document
+        root = os.path.abspath(self.arguments.root) if self.arguments.root is not None else ""
+        self.recorder.ended()
+        found = document(self.recorder, kernel, hosts(), self.arguments.command, "" if root == "/" else root)
+        # The program's own output is on stdout: the report goes beside it.
+        write(form(found, self.report.format), self.report.output, sys.stderr)
+
+
+def run_report(arguments: Arguments, report: ReportOptions) -> int:
+    if report.format not in RUN_FORMATS:
+        raise CommandError(f"--format {report.format}: the forms for a run are {', '.join(RUN_FORMATS)}")
+    if report.format == "html" and report.output is None:
+        raise CommandError("--format html needs --output FILE when a program is run")
+    if report.output is not None:
+        # Before the run, which may take long: a report that cannot be written is known now.
+        write("", report.output, sys.stdout)
+        # The guest may change the directory of this process's files, not this path.
+        import os
+        report.output = os.path.abspath(report.output)
+    return cli.run(arguments, RunObserver(arguments, report))
+
+
+def explain(words: list[str]) -> int:
+    if len(words) != 1 or words[0].startswith("-"):
+        raise CommandError("explain takes one call, by name or number: pylx explain memfd_create")
+    from syscalls.reports.explain import explanation
+    text = explanation(words[0], hosts())
+    if text is None:
+        from syscalls.reports.explain import near
+        hint = near(words[0])
+        raise CommandError(f"{words[0]} is no system call of x86-64"
+                           + (f"; did you mean {' or '.join(hint)}?" if hint else ""), EXIT_USAGE)
+    write(text, None, sys.stdout)
+    return 0
+
+
+def doctor(words: list[str]) -> int:
+    if words:
+        raise CommandError("doctor takes no arguments")
+    from translator.doctor import examine, report
+    findings = examine()
+    write(report(findings), None, sys.stdout)
+    return 0 if any(finding.engine and finding.good for finding in findings) else 1
