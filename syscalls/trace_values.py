@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 
 from syscalls.abi.errno import NAMES, LinuxError
-from syscalls.abi.names import ARGUMENTS, CHOICES, choice_text, flag_text, signal_name
+from syscalls.abi.names import ARGUMENTS, CHOICES, VALUES, choice_text, flag_text, signal_name
 from syscalls.task import NO_RESULT
 
 TYPE_CHECKING = False
@@ -45,7 +45,8 @@ def show_argument(task: Task, record: Syscall, kind: str, args: tuple[int, ...],
     word = args[index]
     named = ARGUMENTS.get(f"{record.name}.{record.params[index]}")
     if named is not None:
-        return choice_text(named, word & 0xFFFFFFFF) if named in CHOICES else flag_text(named, word & 0xFFFFFFFF)
+        show = choice_text if named in CHOICES or named in VALUES else flag_text
+        return show(named, word & 0xFFFFFFFF)
     base, _, rest = kind.partition("[")
     target = rest.rstrip("]")
     if base in ("Fd", "S32", "Pid"):
@@ -80,6 +81,8 @@ def show_argument(task: Task, record: Syscall, kind: str, args: tuple[int, ...],
             except LinuxError:
                 return f"{word:#x}"
             return quoted(shown)
+    if target == "PointerVector":
+        return show_strings(task, word, record.params[index] == "envp")
     if target == "IoVec":
         return show_iovec(task, word, args[index + 1], base == "In")
     if target == "StatLayout" and value == 0:
@@ -95,6 +98,17 @@ def show_argument(task: Task, record: Syscall, kind: str, args: tuple[int, ...],
             return "[" + ", ".join(map(str, fields)) + "]"
         return "{" + ", ".join(f"{name}={field}" for name, field in zip(names.split(), fields, strict=True)) + "}"
     return f"{word:#x}"
+
+
+def show_strings(task: Task, address: int, only_count: bool) -> str:
+    """argv in full; of the environment how many there are, as strace does."""
+    try:
+        words = task.mem.words(address, 4096)
+        if only_count:
+            return f"{address:#x} /* {len(words)} vars */"
+        return "[" + ", ".join(quoted(task.mem.path(word), 256) for word in words) + "]"
+    except LinuxError:
+        return f"{address:#x}"
 
 
 def show_iovec(task: Task, address: int, count: int, with_data: bool) -> str:
@@ -124,7 +138,7 @@ STRUCTS = {
 
 def show_result(record: Syscall, value: int) -> str:
     if value == NO_RESULT:
-        return "?"
+        return "0" if record.name.startswith("exec") else "?"
     if -4096 < value < 0:
         return f"-1 {NAMES.get(-value, -value)}"
     if record.name in ("mmap", "brk", "mremap", "shmat"):

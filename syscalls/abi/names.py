@@ -35,30 +35,56 @@ CHOICES = {
     "AddressFamily": ("net", "AF_"),
     "SocketKind": ("net", "SOCK_STREAM SOCK_DGRAM SOCK_RAW SOCK_RDM SOCK_SEQPACKET"),
     "Whence": ("fs", "SEEK_"),
-    "FcntlCommand": ("fs", "F_DUPFD F_GETFD F_SETFD F_GETFL F_SETFL F_GETLK F_SETLK F_OFD F_GETOWN F_SETOWN F_GETPIPE "
-                           "F_SETPIPE F_ADD_SEALS F_GET_SEALS"),
     "SigmaskHow": ("signal", "SIG_BLOCK SIG_UNBLOCK SIG_SETMASK"),
     "Madvice": ("mm", "MADV_"),
     "PrctlOption": ("process", "PR_"),
-    "ArchPrctlCode": ("process", "ARCH_"),
-    "RlimitResource": ("process", "RLIMIT_"),
-    "ClockId": ("time", "CLOCK_"),
     "IoctlCode": ("ioctl", "TC TIO FIO SIO"),
 }
-"""One of several values."""
+"""One of several values, from constants of an abi module."""
+
+_FUTEX = ("WAIT WAKE FD REQUEUE CMP_REQUEUE WAKE_OP LOCK_PI UNLOCK_PI TRYLOCK_PI WAIT_BITSET WAKE_BITSET "
+          "WAIT_REQUEUE_PI CMP_REQUEUE_PI LOCK_PI2").split(" ")
+VALUES = {
+    "FcntlCommand": dict(enumerate(
+        ("F_DUPFD F_GETFD F_SETFD F_GETFL F_SETFL F_GETLK F_SETLK F_SETLKW F_SETOWN F_GETOWN F_SETSIG F_GETSIG - - - "
+         "F_SETOWN_EX F_GETOWN_EX").split(" "))) | {
+        36: "F_OFD_GETLK", 37: "F_OFD_SETLK", 38: "F_OFD_SETLKW", 1024: "F_SETLEASE", 1025: "F_GETLEASE",
+        1026: "F_NOTIFY", 1027: "F_DUPFD_QUERY", 1030: "F_DUPFD_CLOEXEC", 1031: "F_SETPIPE_SZ", 1032: "F_GETPIPE_SZ",
+        1033: "F_ADD_SEALS", 1034: "F_GET_SEALS"},
+    "ArchPrctlCode": {0x1001: "ARCH_SET_GS", 0x1002: "ARCH_SET_FS", 0x1003: "ARCH_GET_FS", 0x1004: "ARCH_GET_GS",
+                      0x1011: "ARCH_GET_CPUID", 0x1012: "ARCH_SET_CPUID", 0x3001: "ARCH_CET_STATUS"},
+    "RlimitResource": dict(enumerate(
+        ("RLIMIT_CPU RLIMIT_FSIZE RLIMIT_DATA RLIMIT_STACK RLIMIT_CORE RLIMIT_RSS RLIMIT_NPROC RLIMIT_NOFILE "
+         "RLIMIT_MEMLOCK RLIMIT_AS RLIMIT_LOCKS RLIMIT_SIGPENDING RLIMIT_MSGQUEUE RLIMIT_NICE RLIMIT_RTPRIO "
+         "RLIMIT_RTTIME").split(" "))),
+    "FutexOperation": {number | flags: f"FUTEX_{name}{text}" for number, name in enumerate(_FUTEX)
+                       for flags, text in ((0, ""), (128, "_PRIVATE"), (256, "|FUTEX_CLOCK_REALTIME"),
+                                           (384, "_PRIVATE|FUTEX_CLOCK_REALTIME"))},
+    "EpollOperation": {1: "EPOLL_CTL_ADD", 2: "EPOLL_CTL_DEL", 3: "EPOLL_CTL_MOD"},
+    "ShutdownHow": {0: "SHUT_RD", 1: "SHUT_WR", 2: "SHUT_RDWR"},
+    "Fadvice": dict(enumerate(
+        ("POSIX_FADV_NORMAL POSIX_FADV_RANDOM POSIX_FADV_SEQUENTIAL POSIX_FADV_WILLNEED POSIX_FADV_DONTNEED "
+         "POSIX_FADV_NOREUSE").split(" "))),
+    "ClockId": dict(enumerate(
+        ("CLOCK_REALTIME CLOCK_MONOTONIC CLOCK_PROCESS_CPUTIME_ID CLOCK_THREAD_CPUTIME_ID CLOCK_MONOTONIC_RAW "
+         "CLOCK_REALTIME_COARSE CLOCK_MONOTONIC_COARSE CLOCK_BOOTTIME CLOCK_REALTIME_ALARM CLOCK_BOOTTIME_ALARM - "
+         "CLOCK_TAI").split(" "))),
+}
+"""One of several values that no abi module has constants for."""
 
 ARGUMENTS = {
     "mmap.prot": "ProtFlags", "mprotect.prot": "ProtFlags", "pkey_mprotect.prot": "ProtFlags",
     "mmap.flags": "MmapFlags", "mremap.flags": "MremapFlags", "msync.flags": "MsyncFlags",
     "madvise.advice": "Madvice", "statx.mask": "StatxMask", "renameat2.flags": "RenameFlags",
-    "socket.family": "AddressFamily", "socketpair.family": "AddressFamily", "socket.kind": "SocketKind",
-    "socketpair.kind": "SocketKind", "sendto.flags": "MsgFlags", "recvfrom.flags": "MsgFlags",
+    "socket.domain": "AddressFamily", "socketpair.domain": "AddressFamily", "socket.type": "SocketKind",
+    "socketpair.type": "SocketKind", "sendto.flags": "MsgFlags", "recvfrom.flags": "MsgFlags",
     "sendmsg.flags": "MsgFlags", "recvmsg.flags": "MsgFlags", "accept4.flags": "SocketType",
-    "lseek.whence": "Whence", "fcntl.cmd": "FcntlCommand", "fcntl.command": "FcntlCommand",
+    "lseek.whence": "Whence", "fcntl.command": "FcntlCommand",
     "rt_sigprocmask.how": "SigmaskHow", "prctl.option": "PrctlOption", "arch_prctl.code": "ArchPrctlCode",
     "prlimit64.resource": "RlimitResource", "getrlimit.resource": "RlimitResource",
-    "setrlimit.resource": "RlimitResource", "ioctl.code": "IoctlCode", "ioctl.cmd": "IoctlCode",
-    "clock_gettime.clock": "ClockId", "clock_gettime.clock_id": "ClockId", "clock_nanosleep.clock_id": "ClockId",
+    "setrlimit.resource": "RlimitResource", "ioctl.code": "IoctlCode", "clock_gettime.clock": "ClockId",
+    "clock_nanosleep.clock": "ClockId", "clock_getres.clock": "ClockId", "futex.operation": "FutexOperation",
+    "epoll_ctl.op": "EpollOperation", "shutdown.how": "ShutdownHow", "fadvise64.advice": "Fadvice",
     "timerfd_create.clock_id": "ClockId", "clock_getres.clock_id": "ClockId",
 }
 """call.parameter -> one of the above, for arguments whose declared kind is a plain number."""
@@ -94,6 +120,8 @@ def _constants(name: str, module_name: str, prefixes: str) -> list[tuple[int, st
 
 def choice_text(name: str, value: int) -> str:
     """The constant's name, or the number."""
+    if name in VALUES:
+        return VALUES[name].get(value, f"{value:#x}")
     if name == "SocketKind":
         rest = value & ~0xF
         number = value & 0xF
