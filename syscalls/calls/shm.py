@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from syscalls.task import Task
 
 
-@syscall(29, unsupported={"SHM_HUGETLB": 0o4000})
+@syscall(29, support=PARTIAL("no huge pages are configured"), unsupported={"SHM_HUGETLB": 0o4000})
 def shmget(task: Task, key: S32, size: Size, flags: S32) -> int:
     from syscalls.shm import namespace
     return namespace(task.kernel).get(task, key, size, flags)
