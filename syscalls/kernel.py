@@ -12,6 +12,7 @@ from collections import deque
 from heapq import heapify, heappop, heappush
 
 from syscalls.abi.errno import EINTR, ENOSYS, LinuxError
+from syscalls.rseq import preempted
 from syscalls.table import TABLE
 from syscalls.task import NO_RESULT, RUNNING, SLEEPING, ProcessGroup, Session, Task, ThreadGroup
 from syscalls.wait import CoroutineType, Interrupted, Timer
@@ -216,6 +217,8 @@ class Kernel:
 
     def _run_timers(self) -> None:
         timers = self.timers
+        if not timers:
+            return
         now = self.clock.monotonic()
         while timers and timers[0][0] <= now:
             expired = heappop(timers)[2].expired
@@ -283,7 +286,6 @@ class Kernel:
         if self.last_guest is not task:
             self.last_guest = task
             if task.rseq:
-                from syscalls.rseq import preempted
                 preempted(task)
                 if task.sigpending:
                     self.make_ready(task)

@@ -239,13 +239,16 @@ async def sleep_on(task: Task, queues: list[tuple[WaitQueue, int]], deadline_ns:
 
 
 async def retry(task: Task, queue: WaitQueue, mask: int, attempt: Callable[[], T], *, nonblock: bool = False,
-                deadline_ns: int | None = None, restart: int = RESTART_SYS) -> T:
-    """Run `attempt` until it does not raise EAGAIN, sleeping on `queue` in between; EAGAIN at the deadline."""
+                deadline_ns: int | None = None, restart: int = RESTART_SYS, tried: bool = False) -> T:
+    """Run `attempt` until it does not raise EAGAIN, sleeping on `queue` in between; EAGAIN at the deadline.
+    `tried`: it has just raised EAGAIN, so that sleeping comes first."""
     while True:
-        try:
-            return attempt()
-        except (LinuxError, HostError) as error:
-            if error.errno != EAGAIN or nonblock:
-                raise
+        if not tried:
+            try:
+                return attempt()
+            except (LinuxError, HostError) as error:
+                if error.errno != EAGAIN or nonblock:
+                    raise
+        tried = False
         if not await sleep_on(task, [(queue, mask)], deadline_ns, restart=restart):
             raise LinuxError(EAGAIN)

@@ -144,7 +144,7 @@ class LinuxError(Exception):
     """A system call fails with `errno`.  `message` is for the trace, not for the guest."""
 
     def __init__(self, errno: int, message: str = "") -> None:
-        super().__init__(errno, message)
+        # BaseException.__new__ has kept the arguments already: calling its __init__ would only cost time.
         self.errno = errno
         self.message = message
 

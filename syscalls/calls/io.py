@@ -147,9 +147,9 @@ def _later(task: Task, file: FileDescription, error: LinuxError | HostError, att
         raise error
     timeout = file.read_timeout_ns
     if timeout is None:
-        return retry(task, file.queue, TO_READ, attempt)
+        return retry(task, file.queue, TO_READ, attempt, tried=True)
     return retry(task, file.queue, TO_READ, attempt, deadline_ns=task.kernel.clock.monotonic() + timeout,
-                 restart=RESTART_NEVER)
+                 restart=RESTART_NEVER, tried=True)
 
 
 READING = ("files.positioned-io", "streams.nonblocking", "sockets.inet", "poll.readiness", "terminal.raw")

@@ -25,7 +25,6 @@ class HostError(Exception):
     """A host operation failed; `errno` is a Linux error number, EIO where the system gave none."""
 
     def __init__(self, errno: int | None, message: str = "") -> None:
-        super().__init__(errno, message)
         self.errno = errno or 5
         self.message = message
 
