@@ -26,7 +26,7 @@ def mount(task: Task, source: OptPath, target: Path, fstype: OptPath, flags: Fla
     return 0
 
 
-@syscall(166)
+@syscall(166, support=PARTIAL("MNT_EXPIRE unmounts at the first call"), unsupported={"MNT_EXPIRE": 4})
 def umount2(task: Task, target: Path, flags: Flags[UmountFlags]) -> int:
     from syscalls.fs.namespace import unmount
     unmount(task.kernel.vfs, task, target, flags)

@@ -28,7 +28,7 @@ from syscalls.abi.fs import (
 )
 from syscalls.credentials import CAP_SYS_ADMIN
 from syscalls.fs.inode import S_IFDIR, S_IFMT, S_IFREG
-from syscalls.table import syscall
+from syscalls.table import STUB, syscall
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -257,14 +257,17 @@ def removexattrat(task: Task, dirfd: DirFd, path: OptPath, at_flags: Flags[AtFla
     return _remove(task, _at_flags(task, dirfd, path, at_flags), _name(task, name))
 
 
-@syscall(468, since="6.17")
+NO_ATTRIBUTES = STUB(EOPNOTSUPP, "no file system here has the attributes of FS_IOC_FSGETXATTR")
+
+
+@syscall(468, since="6.17", support=NO_ATTRIBUTES)
 def file_getattr(task: Task, dirfd: DirFd, path: OptPath, attr: Addr, usize: Size, at_flags: U32) -> int:
     """File attributes (FS_IOC_FSGETXATTR): no file system here has them."""
     _at_flags(task, dirfd, path, at_flags)
     raise LinuxError(EOPNOTSUPP)
 
 
-@syscall(469, since="6.17")
+@syscall(469, since="6.17", support=NO_ATTRIBUTES)
 def file_setattr(task: Task, dirfd: DirFd, path: OptPath, attr: Addr, usize: Size, at_flags: U32) -> int:
     _at_flags(task, dirfd, path, at_flags)
     raise LinuxError(EOPNOTSUPP)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import csv
+import inspect
 import io
 import json
 import re
 import sys
+import textwrap
 from html.parser import HTMLParser
 from types import SimpleNamespace
 from typing import Any
@@ -60,6 +63,16 @@ def test_needs_name_primitives_of_every_host() -> None:
             assert len(set(record.needs)) == len(record.needs), record.name
     asked = {name for row in DOCUMENT["calls"] for name in row["needs"]}
     assert {"files.tree", "sockets.inet", "clocks.monotonic", "poll.readiness", "files.xattr"} <= asked
+
+
+def test_calls_that_never_succeed_say_so() -> None:
+    always_fail = {"pause", "rt_sigsuspend", "io_cancel"}  # as Linux does: EINTR, EINTR, EINPROGRESS
+    for record in TABLE:
+        if record is None or record.name in always_fail:
+            continue
+        tree = ast.parse(textwrap.dedent(inspect.getsource(record.handler)))
+        if not any(isinstance(node, ast.Return) and node.value is not None for node in ast.walk(tree)):
+            assert record.support.level in ("STUB", "REFUSED"), record.name
 
 
 def test_levels_of_a_call_on_hosts() -> None:
