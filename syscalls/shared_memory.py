@@ -50,6 +50,10 @@ class SharedMemory:
             done += len(part)
         return done
 
+    def data_offsets(self) -> list[int]:
+        """Where pages are that are not known to be empty: for engines that copy the content."""
+        return sorted(self._pages)
+
     def write_page(self, offset: int, data: bytes | memoryview) -> None:
         for at in range(0, len(data), PAGE_SIZE):
             self._pages[offset + at] = bytes(data[at:at + PAGE_SIZE]).ljust(PAGE_SIZE, b"\0")

@@ -378,6 +378,10 @@ class MemoryFile(MemoryNode):
         into[:len(data)] = data
         return len(data)
 
+    def data_offsets(self) -> list[int]:
+        """Where pages are that are not known to be empty: for engines that copy the content."""
+        return [index * PAGE for index in sorted(self.pages)]
+
     def write_page(self, offset: int, data: bytes | memoryview) -> None:
         room = self.length - offset
         if room > 0:

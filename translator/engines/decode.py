@@ -1,6 +1,6 @@
 """Whether an x86-64 instruction that faulted was writing: the error code of a page fault, which ptrace does not show.
 
-Good enough for what sets bit 1 of the code in a signal frame; nothing else depends on it (Intel SDM vol. 2, appendix A).
+Good enough for bit 1 of the code in a signal frame; nothing else depends on it (Intel SDM vol. 2, appendix A).
 """
 
 from __future__ import annotations

@@ -32,6 +32,8 @@ from translator.engines.ptrace_binding import (
     WNOHANG,
     RegisterSet,
     TraceeGone,
+    get_errno,
+    libc,
     request,
     wait_for,
     waitpid,
@@ -42,6 +44,8 @@ from translator.machine import R8, R9, R10, R12, R14, R15, RAX, RBX, RDI, RDX, R
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from translator.engines.placement import Placement
 
 STUB = 0x7100_0000_0000
 """A place that nothing else wants: the kernel's mm would place something here after 15 TiB."""
@@ -86,6 +90,7 @@ RLIMIT_CORE = 4
 AT_FDCWD = -100 & (1 << 64) - 1
 WORD = (1 << 64) - 1
 SIGKILL = 9
+FILTER_FLAG_NEW_LISTENER, NR_PIDFD_GETFD = 8, 438
 
 
 def stub_image() -> bytes:
@@ -111,7 +116,8 @@ class CallFailed(Exception):
 class CommandPage:
     """What the leaders read their calls from; one for all, since only one of them runs at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, placement: Placement) -> None:
+        self.placement = placement
         self.fd = os.memfd_create("commands", os.MFD_CLOEXEC)
         os.ftruncate(self.fd, COMMAND_BYTES)
         self._map = mmap.mmap(self.fd, COMMAND_BYTES)
@@ -128,7 +134,7 @@ class CommandPage:
 class HostProcess:
     """A pico process: its leader, and the threads that wait to be used."""
 
-    __slots__ = ("alive", "commands", "idle", "memory", "pid", "registers", "threads")
+    __slots__ = ("alive", "commands", "idle", "memory", "pid", "place", "registers", "threads")
 
     def __init__(self, pid: int, commands: CommandPage, registers: RegisterSet) -> None:
         """The leader is in a ptrace stop in the stub."""
@@ -136,6 +142,8 @@ class HostProcess:
         self.commands = commands
         self.registers = registers
         self.alive = True
+        self.place = commands.placement.cpu
+        """The CPU that the leader is on, and so the threads that it makes."""
         self.threads: set[int] = set()
         """Threads besides the leader."""
         self.idle: list[int] = []
@@ -147,6 +155,9 @@ class HostProcess:
     def _go(self) -> None:
         """Let the leader run to its breakpoint, and fetch its registers."""
         pid = self.pid
+        placement = self.commands.placement
+        if self.place != placement.cpu:
+            self.place = placement.place(pid)
         try:
             while True:
                 request(PTRACE_CONT, pid)
@@ -198,6 +209,7 @@ class HostProcess:
             raise MemoryError(f"no more host processes: {os.strerror(failure.errno)}") from None
         wait_for(pid)
         child = HostProcess(pid, self.commands, self.registers)
+        child.place = self.place
         # It stands behind its clone call; let it run to the breakpoint, so that its next calls are read afresh.
         self.commands.words[0] = 0
         request(PTRACE_GETREGS, pid, 0, self.registers.address)
@@ -234,9 +246,25 @@ class HostProcess:
         return True
 
 
-def make_zygote(commands: CommandPage) -> tuple[HostProcess, list[tuple[int, int, int]], int]:
-    """Start the first pico process: it, where the vDSO's parts were put (start, end, is code), and the base of the
-    vDSO (0: none).  OSError when this system does not let us."""
+class Zygote:
+    """The first pico process, and what it is like."""
+
+    __slots__ = ("listener", "process", "vdso_base", "vdso_parts")
+
+    def __init__(self, process: HostProcess, vdso_parts: list[tuple[int, int, int]], vdso_base: int,
+                 listener: int) -> None:
+        self.process = process
+        self.vdso_parts = vdso_parts
+        """Where the vDSO and its data were put: start, end, whether it is the code."""
+        self.vdso_base = vdso_base
+        """0: there is none."""
+        self.listener = listener
+        """Descriptor that user notifications of all guests come from; -1: none."""
+
+
+def make_zygote(commands: CommandPage, notify: bool) -> Zygote:
+    """Start the first pico process.  OSError when this system does not let us; with `notify` also when it has no user
+    notification."""
     secret = int.from_bytes(os.urandom(8), "little") | 1 << 31
     pid = _spawn()
     try:
@@ -244,7 +272,7 @@ def make_zygote(commands: CommandPage) -> tuple[HostProcess, list[tuple[int, int
         request(PTRACE_INTERRUPT, pid)
         while wait_for(pid) != EVENT_STOP:
             request(PTRACE_CONT, pid)
-        return _furnish(pid, commands, secret)
+        return _furnish(pid, commands, secret, notify)
     except BaseException:
         try:
             os.kill(pid, SIGKILL)
@@ -281,7 +309,7 @@ def _passed_on() -> list[int]:
     return out
 
 
-def _furnish(pid: int, commands: CommandPage, secret: int) -> tuple[HostProcess, list[tuple[int, int, int]], int]:
+def _furnish(pid: int, commands: CommandPage, secret: int, notify: bool) -> Zygote:
     registers = RegisterSet()
     process = HostProcess(pid, commands, registers)
     words = registers.words
@@ -318,17 +346,33 @@ def _furnish(pid: int, commands: CommandPage, secret: int) -> tuple[HostProcess,
     request(PTRACE_SETREGS, pid, 0, registers.address)
 
     parts, base = _clear(process)
-    program = guest_filter(AFTER_CALL, secret)
+    program = guest_filter(AFTER_CALL, secret, notify)
     place = PATHS
     commands.bytes[place + 16:place + 16 + len(program)] = program
     struct.pack_into("<HxxxxxxQ", commands.bytes, place, len(program) // 8, COMMANDS + place + 16)
     try:
         process.call(NR_PRCTL, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-        process.call(NR_SECCOMP, 1, 0, COMMANDS + place)
+        fd = process.call(NR_SECCOMP, 1, FILTER_FLAG_NEW_LISTENER if notify else 0, COMMANDS + place)
     except CallFailed as failure:
         raise OSError(failure.errno, "this system has no seccomp filters") from None
     commands.bytes[place:place + 16 + len(program)] = bytes(16 + len(program))
-    return process, parts, base
+    listener = -1
+    if notify:
+        listener = _take_descriptor(pid, fd)
+        process.call(NR_CLOSE, fd)
+    return Zygote(process, parts, base, listener)
+
+
+def _take_descriptor(pid: int, fd: int) -> int:
+    """pidfd_getfd(2)."""
+    pidfd = os.pidfd_open(pid)
+    try:
+        got: int = libc.syscall(NR_PIDFD_GETFD, pidfd, fd, 0)
+    finally:
+        os.close(pidfd)
+    if got < 0:
+        raise OSError(get_errno(), "pidfd_getfd")
+    return got
 
 
 def _clear(process: HostProcess) -> tuple[list[tuple[int, int, int]], int]:

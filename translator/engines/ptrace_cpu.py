@@ -1,7 +1,7 @@
 """One guest thread's registers in the ptrace engine.
 
-The engine fetches all registers at each stop into the CPU's own buffer and stores them, if need be, when the thread goes
-on; between, this is the buffer.  A CPU has a host thread from the first time it runs until it is closed or moves to
+The engine fetches all registers at each stop into the CPU's own buffer and stores them, if need be, when the thread
+goes on.  A CPU has a host thread from the first time it runs until it is closed or moves to
 another address space.
 """
 
@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from array import array
 
+from translator.engines.placement import NOWHERE
 from translator.engines.ptrace_binding import RegisterSet, TraceeGone
-from translator.machine import CS, EFLAGS, FS_BASE, GS_BASE, ORIG_RAX, RIP, RSP, SS, TASK_SIZE
+from translator.machine import CS, EFLAGS, FS_BASE, GS_BASE, ORIG_RAX, RAX, RIP, RSP, SS, TASK_SIZE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ MXCSR_MASK = 0xFFFF
 class PtraceCpu:
     """Implements machine.Cpu."""
 
-    __slots__ = ("_space", "changed", "engine", "extended", "orig_rax", "owner", "registers", "tid", "words")
+    __slots__ = ("_space", "changed", "engine", "extended", "notice", "orig_rax", "owner", "place", "registers",
+                 "result", "tid", "words")
 
     def __init__(self, engine: PtraceEngine, space: PtraceSpace) -> None:
         self.engine = engine
@@ -46,6 +48,12 @@ class PtraceCpu:
         """The buffer is newer than the host thread's registers."""
         self.tid = 0
         """The host thread, 0 while there is none."""
+        self.place = NOWHERE
+        """The CPU it is on."""
+        self.notice = 0
+        """The notification that the host thread awaits the answer of; the buffer is out of date then."""
+        self.result = 0
+        """RAX of that answer."""
         self.extended: bytes | None = engine.initial_xstate
         """FPU and vector state, while it is newer than the host thread's."""
 
@@ -64,6 +72,7 @@ class PtraceCpu:
     def bind(self) -> int:
         """Get a host thread.  MemoryError, TraceeGone."""
         self.tid = self._space.process.take_thread()
+        self.place = NOWHERE
         self.changed = True
         return self.tid
 
@@ -79,6 +88,8 @@ class PtraceCpu:
     def close(self) -> None:
         if self.tid:
             process = self._space.process
+            if self.notice and process.alive:
+                self.engine.withdraw(self)
             if process.alive:
                 process.idle.append(self.tid)
             self.tid = 0
@@ -86,23 +97,36 @@ class PtraceCpu:
     # --- registers
 
     def get(self, reg: int) -> int:
-        return self.orig_rax if reg == ORIG_RAX else self.words[reg]
+        if reg == ORIG_RAX:
+            return self.orig_rax
+        if self.notice:
+            self.engine.withdraw(self)
+        return self.words[reg]
 
     def set(self, reg: int, value: int) -> None:
         if reg == ORIG_RAX:
             self.orig_rax = value & WORD
             return
+        if self.notice:
+            if reg == RAX:
+                self.result = value & WORD
+                return
+            self.engine.withdraw(self)
         if reg == EFLAGS:
             value = value & FLAGS_SETTABLE | FLAGS_FIXED
         self.words[reg] = value & WORD
         self.changed = True
 
     def regs(self) -> list[int]:
+        if self.notice:
+            self.engine.withdraw(self)
         out = self.words.tolist()
         out[ORIG_RAX] = self.orig_rax
         return out
 
     def set_regs(self, regs: list[int]) -> None:
+        if self.notice:
+            self.engine.withdraw(self)
         words = self.words
         words[:] = array("Q", [value & WORD for value in regs])
         words[EFLAGS] = regs[EFLAGS] & FLAGS_SETTABLE | FLAGS_FIXED
@@ -120,6 +144,8 @@ class PtraceCpu:
     def fpstate(self) -> bytes:
         if self.extended is not None:
             return self.extended
+        if self.notice:
+            self.engine.withdraw(self)
         try:
             image = self.engine.xstate.get(self.tid)
         except TraceeGone:
@@ -127,6 +153,8 @@ class PtraceCpu:
         return image
 
     def set_fpstate(self, image: bytes) -> None:
+        if self.notice:
+            self.engine.withdraw(self)
         state = bytearray(image)
         initial = self.engine.initial_xstate
         if len(state) < len(initial):
@@ -142,6 +170,8 @@ class PtraceCpu:
         self.extended = bytes(state[:len(initial)])
 
     def reset(self, entry: int, stack: int) -> None:
+        if self.notice:
+            self.engine.withdraw(self)
         self.words[:] = array("Q", bytes(27 * 8))
         words = self.words
         words[CS], words[SS], words[EFLAGS] = USER_CS, USER_SS, FLAGS_FIXED
@@ -151,6 +181,8 @@ class PtraceCpu:
         self.changed = True
 
     def clone(self, space: AddressSpace) -> PtraceCpu:
+        if self.notice:
+            self.engine.withdraw(self)
         twin = PtraceCpu(self.engine, space)  # type: ignore[arg-type]
         twin.words[:] = self.words
         twin.orig_rax = self.orig_rax

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from translator.engines.mapping import Mapping
     from translator.machine import Backing
 
-CHUNK = 1 << 20
 ZEROS = bytes(PAGE_SIZE)
 
 
@@ -71,17 +70,18 @@ class MemoryPages(Pages):
         size = backing.size()
         os.ftruncate(self.fd, size)
         if not backing.volatile:
-            buffer = memoryview(bytearray(CHUNK))
-            for offset in range(0, size, CHUNK):
-                length = backing.read_page(offset, buffer[:min(CHUNK, size - offset + PAGE_SIZE - 1 & -PAGE_SIZE)])
-                self._fill(buffer[:min(max(length, 0), size - offset)], offset)
+            self._fill(size)
         backing.page_cache = self
 
-    def _fill(self, data: memoryview, offset: int) -> None:
-        for at in range(0, len(data), PAGE_SIZE):
-            page = data[at:at + PAGE_SIZE]
-            if page != ZEROS[:len(page)]:
-                os.pwrite(self.fd, page, offset + at)
+    def _fill(self, size: int) -> None:
+        """Copy the backing's content; one that knows which of its pages are not empty says so (`data_offsets`)."""
+        backing = self.backing
+        offsets = backing.data_offsets() if hasattr(backing, "data_offsets") else range(0, size, PAGE_SIZE)
+        page = memoryview(bytearray(PAGE_SIZE))
+        for offset in offsets:
+            length = min(backing.read_page(offset, page), size - offset)
+            if length > 0 and page[:length] != ZEROS[:length]:
+                os.pwrite(self.fd, page[:length], offset)
 
     def source(self, shared: bool) -> tuple[int, int]:
         return self.fd, os.O_RDWR
@@ -100,7 +100,7 @@ class MemoryPages(Pages):
 
     def written(self, offset: int, data: bytes | memoryview) -> None:
         view = memoryview(data)
-        while len(view):
+        while view:
             done = os.pwrite(self.fd, view, offset)
             offset += done
             view = view[done:]
@@ -114,17 +114,21 @@ class MemoryPages(Pages):
             return
         backing = self.backing
         end = min(offset + length, backing.size())
-        old = memoryview(bytearray(CHUNK))
-        for start in range(offset & -PAGE_SIZE, end, CHUNK):
-            data = os.pread(self.fd, min(CHUNK, end - start + PAGE_SIZE - 1 & -PAGE_SIZE), start)
-            got = max(backing.read_page(start, old[:len(data) + PAGE_SIZE - 1 & -PAGE_SIZE]), 0)
-            old[got:] = bytes(len(old) - got)
-            if old[:len(data)] == data:
-                continue
-            for at in range(0, len(data), PAGE_SIZE):
-                page = data[at:at + PAGE_SIZE]
-                if old[at:at + len(page)] != page:
-                    backing.write_page(start + at, page)
+        start = offset & -PAGE_SIZE
+        old = memoryview(bytearray(PAGE_SIZE))
+        while start < end:
+            try:
+                start = os.lseek(self.fd, start, os.SEEK_DATA)
+                stop = os.lseek(self.fd, start, os.SEEK_HOLE)
+            except OSError:
+                return  # holes to the end: they are empty in the backing too
+            for at in range(start & -PAGE_SIZE, min(stop, end), PAGE_SIZE):
+                page = os.pread(self.fd, PAGE_SIZE, at)
+                got = max(backing.read_page(at, old), 0)
+                old[got:] = ZEROS[got:]
+                if old[:len(page)] != page:
+                    backing.write_page(at, page)
+            start = stop
 
 
 class FileStore:

@@ -287,7 +287,7 @@ class PtraceSpace(MappingList):
         """The first address that the mappings do not give this right to; addr + length when all is well.  A page that
         can be written or executed can be read."""
         end = addr + length
-        if not 0 <= addr or end > TASK_SIZE:
+        if not addr >= 0 or end > TASK_SIZE:
             if addr < 0 or addr >= TASK_SIZE:
                 return addr
             end = TASK_SIZE

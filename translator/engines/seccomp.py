@@ -12,21 +12,26 @@ import struct
 _NR, _ARCH, _IP_LOW, _IP_HIGH, _ARGS = 0, 4, 8, 12, 16
 _LOAD, _EQUAL, _RETURN = 0x20, 0x15, 0x06
 _ARCH_X86_64 = 0xC000003E
-RET_TRAP, RET_TRACE, RET_ALLOW = 0x00030000, 0x7FF00000, 0x7FFF0000
+RET_TRAP, RET_TRACE, RET_NOTIFY, RET_ALLOW = 0x00030000, 0x7FF00000, 0x7FC00000, 0x7FFF0000
 
 TRAP_VSYSCALL, TRAP_FOREIGN, TRAP_FORGED = 1, 2, 3
 """si_errno of the SIGSYS for a call through the vsyscall page, for a 32-bit call, and for one from the stub without
 the secret."""
 NR_MMAP = 9
+STOPPING = (15, 56, 57, 58, 59, 60, 62, 131, 158, 200, 231, 234, 322, 435)
+"""Calls that change registers, or end or make threads: rt_sigreturn, clone, fork, vfork, execve, exit, kill,
+sigaltstack, arch_prctl, tkill, exit_group, tgkill, execveat, clone3.  They are reported by a ptrace stop in any
+case."""
 
 
 def _argument(number: int, high: bool) -> int:
     return _ARGS + 8 * number + 4 * high
 
 
-def guest_filter(stub_return: int, secret: int) -> bytes:
+def guest_filter(stub_return: int, secret: int, notify: bool) -> bytes:
     """The BPF program (struct sock_filter array).  `stub_return`: the address behind the stub's SYSCALL; `secret`:
-    64 bits, expected in the sixth argument, of mmap (which has six) the lower half in the upper half of the fifth."""
+    64 bits, expected in the sixth argument, of mmap (which has six) the lower half in the upper half of the fifth;
+    `notify`: report most calls by user notification instead of a stop."""
     program: list[tuple[int, int, str, str]] = []
     labels: dict[str, int] = {}
 
@@ -65,7 +70,14 @@ def guest_filter(stub_return: int, secret: int) -> bytes:
     equal(secret >> 32, "allow", "forged")
     here("guest")
     load(_IP_HIGH)
-    equal(0xFFFFFFFF, "vsyscall", "trace")
+    equal(0xFFFFFFFF, "vsyscall", "sort" if notify else "trace")
+    if notify:
+        here("sort")
+        load(_NR)
+        for number in STOPPING:
+            equal(number, "trace", f"not {number}")
+            here(f"not {number}")
+        result("notify", RET_NOTIFY)
     result("trace", RET_TRACE)
     result("allow", RET_ALLOW)
     result("vsyscall", RET_TRAP | TRAP_VSYSCALL)

@@ -15,15 +15,20 @@ SIGNAL = 5
 """SIGTRAP: pylx has no breakpoints, and the hosts pass it on to nobody."""
 
 
+def interrupt_by(signal: int) -> None:
+    """Make a signal end system calls of pylx with EINTR, and do nothing else.  OSError."""
+    # struct sigaction of the C library: handler, mask of 128 bytes, flags, restorer.  No SA_RESTART.
+    action = (ctypes.c_uint64 * 19)()
+    action[0] = ctypes.cast(libc.labs, ctypes.c_void_p).value or 0
+    if libc.sigaction(signal, action, None):
+        raise OSError(ctypes.get_errno(), "sigaction")
+
+
 class SliceTimer:
     """Repeats: a signal that comes a moment before waitpid is lost, the next one is not."""
 
     def __init__(self) -> None:
-        # struct sigaction of the C library: handler, mask of 128 bytes, flags, restorer.  No SA_RESTART.
-        action = (ctypes.c_uint64 * 19)()
-        action[0] = ctypes.cast(libc.labs, ctypes.c_void_p).value or 0
-        if libc.sigaction(SIGNAL, action, None):
-            raise OSError(ctypes.get_errno(), "sigaction")
+        interrupt_by(SIGNAL)
         # struct sigevent: value, signal and notify, thread.
         event = (ctypes.c_uint64 * 8)(0, SIGNAL | SIGEV_THREAD_ID << 32, os.getpid())
         timer = ctypes.c_void_p()

@@ -1,0 +1,63 @@
+"""Seccomp user notification (man 2 seccomp_unotify): a system call with its arguments comes through a descriptor, and
+its result goes back the same way, at half the price of a ptrace stop.
+
+Registers cannot be seen or changed meanwhile; the engine withdraws a call by PTRACE_INTERRUPT when they matter.
+"""
+
+from __future__ import annotations
+
+import ctypes
+
+from translator.engines.ptrace_binding import libc
+
+NOTIF_RECV, NOTIF_SEND, NOTIF_SET_FLAGS = 0xC0502100, 0xC0182101, 0x40082104
+SYNC_WAKE_UP = 1
+_ZEROS = bytes(80)
+
+POLLIN = 1
+SIGTRAP, SIGCHLD = 5, 17
+SIG_BLOCK, SIG_UNBLOCK = 0, 1
+
+ppoll = libc.ppoll
+ppoll.argtypes = [ctypes.c_size_t, ctypes.c_ulong, ctypes.c_size_t, ctypes.c_size_t]
+ppoll.restype = ctypes.c_int
+
+ioctl = libc.ioctl
+ioctl.argtypes = [ctypes.c_int, ctypes.c_ulong, ctypes.c_size_t]
+ioctl.restype = ctypes.c_int
+
+
+class Notifications:
+    """One received call at a time: struct seccomp_notif and struct seccomp_notif_resp.
+
+    While one is awaited a ptrace stop may come instead, told by SIGCHLD, or the end of the slice (SIGTRAP).  Both are
+    blocked except inside ppoll(2), so that none is missed: a guest that is let go may well stop again before we wait.
+    """
+
+    __slots__ = ("_answer", "_mask", "_poll", "_received", "answer", "answer_address", "bytes", "fd", "mask_address",
+                 "poll_address", "received_address", "words")
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        self._received = (ctypes.c_char * 80)()
+        self._answer = (ctypes.c_char * 24)()
+        self.bytes = memoryview(self._received).cast("B")
+        self.words = self.bytes.cast("Q")
+        """id; pid and flags; number and architecture; instruction pointer; six arguments."""
+        self.received_address = ctypes.addressof(self._received)
+        self.answer = memoryview(self._answer).cast("B").cast("Q")
+        """id, value, error and flags."""
+        self.answer_address = ctypes.addressof(self._answer)
+        # struct pollfd: descriptor, events, revents.
+        self._poll = (ctypes.c_int * 2)(fd, POLLIN)
+        self.poll_address = ctypes.addressof(self._poll)
+        self._mask = (ctypes.c_uint64 * 16)()
+        self.mask_address = ctypes.addressof(self._mask)
+        """No signal: the set that is blocked while ppoll waits."""
+        # Wake the other side on this CPU: since 6.6, and no matter before.
+        ioctl(fd, NOTIF_SET_FLAGS, SYNC_WAKE_UP)
+        self.hold_signals(SIG_BLOCK)
+
+    def hold_signals(self, how: int) -> None:
+        held = (ctypes.c_uint64 * 16)(1 << SIGTRAP - 1 | 1 << SIGCHLD - 1)
+        libc.pthread_sigmask(how, held, None)

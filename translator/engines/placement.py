@@ -1,0 +1,93 @@
+"""Which CPU pylx and its guests run on: one at a time, because stops of a guest on another CPU cost five times as much.
+
+The price of staying is that the host's scheduler cannot move us away when others want this CPU.  So now and then we
+look how long we have waited for it (/proc/*/schedstat), and go elsewhere when that is much.
+"""
+
+from __future__ import annotations
+
+import os
+
+from translator.engines.ptrace_binding import libc
+
+LOOK_NS = 10_000_000
+"""How often to look, at most."""
+STAY_NS = 50_000_000
+"""No second move before that."""
+TOO_LONG = 4
+"""We move when more than this part of the time was spent waiting."""
+NOWHERE = -1
+
+
+class Placement:
+    __slots__ = ("_looked", "_moved", "_own", "_own_waited", "_theirs", "_theirs_waited", "allowed", "cpu")
+
+    def __init__(self, one_cpu: bool) -> None:
+        self.allowed = sorted(os.sched_getaffinity(0))
+        self.cpu = NOWHERE
+        """The CPU, or NOWHERE while the host decides."""
+        self._looked = self._moved = 0
+        self._own = self._theirs = -1
+        self._own_waited = self._theirs_waited = 0
+        if one_cpu and len(self.allowed) > 1:
+            try:
+                self._own = os.open(f"/proc/self/task/{os.getpid()}/schedstat", os.O_RDONLY | os.O_CLOEXEC)
+            except OSError:
+                pass
+            cpu = int(libc.sched_getcpu())
+            self._go(cpu if cpu in self.allowed else self.allowed[0])
+
+    def _go(self, cpu: int) -> None:
+        try:
+            os.sched_setaffinity(0, {cpu})
+        except OSError:
+            return  # the CPU went offline, or a cpuset changed
+        self.cpu = cpu
+
+    def place(self, tid: int) -> int:
+        """Put a stopped thread where we are."""
+        if self.cpu != NOWHERE:
+            try:
+                os.sched_setaffinity(tid, {self.cpu})
+            except OSError:
+                pass
+        return self.cpu
+
+    def look(self, now: int, tid: int) -> None:
+        """Called often: `now` in nanoseconds, `tid` of the guest thread that has been running."""
+        elapsed = now - self._looked
+        if elapsed < LOOK_NS or self._own < 0:
+            return
+        self._looked = now
+        own = _waited(self._own)
+        theirs = 0
+        try:
+            with open(f"/proc/{tid}/schedstat", "rb", buffering=0) as file:
+                theirs = _waited(file.fileno())
+        except OSError:
+            pass
+        waited = own - self._own_waited
+        if tid == self._theirs:
+            waited += theirs - self._theirs_waited
+        self._own_waited, self._theirs, self._theirs_waited = own, tid, theirs
+        if waited * TOO_LONG > elapsed and now - self._moved > STAY_NS:
+            self._moved = now
+            self._go(self.allowed[(self.allowed.index(self.cpu) + 1) % len(self.allowed)])
+
+    def close(self) -> None:
+        if self._own >= 0:
+            os.close(self._own)
+            self._own = -1
+        if self.cpu != NOWHERE:
+            try:
+                os.sched_setaffinity(0, self.allowed)
+            except OSError:
+                pass
+
+
+def _waited(fd: int) -> int:
+    """Nanoseconds spent runnable without a CPU."""
+    try:
+        return int(os.pread(fd, 64, 0).split()[1])
+    except (OSError, IndexError):
+        return 0
