@@ -246,12 +246,23 @@ async def do_clone(parent: Parent, request: CloneRequest) -> int:
             child.vfork_done = queue
         else:
             child.group.vfork_done = queue
+    event = 0
+    if parent.tracing is not None:
+        from syscalls.ptrace import new_child
+        event = new_child(parent, child, flags, request.exit_signal)
     parent.kernel.make_ready(child)
+    if event:
+        from syscalls.ptrace import event as report
+        await report(parent, event, pid)
     if queue is not None:
         child.vfork_parent = parent
         while not child.dead and queue in (child.vfork_done, child.group.vfork_done):
             await sleep_on(parent, [(queue, -1)], interruptible=False)
         child.vfork_parent = None
+        if parent.tracing is not None:
+            from syscalls.abi.ptrace import PTRACE_EVENT_VFORK_DONE
+            from syscalls.ptrace import event as report
+            await report(parent, PTRACE_EVENT_VFORK_DONE, pid)
     return pid
 
 

@@ -58,6 +58,7 @@ async def do_execve(task: Task, path: bytes, argv: list[bytes] | int, envp: list
         if error.errno == ENOEXEC and error.message.startswith("built for"):
             _complain(task.kernel, path, error.message)
         raise
+    old_tid = task.tid
     try:
         await kill_other_threads(task)
         # The engine is inside this task's memory: it has to come out before that is replaced.
@@ -67,6 +68,9 @@ async def do_execve(task: Task, path: bytes, argv: list[bytes] | int, envp: list
     finally:
         if program is not None:
             program.close()
+    if task.tracing is not None:
+        from syscalls.ptrace import exec_event
+        await exec_event(task, old_tid)
     return NO_RESULT
 
 

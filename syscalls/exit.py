@@ -63,8 +63,14 @@ def exit_task(task: Task, status: int) -> None:
     if last:
         from syscalls.ctty import leader_exits
         leader_exits(task)
+    if group.tracees:
+        from syscalls.ptrace import tracer_exits
+        tracer_exits(task)
     task.signals.pending.flush(task, -1)
     kernel.dead_cpus.append(task.cpu)
+    if task.tracing is not None and task is not group.leader:
+        from syscalls.ptrace import tracee_ended
+        tracee_ended(task, status)
     if task is group.leader:
         task.state = ZOMBIE
         if not group.exiting:
@@ -185,7 +191,7 @@ def _reparent_children(task: Task, last: bool) -> None:
         _death_signal(child)
         if child.ended:
             child.exit_signal = SIGCHLD
-            if notify_parent_of_exit(child):
+            if child.leader.tracing is None and notify_parent_of_exit(child):
                 reap(child)
         else:
             # A parent that does not know the child gets the ordinary signal.
@@ -209,7 +215,9 @@ def _end_group(group: ThreadGroup) -> None:
         from syscalls.sysv_ipc import apply_undo
         apply_undo(group)
     kill_orphaned(group, group.parent, True)
-    if notify_parent_of_exit(group):
+    if _tracer_waits(group):
+        pass
+    elif notify_parent_of_exit(group):
         reap(group)
     elif group.death_event is not None:
         # Pidfds: readable from now on.
@@ -218,11 +226,23 @@ def _end_group(group: ThreadGroup) -> None:
         kernel.first_ended()
 
 
+def _tracer_waits(group: ThreadGroup) -> bool:
+    """Whether a zombie is its tracer's before it is the parent's."""
+    tracing = group.leader.tracing
+    if tracing is None or tracing.tracer.group is group.parent:
+        return False
+    from syscalls.ptrace import tracee_ended
+    return tracee_ended(group.leader, group.exit_status)
+
+
 def reap(group: ThreadGroup) -> None:
     """Remove a zombie (release_task)."""
     kernel = group.kernel
     leader = group.leader
     leader.state = DEAD
+    if leader.tracing is not None:
+        from syscalls.ptrace import unlink
+        unlink(leader)
     parent = group.parent
     if parent is not None:
         parent.children.pop(group.pid, None)
@@ -270,6 +290,9 @@ def _become_leader(task: Task) -> None:
     group.dead_system_ns += task_system_ns(leader)
     group.dead_cpu_ns += leader.cpu_ns
     leader.state = DEAD
+    if leader.tracing is not None:
+        from syscalls.ptrace import unlink
+        unlink(leader)
     task.tid = group.pid
     group.leader = task
     group.tasks[task.tid] = task

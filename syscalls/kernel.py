@@ -64,8 +64,8 @@ def nice_slice_ns(nice: int) -> int:
 class KernelBug(Exception):
     """A handler failed with something that is not an error of the guest: a defect of pylx.  Carries the call."""
 
-    def __init__(self, task: Task, record: Syscall, args: tuple[int, ...]) -> None:
-        super().__init__(record.name)
+    def __init__(self, task: Task, record: Syscall | None, args: tuple[int, ...]) -> None:
+        super().__init__(record.name if record is not None else "a call that is not served")
         self.task = task
         self.record = record
         self.call_args = args
@@ -316,6 +316,9 @@ class Kernel:
         task.call_number = number
         task.call_args = args
         task.syscalls += 1
+        if task.tracing is not None and task.tracing.intercepts():
+            self._start_traced(task, number, args)
+            return None
         record = TABLE[number] if 0 <= number < 512 else None
         if self.clock.is_virtual:
             self.clock.tick()
@@ -369,7 +372,8 @@ class Kernel:
                     value = stop.value
                 else:
                     task.coroutine = coroutine
-                    task.state = SLEEPING
+                    if task.state is RUNNING:
+                        task.state = SLEEPING
                     return None
         except (LinuxError, HostError) as error:
             value = -error.errno
@@ -385,12 +389,21 @@ class Kernel:
             return None
         return int(value)
 
+    def _start_traced(self, task: Task, number: int, args: tuple[int, ...]) -> None:
+        """Serve a call that a tracer of ptrace(2) wants to see."""
+        from syscalls.ptrace import start_call
+        if self.clock.is_virtual:
+            self.clock.tick()
+        try:
+            start_call(task, number, args)
+        except Exception as error:
+            raise KernelBug(task, TABLE[number] if number < 512 else None, args) from error
+
     def _resume(self, task: Task) -> None:
-        """Continue the call that a task sleeps in."""
+        """Continue the call that a task sleeps in, or what else its coroutine does (ptrace.py)."""
         coroutine = task.coroutine
         assert coroutine is not None
-        record = TABLE[task.call_number]
-        assert record is not None
+        record = TABLE[task.call_number] if 0 <= task.call_number < 512 else None
         args = task.call_args
         try:
             coroutine.send(None)
@@ -410,7 +423,10 @@ class Kernel:
             return
         if task.state is SLEEPING:
             task.state = RUNNING
-        if self.tracer is not None:
+        if value is None:
+            # Not a call, or it has seen to its result itself.
+            return
+        if self.tracer is not None and record is not None:
             self.tracer.left(task, record, args, value)
         if value is not NO_RESULT:
             task.cpu.set(RAX, value)

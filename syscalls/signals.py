@@ -37,7 +37,7 @@ from syscalls.abi.signal import (
 from syscalls.credentials import CAP_KILL
 from syscalls.siginfo import SigInfo
 from syscalls.signal_state import Action, GroupSignals, Pending, SignalHandlers
-from syscalls.task import RLIMIT_SIGPENDING, RUNNING, STOPPED
+from syscalls.task import RLIMIT_SIGPENDING, RUNNING, STOPPED, TRACED
 from syscalls.wait import (
     RESTART_BLOCK,
     RESTART_NEVER,
@@ -141,6 +141,10 @@ class TaskSignals:
         if self.saved_mask is None and task.interrupted is None and not self._wanted(task):
             task.sigpending = False
             return
+        if task.tracing is not None:
+            from syscalls.ptrace import start_delivery
+            start_delivery(task)
+            return
         while True:
             group = task.group
             if group.exiting or self.killed:
@@ -183,6 +187,7 @@ class TaskSignals:
 
     def _wanted(self, task: Task) -> bool:
         return bool(self.killed or self.stop_pending or task.group.exiting
+                    or (task.tracing is not None and task.tracing.wanted())
                     or (self.pending.mask | task.group.signals.pending.mask) & ~self.mask)
 
     # --- the interrupted call
@@ -254,6 +259,9 @@ class TaskSignals:
         task.sigpending = False
         task.state = STOPPED
         signals = group.signals
+        if signals.stopped:
+            # Its tracer has let go of it: the stop was reported already.
+            return
         signals.stop_count -= 1
         if signals.stop_count <= 0:
             signals.stop_count = 0
@@ -364,6 +372,9 @@ def _continue(group: ThreadGroup) -> None:
         task.signals.stop_pending = False
         if task.state is STOPPED:
             wake_stopped(task)
+        elif task.tracing is not None:
+            from syscalls.ptrace import trap_notify
+            trap_notify(task)
     if was_stopped or was_stopping:
         from syscalls.job import notify_parent_of_stop
         # A stop that had not finished is still reported as one (SIGNAL_CLD_STOPPED).
@@ -389,6 +400,9 @@ def start_stop(group: ThreadGroup, signo: int) -> None:
         if task.state is not STOPPED:
             task.signals.stop_pending = True
             signals.stop_count += 1
+            if task.tracing is not None:
+                from syscalls.ptrace import trap_notify
+                trap_notify(task)
             recalc(task)
 
 
@@ -398,7 +412,7 @@ def _wants(task: Task, signo: int) -> bool:
         return False
     if signo == SIGKILL:
         return True
-    return task.state is not STOPPED and (task is task.kernel.current or not task.sigpending)
+    return task.state not in (STOPPED, TRACED) and (task is task.kernel.current or not task.sigpending)
 
 
 def _complete(target: Task, signo: int, shared: bool) -> None:
@@ -498,7 +512,7 @@ def kill_task(task: Task) -> None:
     signals.killed = True
     signals.stop_pending = False
     task.sigpending = True
-    if task.state is STOPPED:
+    if task.state is STOPPED or task.state is TRACED:
         task.state = RUNNING
         task.kernel.make_ready(task)
     task.interrupt()

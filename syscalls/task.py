@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from syscalls.fs.vfs import FsContext, Location
     from syscalls.kernel import Kernel
     from syscalls.mm import Mm
+    from syscalls.ptrace import Tracing
     from syscalls.signals import GroupSignals, SignalHandlers, TaskSignals
     from syscalls.sysv_ipc import SemaphoreSet
     from syscalls.tty import Tty
@@ -111,6 +112,8 @@ class ThreadGroup:
         """A timer or limit on CPU time is set: looked at when a slice ends."""
         self.death_event: WaitQueue | None = None
         """Woken when the process has been reaped; its pidfds make and share it."""
+        self.tracees: dict[Task, None] | None = None
+        """Whom the threads of this process trace by ptrace(2)."""
         self.exec_waiter: WaitQueue | None = None
         """The thread in execve waits here for the others to end."""
         self.sem_undo: dict[SemaphoreSet, dict[int, int]] | None = None
@@ -160,8 +163,8 @@ class Task:
         self.state = RUNNING
         # Scheduling.
         self.queued = False
-        self.coroutine: Coroutine[Any, Any, int] | None = None
-        """The system call that this task sleeps in."""
+        self.coroutine: Coroutine[Any, Any, int | None] | None = None
+        """The system call that this task sleeps in, or the stops of a tracee (ptrace.py)."""
         self.sleeper: Sleeper | None = None
         self.interruptible = True
         self.sigpending = False
@@ -191,7 +194,10 @@ class Task:
         self.sched_policy = 0
         self.sched_priority = 0
         self.affinity: bytes | None = None
-        self.tracer: Any = None
+        self.tracer: Task | None = None
+        """Who traces this task by ptrace(2)."""
+        self.tracing: Tracing | None = None
+        """The state of being traced."""
         self.vfork_parent: Task | None = None
         self.timer_slack_ns = self.default_timer_slack_ns = 50000
         self.cpu_number = 0

@@ -266,9 +266,11 @@ def report_bug(bug: KernelBug) -> None:
     """One place that says what to send and where."""
     import traceback
     cause = bug.__cause__
-    shown = ", ".join(f"{word:#x}" for word in bug.call_args[:len(bug.record.params)])
+    record = bug.record
+    name = record.name if record is not None else "no call"
+    shown = ", ".join(f"{word:#x}" for word in bug.call_args[:len(record.params) if record is not None else 6])
     where = "".join(traceback.format_exception(cause)) if cause is not None else ""
-    sys.stderr.write(f"{where}pylx: this is a defect of pylx, not of the program: {bug.record.name}({shown}) in "
+    sys.stderr.write(f"{where}pylx: this is a defect of pylx, not of the program: {name}({shown}) in "
                      f"{bug.task!r} failed with {cause!r}.\n"
                      "pylx: please report it, with the lines above, to the project that you installed pylx from; "
                      "--trace shows what led there.\n")

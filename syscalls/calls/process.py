@@ -50,7 +50,7 @@ from syscalls.abi.process import (
 )
 from syscalls.abi.signal import SIGCHLD
 from syscalls.table import PARTIAL, syscall
-from syscalls.task import NO_RESULT, ProcessGroup, Session
+from syscalls.task import NO_RESULT, TRACED, ProcessGroup, Session
 from syscalls.wait import leave_engine
 
 TYPE_CHECKING = False
@@ -222,6 +222,9 @@ def setns(task: Task, fd: Fd, kind: S32) -> int:
 async def exit(task: Task, code: S32) -> int:
     from syscalls.exit import exit_task
     await leave_engine(task)
+    if task.tracing is not None:
+        from syscalls.ptrace import exit_event
+        await exit_event(task, (code & 0xFF) << 8)
     exit_task(task, (code & 0xFF) << 8)
     return NO_RESULT
 
@@ -232,6 +235,9 @@ async def exit_group(task: Task, code: S32) -> int:
     from syscalls.exit import exit_task
     end_group(task.group, (code & 0xFF) << 8)
     await leave_engine(task)
+    if task.tracing is not None:
+        from syscalls.ptrace import exit_event
+        await exit_event(task, (code & 0xFF) << 8)
     exit_task(task, (code & 0xFF) << 8)
     return NO_RESULT
 
@@ -242,12 +248,13 @@ async def exit_group(task: Task, code: S32) -> int:
 class _Report:
     """What wait found: which child, its wait status, and its resources."""
 
-    __slots__ = ("group", "max_rss_kb", "pid", "spent_ns", "status", "system_ns", "uid")
+    __slots__ = ("group", "max_rss_kb", "pid", "spent_ns", "status", "system_ns", "trapped", "uid")
 
-    def __init__(self, group: ThreadGroup, status: int) -> None:
+    def __init__(self, group: ThreadGroup, status: int, tracee: Task | None = None) -> None:
         from syscalls.accounting import group_cpu_ns, group_rss_kb, group_system_ns
         self.group = group
-        self.pid = group.pid
+        self.pid = group.pid if tracee is None else tracee.tid
+        self.trapped = tracee is not None
         self.uid = group.leader.cred.uid
         self.status = status
         self.spent_ns = group_cpu_ns(group) + group.children_cpu_ns
@@ -271,16 +278,22 @@ def _eligible(task: Task, child: ThreadGroup, kind: int, wanted: int | ProcessGr
 
 def _look(child: ThreadGroup, options: int, parent: ThreadGroup) -> _Report | None:
     """A state change of one child, consumed unless WNOWAIT."""
+    tracing = child.leader.tracing
+    if tracing is not None and (child.ended or tracing.tracer.group is parent):
+        # It is the tracer's first; and who is both sees stops as the tracer does (_look_at_tracee).
+        if child.ended and options & WEXITED and tracing.tracer.group is parent:
+            report = _Report(child, child.exit_status)
+            if not options & WNOWAIT:
+                _reap(child, parent, report)
+            return report
+        if child.ended or child.stop_status != CONTINUED_STATUS:
+            return None
     if child.ended:
         if not options & WEXITED:
             return None
         report = _Report(child, child.exit_status)
         if not options & WNOWAIT:
-            from syscalls.exit import reap
-            parent.children_cpu_ns += report.spent_ns
-            parent.children_system_ns += report.system_ns
-            parent.children_max_rss_kb = max(parent.children_max_rss_kb, report.max_rss_kb)
-            reap(child)
+            _reap(child, parent, report)
         return report
     status = child.stop_status
     if status and options & (WCONTINUED if status == CONTINUED_STATUS else WUNTRACED):
@@ -288,6 +301,48 @@ def _look(child: ThreadGroup, options: int, parent: ThreadGroup) -> _Report | No
             child.stop_status = 0
         return _Report(child, status)
     return None
+
+
+def _reap(child: ThreadGroup, parent: ThreadGroup, report: _Report) -> None:
+    from syscalls.exit import reap
+    parent.children_cpu_ns += report.spent_ns
+    parent.children_system_ns += report.system_ns
+    parent.children_max_rss_kb = max(parent.children_max_rss_kb, report.max_rss_kb)
+    reap(child)
+
+
+def _look_at_tracee(tracee: Task, options: int, tracer: ThreadGroup) -> _Report | None:
+    """A stop, or the end, of one tracee: reported whatever the caller's options say about stops."""
+    tracing = tracee.tracing
+    assert tracing is not None
+    group = tracee.group
+    if tracee.dead:
+        if not options & WEXITED or tracing.exit_status < 0 or (tracee is group.leader and group.parent is tracer):
+            return None
+        report = _Report(group, tracing.exit_status, tracee)
+        if not options & WNOWAIT:
+            from syscalls.ptrace import hand_over, unlink
+            unlink(tracee)
+            if tracee is group.leader:
+                hand_over(group)
+        return report
+    if not tracing.code or tracee.state is not TRACED or tracing.listening:
+        return None
+    report = _Report(group, tracing.code << 8 | 0x7F, tracee)
+    if not options & WNOWAIT:
+        tracing.code = 0
+    return report
+
+
+def _eligible_tracee(task: Task, tracee: Task, kind: int, wanted: int | ProcessGroup | ThreadGroup | None,
+                     options: int) -> bool:
+    if kind == P_PID and tracee.tid != wanted:
+        return False
+    if kind == P_PGID and tracee.group.pgrp is not wanted:
+        return False
+    if kind == P_PIDFD and (tracee.group is not wanted or tracee is not tracee.group.leader):
+        return False
+    return not options & WNOTHREAD or tracee.tracer is task
 
 
 async def _wait(task: Task, kind: int, wanted: int | ProcessGroup | ThreadGroup | None, options: int) -> _Report | None:
@@ -302,6 +357,12 @@ async def _wait(task: Task, kind: int, wanted: int | ProcessGroup | ThreadGroup 
                     return report
                 if not child.ended or options & WEXITED:
                     found = True
+        for tracee in list(group.tracees or ()):
+            if _eligible_tracee(task, tracee, kind, wanted, options):
+                report = _look_at_tracee(tracee, options, group)
+                if report is not None:
+                    return report
+                found = True
         if not found:
             raise LinuxError(ECHILD)
         if options & WNOHANG:
@@ -379,10 +440,20 @@ def _write_info(task: Task, addr: int, report: _Report | None) -> None:
     if report is None:
         fields = (0, 0, 0, 0, 0, 0)
     else:
-        from syscalls.abi.signal import CLD_CONTINUED, CLD_DUMPED, CLD_EXITED, CLD_KILLED, CLD_STOPPED, SIGCONT
+        from syscalls.abi.signal import (
+            CLD_CONTINUED,
+            CLD_DUMPED,
+            CLD_EXITED,
+            CLD_KILLED,
+            CLD_STOPPED,
+            CLD_TRAPPED,
+            SIGCONT,
+        )
         status = report.status
         if status == CONTINUED_STATUS:
             code, value = CLD_CONTINUED, SIGCONT
+        elif report.trapped and status & 0xFF == 0x7F:
+            code, value = CLD_TRAPPED, status >> 8
         elif status & 0xFF == 0x7F:
             code, value = CLD_STOPPED, status >> 8 & 0xFF
         elif status & 0x7F:

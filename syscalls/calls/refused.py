@@ -24,7 +24,6 @@ NEWER = "newer than the kernel that uname(2) tells"
 
 # number, name, version of Linux, level, errno, reason
 CALLS = (
-    (101, "ptrace", "1.0", REFUSED, EPERM, "guests cannot trace each other, as under ptrace_scope 3"),
     (134, "uselib", "1.0", STUB, ENOSYS, "no CONFIG_USELIB: libraries of before ELF"),
     (154, "modify_ldt", "2.1", STUB, ENOSYS, HARDWARE),
     (156, "_sysctl", "1.3.57", STUB, ENOSYS, GONE),

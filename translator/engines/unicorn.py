@@ -57,6 +57,7 @@ from translator.machine import (
     PROT_EXEC,
     PROT_READ,
     PROT_WRITE,
+    VEC_DB,
     VEC_GP,
     VEC_PF,
     VEC_UD,
@@ -355,6 +356,10 @@ class UnicornEngine:
                 if context[old] != 0xFF:
                     context[old:old + 4] = NO_EXCEPTION
                     restore(uc, context_object)
+                if vector == VEC_DB and self._kernel_stop:
+                    # A single step over a system call that stops the guest: the kernel sees to the trap.
+                    processor.stop()
+                    return
                 if self._trap is not None:
                     # What follows a port instruction in its block still runs: the first fault counts.
                     processor.stop()
