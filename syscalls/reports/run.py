@@ -127,8 +127,9 @@ def text(report: dict[str, Any]) -> str:
 
 
 def call_lines(calls: list[dict[str, Any]]) -> list[str]:
+    shown = len(calls) if len(calls) <= SHOWN_CALLS + 5 else SHOWN_CALLS
     cells = [["calls", "failed", "ns/call", "slept", "host ops", "name", "level", "errors; host operations"]]
-    for call in calls[:SHOWN_CALLS]:
+    for call in calls[:shown]:
         count = call["count"]
         asked = sum(operation["count"] for operation in call["host"].values())
         errors = " ".join(f"{name}={times}" for name, times in call["errors"].items())
@@ -138,7 +139,7 @@ def call_lines(calls: list[dict[str, Any]]) -> list[str]:
                       f"{asked:,}" if asked else "", call["name"], call["level"],
                       "; ".join(filter(None, (errors, asked_for)))])
     lines = columns(cells, right=(0, 1, 2, 3, 4))
-    rest = calls[SHOWN_CALLS:]
+    rest = calls[shown:]
     if rest:
         lines.append(f"and {sum(call['count'] for call in rest):,} calls of {len(rest)} more kinds: "
                      + " ".join(call["name"] for call in rest))

@@ -234,6 +234,8 @@ def test_calls_newer_than_the_lists_are_doubtful() -> None:
     ("fcntl", (1030,), "F_DUPFD_CLOEXEC"),
     ("clone", (0x11,), "SIGCHLD"),
     ("ioctl", (0x5401,), "TCGETS"),
+    ("prctl", (23,), "PR_CAPBSET_READ"),
+    ("setsockopt", (6, 5), "IPPROTO_TCP, TCP_KEEPINTVL"),
     ("setsockopt", (6, 1), "IPPROTO_TCP, TCP_NODELAY"),
 ])
 def test_names_of_values(name: str, values: tuple[int, ...], shown: str) -> None:
