@@ -111,7 +111,7 @@ class HostWaitQueue(WaitQueue):
     def remove(self, waiter: Waiter) -> None:
         super().remove(waiter)
         if not self.entries and self.armed:
-            self.poller.disarm(self.fileno)
+            self.poller.disarm(self.fileno, self._ready)
             self.armed = 0
 
     def rearm(self, mask: int) -> None:
@@ -124,8 +124,8 @@ class HostWaitQueue(WaitQueue):
             self.poller.arm(self.fileno, wanted, self._ready)
 
     def close(self) -> None:
-        """Before the handle is closed."""
-        self.poller.disarm(self.fileno)
+        """Before the handle is closed.  Another queue may have the same handle (a standard stream opened again)."""
+        self.poller.disarm(self.fileno, self._ready)
         self.armed = 0
 
     def _ready(self, mask: int) -> None:

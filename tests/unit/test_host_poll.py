@@ -112,6 +112,34 @@ def test_a_callback_may_arm_and_disarm(host: Host) -> None:
     theirs.close()
 
 
+def test_one_of_two_callbacks_is_disarmed(host: Host) -> None:
+    poller = host.poller()
+    ours, theirs = pair()
+    kept: list[int] = []
+    gone: list[int] = []
+
+    def keep(bits: int) -> None:
+        kept.append(bits)
+
+    def go(bits: int) -> None:
+        gone.append(bits)
+
+    poller.arm(ours.fileno(), POLLIN, keep)
+    poller.arm(ours.fileno(), POLLIN | POLLOUT, go)
+    poller.disarm(ours.fileno(), go)
+    poller.poll(0)
+    assert not kept
+    theirs.send(b"a")
+    poller.poll(1_000_000_000)
+    assert (kept, gone) == ([POLLIN], [])
+    poller.arm(ours.fileno(), POLLIN, keep)
+    poller.disarm(ours.fileno(), keep)
+    poller.poll(0)
+    assert kept == [POLLIN]
+    ours.close()
+    theirs.close()
+
+
 def test_regular_files_are_ready(host: Host, tmp_path: Path) -> None:
     poller = host.poller()
     fd = os.open(tmp_path / "f", os.O_CREAT | os.O_RDWR)

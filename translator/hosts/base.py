@@ -249,8 +249,9 @@ class Poller(Protocol):
     def arm(self, fileno: int, mask: int, ready: Callable[[int], None]) -> None:
         """Call ready(poll bits: POLLIN 1, POLLOUT 4, POLLERR 8, POLLHUP 16 as in Linux) once, from poll()."""
 
-    def disarm(self, fileno: int) -> None:
-        """Must be called before a handle that may be armed is closed; harmless otherwise."""
+    def disarm(self, fileno: int, ready: Callable[[int], None] | None = None) -> None:
+        """Forget a callback, or all of this handle's.  Must be called before a handle that may be armed is closed;
+        harmless otherwise."""
 
     def probe(self, fileno: int, mask: int) -> int:
         """The bits that hold now; never sleeps."""

@@ -71,10 +71,20 @@ class LinuxPoller:
             self._registered.discard(fileno)
             raise HostError(error.errno) from None
 
-    def disarm(self, fileno: int) -> None:
-        self._armed.pop(fileno, None)
+    def disarm(self, fileno: int, ready: Ready | None = None) -> None:
+        waiting = self._armed.pop(fileno, None)
         if self._unpollable:
-            self._unpollable.pop(fileno, None)
+            others = self._unpollable.pop(fileno, None)
+            if ready is not None and others is not None:
+                others.pop(ready, None)
+                if others:
+                    self._unpollable[fileno] = others
+        if ready is not None and waiting is not None:
+            waiting.pop(ready, None)
+            if waiting:
+                self._armed[fileno] = waiting
+                self._register(fileno, waiting)
+                return
         if fileno in self._registered:
             self._registered.discard(fileno)
             try:

@@ -81,10 +81,19 @@ class PortablePoller:
         except (KeyError, ValueError):
             pass
 
-    def disarm(self, fileno: int) -> None:
-        self._unpollable.pop(fileno, None)
-        if self._armed.pop(fileno, None) is not None:
-            self._forget(fileno)
+    def disarm(self, fileno: int, ready: Ready | None = None) -> None:
+        for table in (self._unpollable, self._armed):
+            waiting = table.pop(fileno, None)
+            if waiting is None:
+                continue
+            if ready is not None:
+                waiting.pop(ready, None)
+            if waiting and ready is not None:
+                table[fileno] = waiting
+                if table is self._armed:
+                    self._register(fileno, waiting)
+            elif table is self._armed:
+                self._forget(fileno)
 
     def probe(self, fileno: int, mask: int) -> int:
         if not _pollable(fileno):
