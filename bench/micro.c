@@ -2,8 +2,10 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -63,6 +65,39 @@ static void mmap_loop(void) {
             die("mmap");
         page[0] = 1;
         munmap(page, 65536);
+    }
+}
+
+static void touch_loop(void) {
+    for (long done = 0; done < count;) {
+        long pages = count - done < 1024 ? count - done : 1024;
+        char *memory = mmap(0, pages * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (memory == MAP_FAILED)
+            die("mmap");
+        for (long i = 0; i < pages; i++)
+            memory[i * 4096] = 1;
+        munmap(memory, pages * 4096);
+        done += pages;
+    }
+}
+
+static void poll_loop(void) {
+    int fds[2];
+    if (pipe(fds))
+        die("pipe");
+    struct pollfd entries[2] = {{fds[0], POLLIN, 0}, {fds[1], POLLOUT, 0}};
+    for (long i = 0; i < count; i++)
+        if (poll(entries, 2, 0) != 1)
+            die("poll");
+}
+
+static void spawn_loop(void) {
+    char *arguments[] = {"true", 0}, *environment[] = {0};
+    for (long i = 0; i < count; i++) {
+        pid_t pid;
+        if (posix_spawn(&pid, "/bin/true", 0, 0, arguments, environment))
+            die("posix_spawn");
+        waitpid(pid, 0, 0);
     }
 }
 
@@ -178,7 +213,8 @@ static void float_loop(void) {
 
 static const struct { const char *name; void (*run)(void); } loops[] = {
     {"getppid", getppid_loop}, {"read-1", read1}, {"read-4k", read4k}, {"open-close", open_close},
-    {"stat", stat_loop}, {"mmap", mmap_loop}, {"fork", fork_loop}, {"fork-exec", exec_loop},
+    {"stat", stat_loop}, {"mmap", mmap_loop}, {"touch", touch_loop}, {"poll", poll_loop},
+    {"spawn", spawn_loop}, {"fork", fork_loop}, {"fork-exec", exec_loop},
     {"pipe", pipe_loop}, {"futex", futex_loop}, {"signal", signal_loop}, {"thread", thread_loop},
     {"int", int_loop}, {"store", store_loop}, {"load", load_loop}, {"float", float_loop},
 };

@@ -23,7 +23,8 @@ PYLX = [sys.executable, "-I", "-m", "translator.cli"]
 
 MICRO = {  # loop: operations for (native or qemu, pylx)
     "getppid": (300_000, 100_000), "read-1": (200_000, 30_000), "read-4k": (100_000, 20_000),
-    "open-close": (50_000, 3_000), "stat": (100_000, 5_000), "mmap": (20_000, 3_000), "fork": (300, 50),
+    "open-close": (50_000, 3_000), "stat": (100_000, 5_000), "mmap": (20_000, 3_000), "touch": (200_000, 30_000),
+    "poll": (100_000, 10_000), "spawn": (200, 40), "fork": (300, 50),
     "fork-exec": (100, 20), "pipe": (5_000, 2_000), "futex": (5_000, 2_000), "signal": (20_000, 2_000),
     "thread": (2_000, 200), "int": (50_000_000, 50_000_000), "store": (50_000_000, 50_000_000),
     "load": (50_000_000, 50_000_000), "float": (5_000_000, 5_000_000),
@@ -34,7 +35,7 @@ WHOLE = {  # whole commands, milliseconds from start to exit
     "python3 -S -c pass": ["/usr/bin/python3", "-S", "-c", "pass"],
     "200 x /bin/true in sh": ["/bin/sh", "-c", "i=0; while [ $i -lt 200 ]; do /bin/true; i=$((i+1)); done"],
 }
-QEMU_CANNOT = {"fork-exec", "200 x /bin/true in sh"}
+QEMU_CANNOT = {"fork-exec", "spawn", "200 x /bin/true in sh"}
 """qemu-user's children run natively after execve: no figure."""
 
 
