@@ -48,8 +48,8 @@ def table(document: dict[str, Any]) -> str:
     lines = columns(cells, right=(0,))
     lines += ["", *counts_lines(document["counts"]), ""]
     lines += [f"{level}: {words}" for level, words in LEVEL_WORDS.items()]
-    lines += ["Hosts: own - the kernel's own, nothing is asked of the host; native, bridged, absent - the primitives "
-              "needed; `pylx explain CALL` says which and why."]
+    lines += ["Hosts: own - nothing is asked of the host; native, bridged, absent - the primitives needed; unserved - "
+              "on none. `pylx explain CALL` says which and why."]
     return "\n".join(lines) + "\n"
 
 
