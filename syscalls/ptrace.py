@@ -166,8 +166,8 @@ def unlink(task: Task) -> None:
         task.signals.stop_pending = True
     if task.state is TRACED:
         task.state = RUNNING
+        task.sigpending = True
         task.kernel.make_ready(task)
-    task.sigpending = True
     recalc(task)
 
 
