@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from syscalls.abi.errno import E2BIG, EINVAL, LinuxError
-from syscalls.abi.mm import MMAP_MIN_ADDR, VM_GROWSDOWN
+from syscalls.abi.mm import MMAP_MIN_ADDR, VM_DONTEXPAND, VM_GROWSDOWN
 from syscalls.mm import CAP_SYS_RAWIO, DYN_BASE, MAY_ALL, STACK_TOP, Mm, page_align
 from syscalls.task import RLIMIT_AS, RLIMIT_DATA, RLIMIT_STACK
 from syscalls.vma import Vma
@@ -30,6 +30,7 @@ from translator.stack import (
     AT_RSEQ_ALIGN,
     AT_RSEQ_FEATURE_SIZE,
     AT_SECURE,
+    AT_SYSINFO_EHDR,
     AT_UID,
     build,
 )
@@ -75,6 +76,10 @@ def load(task: Task, mm: Mm, program: Program) -> tuple[int, int]:
         entry = interpreter_bias + inner.entry
     if entry >= TASK_SIZE:
         raise LinuxError(EINVAL, "an entry point outside the address space")
+    for low, high, is_code in getattr(task.kernel.engine, "vdso_parts", ()):
+        # The engine has mapped them already: clock_gettime(2) and relatives without a system call.
+        mm.areas.insert(Vma(low, high, PROT_READ | PROT_EXEC if is_code else PROT_READ, MAY_ALL | VM_DONTEXPAND,
+                            name=b"[vdso]" if is_code else b"[vvar]"))
 
     mm.start_code, mm.end_code = bias + plan.text_start, bias + plan.text_end
     mm.start_data, mm.end_data = bias + plan.data_start, bias + plan.data_end
@@ -132,8 +137,10 @@ def _make_stack(task: Task, mm: Mm, program: Program, bias: int, base: int) -> i
     plan = program.plan
     cred = task.cred
     hwcap, hwcap2 = kernel.engine.hwcap()
+    vdso = getattr(kernel.engine, "vdso_base", 0)
     auxv = (
-        (AT_MINSIGSTKSZ, MINSIGSTKSZ),
+        *(((AT_SYSINFO_EHDR, vdso),) if vdso else ()),
+        (AT_MINSIGSTKSZ, getattr(kernel.engine, "signal_frame_size", 0) or MINSIGSTKSZ),
         (AT_HWCAP, hwcap),
         (AT_PAGESZ, PAGE_SIZE),
         (AT_CLKTCK, CLOCK_TICKS),

@@ -217,7 +217,12 @@ class TrapSink(Protocol):
 
 
 class Engine(Protocol):
-    """Runs guest code.  One engine serves all guest processes of a run."""
+    """Runs guest code.  One engine serves all guest processes of a run.
+
+    One that has a vDSO in every new space also has `vdso_base` (AT_SYSINFO_EHDR; 0: none after all) and `vdso_parts`,
+    tuples of start, end and whether it is the code.  One whose CPU has more state than SSE's says by
+    `signal_frame_size` how much of the stack a signal takes (AT_MINSIGSTKSZ).
+    """
 
     name: str
 

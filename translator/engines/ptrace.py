@@ -143,6 +143,8 @@ class PtraceEngine:
         image[28:32] = b"\xff\xff\0\0"
         image[464:472] = self.xfeatures.to_bytes(8, "little")
         self.initial_xstate = bytes(image)
+        self.signal_frame_size = _auxiliary(AT_MINSIGSTKSZ)
+        """What a frame with all this state needs: AT_MINSIGSTKSZ."""
 
     def _zygote(self, notify: bool) -> Zygote:
         if notify:
