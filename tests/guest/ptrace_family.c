@@ -1,4 +1,5 @@
-/* build: glibc; flags: -pthread; threads as tracees, a tracer that is not the parent, and tracers that end */
+/* build: glibc; flags: -pthread */
+/* Threads as tracees, a tracer that is not the parent, and tracers that end. */
 #include "guest.h"
 #include <pthread.h>
 #include <sys/prctl.h>

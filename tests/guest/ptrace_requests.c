@@ -1,4 +1,5 @@
-/* build: glibc; what one tracer can ask of one tracee: stops, registers, memory, signals, options */
+/* build: glibc */
+/* What one tracer can ask of one tracee: stops, registers, memory, signals, options. */
 #include "guest.h"
 #include <elf.h>
 #include <sys/ptrace.h>
@@ -253,9 +254,9 @@ static void seized(void) {
     CALL(ptrace(PTRACE_INTERRUPT, p, 0, 0));
     stopped(p);
     ptrace(PTRACE_CONT, p, 0, 0);
-    kill(p, SIGTSTP);
+    kill(p, SIGSTOP);
     stopped(p);
-    ptrace(PTRACE_CONT, p, 0, SIGTSTP);
+    ptrace(PTRACE_CONT, p, 0, SIGSTOP);
     stopped(p);
     CALL(ptrace(PTRACE_LISTEN, p, 0, 0));
     kill(p, SIGCONT);
