@@ -40,7 +40,9 @@ QEMU_CANNOT = {"fork-exec", "spawn", "200 x /bin/true in sh"}
 
 
 def contenders() -> dict[str, list[str]]:
-    out: dict[str, list[str]] = {"native": [], "pylx unicorn": PYLX}
+    out: dict[str, list[str]] = {"native": [], "pylx unicorn": [*PYLX, "--engine", "unicorn"]}
+    if subprocess.run([*PYLX, "--engine", "ptrace", "/bin/true"], capture_output=True, check=False).returncode == 0:
+        out["pylx ptrace"] = [*PYLX, "--engine", "ptrace"]
     qemu = shutil.which("qemu-x86_64")
     if qemu:
         out["qemu-user"] = [qemu]
@@ -63,7 +65,8 @@ def whole_once(command: list[str], prefix: list[str]) -> float:
 def measure(rounds: int, only: str) -> dict[str, dict[str, list[float]]]:
     runners = contenders()
     results: dict[str, dict[str, list[float]]] = {}
-    with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as scratch:
+    # Not in /dev/shm: guests have their own.
+    with tempfile.TemporaryDirectory() as scratch:
         program = Path(scratch, "micro")
         subprocess.run(["gcc", "-O2", "-pthread", "-o", str(program), str(HERE / "micro.c")], check=True)
         for row in [*WHOLE, *MICRO]:
