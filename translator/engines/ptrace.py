@@ -486,6 +486,8 @@ def _reason(error: Exception) -> str:
     if isinstance(error, TraceeGone):
         return "the first guest process was killed by the system"
     assert isinstance(error, OSError)
+    if error.strerror != os.strerror(error.errno or 0):
+        return f"{error.strerror} ({os.strerror(error.errno or 0)})"
     if error.errno in (1, 13):
         words = "tracing processes is not permitted here (a container's seccomp profile, or kernel.yama.ptrace_scope)"
         try:

@@ -55,7 +55,7 @@ def request(number: int, tid: int, address: int = 0, data: int = 0) -> None:
         errno = get_errno()
         if errno == ESRCH:
             raise TraceeGone(tid)
-        raise OSError(errno, f"ptrace request {number:#x}: {os.strerror(errno)}")
+        raise OSError(errno, os.strerror(errno))
 
 
 def wait_for(tid: int) -> int:
@@ -67,7 +67,7 @@ def wait_for(tid: int) -> int:
         if errno == ECHILD:
             raise TraceeGone(tid)
         if errno != EINTR:
-            raise OSError(errno, f"waitpid: {os.strerror(errno)}")
+            raise OSError(errno, os.strerror(errno))
     if status.value & 0xFF != STOPPED:
         raise TraceeGone(tid)
     return status.value
