@@ -1,5 +1,5 @@
 """Seccomp user notification (man 2 seccomp_unotify): a system call with its arguments comes through a descriptor, and
-its result goes back the same way, at half the price of a ptrace stop.
+its result goes back the same way, at two thirds of the price of a ptrace stop.
 
 Registers cannot be seen or changed meanwhile; the engine withdraws a call by PTRACE_INTERRUPT when they matter.
 """

@@ -1,4 +1,4 @@
-"""Which CPU pylx and its guests run on: one at a time, because stops of a guest on another CPU cost five times as much.
+"""Which CPU pylx and its guests run on: one at a time, because stops of a guest on another CPU cost four times as much.
 
 The price of staying is that the host's scheduler cannot move us away when others want this CPU.  So now and then we
 look how long we have waited for it (/proc/*/schedstat), and go elsewhere when that is much.

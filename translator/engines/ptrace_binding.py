@@ -1,7 +1,7 @@
 """The ptrace engine's door to the C library: requests by number, prepared for speed.
 
 python-ptrace knows most of these numbers, and tests/unit/test_ptrace_binding.py compares them; but importing its
-binding takes 60 ms, more than all else that a run of /bin/true does, and it lacks SEIZE and the seccomp events.
+binding takes 25 ms, nearly half of a run of /bin/true, and it lacks SEIZE and the seccomp events.
 PyDLL keeps the interpreter's lock during a call: pylx is one thread, and giving the lock away costs more than a call.
 """
 
