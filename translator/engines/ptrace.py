@@ -7,9 +7,10 @@ result.  Signals that its instructions cause are seen by pylx only.
 Most calls come as a seccomp user notification instead, where nothing but a result goes back (notify.py): the thread
 then sleeps in the host's kernel, and its registers are fetched only if somebody asks for them.
 
-Costs that shape this file, measured with a kernel that does nothing: a call that stops the guest is 15 us while pylx and
-the guest are kept on one CPU and 64 us while the host may use two (of a virtual machine, where waking another CPU is an
-interrupt); one that comes as a notification is 9 us either way.  So both are kept on one CPU, for the stops that remain.
+Costs that shape this file, measured with a kernel that does nothing: a call that stops the guest is 15 us while pylx
+and the guest are kept on one CPU, and 64 us while the host may use two (of a virtual machine, where waking another CPU
+is an interrupt); one that comes as a notification is 9 us either way.  So both are kept on one CPU, for the stops that
+remain.
 """
 
 from __future__ import annotations
