@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 PYLX := $(VENV)/bin/pylx
+# make bench BENCH='--rows workload --contenders ptrace': see python -m bench.run --help
+BENCH ?=
 ARGS ?= /bin/bash -c 'echo "hello from $$(uname -sr) in process $$$$"; ls -ld / /proc/self'
 
 # Debian packages: what the tests compile and run as guests.
@@ -9,6 +11,9 @@ APT_RUN := python3-venv
 APT_TEST := gcc g++ libc6-dev musl-tools busybox-static gawk perl make git xz-utils gzip tar bash coreutils \
 	findutils tmux procps golang-go sqlite3 python3 python3-venv rustc attr util-linux
 APT_FULL := $(APT_TEST) qemu-user debootstrap
+# What the workloads need, and the peers; node's own packages bring npm, Debian's does not.
+APT_BENCH := gcc libc6-dev make cmake git tar gzip findutils util-linux $(if $(shell command -v npm),,npm) \
+	strace proot qemu-user runsc bubblewrap
 
 .PHONY: run test test-full lint setup setup-test setup-full bench clean
 
@@ -47,8 +52,11 @@ test: setup-test lint
 test-full: setup-full lint
 	PYLX_TEST_SIZE=full $(VENV)/bin/python -m pytest -n auto tests
 
-bench: setup-full
-	$(VENV)/bin/python -m bench.run
+bench: $(VENV)/.ready
+	@sh tools/apt.sh $(APT_BENCH)
+	@$(VENV)/bin/python -c 'import matplotlib' 2>/dev/null || $(VENV)/bin/python -m pip install --quiet \
+		--disable-pip-version-check --config-settings editable_mode=compat -e '.[bench]'
+	$(VENV)/bin/python -m bench.run $(BENCH)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

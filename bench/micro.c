@@ -1,4 +1,5 @@
-/* Micro loops: `micro NAME COUNT` prints nanoseconds per operation, measured inside the guest. */
+/* Micro loops: `micro NAME MILLISECONDS` prints nanoseconds per operation, measured inside the guest over a batch that
+   takes at least so long. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <linux/futex.h>
@@ -28,19 +29,31 @@ static void getppid_loop(void) {
         syscall(SYS_getppid);
 }
 
+static int open_file(void) {
+    int fd = open("micro-file", O_RDWR | O_CREAT, 0600);
+    if (fd < 0 || pwrite(fd, buffer, 4096, 0) != 4096)
+        die("micro-file");
+    return fd;
+}
+
 static void read_loop(size_t size) {
-    int fd = open("/dev/shm/pylx-bench", O_RDWR | O_CREAT, 0600);
-    if (fd < 0 || write(fd, buffer, 4096) != 4096)
-        die("/dev/shm/pylx-bench");
+    int fd = open_file();
     for (long i = 0; i < count; i++)
         if (pread(fd, buffer, size, 0) != (ssize_t)size)
             die("pread");
     close(fd);
-    unlink("/dev/shm/pylx-bench");
 }
 
 static void read1(void) { read_loop(1); }
 static void read4k(void) { read_loop(4096); }
+
+static void write4k(void) {
+    int fd = open_file();
+    for (long i = 0; i < count; i++)
+        if (pwrite(fd, buffer, 4096, 0) != 4096)
+            die("pwrite");
+    close(fd);
+}
 
 static void open_close(void) {
     for (long i = 0; i < count; i++) {
@@ -56,6 +69,24 @@ static void stat_loop(void) {
     for (long i = 0; i < count; i++)
         if (stat("/usr/bin/env", &info))
             die("stat");
+}
+
+/* One operation: open, read to the end and close a directory of 100 names. */
+static void getdents_loop(void) {
+    char name[64];
+    if (mkdir("micro-directory", 0700) == 0)
+        for (int i = 0; i < 100; i++) {
+            snprintf(name, sizeof name, "micro-directory/file-%d", i);
+            close(open(name, O_WRONLY | O_CREAT, 0600));
+        }
+    for (long i = 0; i < count; i++) {
+        int fd = open("micro-directory", O_RDONLY | O_DIRECTORY);
+        if (fd < 0)
+            die("micro-directory");
+        while (syscall(SYS_getdents64, fd, buffer, 32768) > 0)
+            ;
+        close(fd);
+    }
 }
 
 static void mmap_loop(void) {
@@ -164,6 +195,7 @@ static void futex_loop(void) {
 
 static void on_signal(int number) { signals += number > 0; }
 static void signal_loop(void) {
+    signals = 0;
     signal(SIGUSR1, on_signal);
     for (long i = 0; i < count; i++)
         raise(SIGUSR1);
@@ -212,25 +244,38 @@ static void float_loop(void) {
 }
 
 static const struct { const char *name; void (*run)(void); } loops[] = {
-    {"getppid", getppid_loop}, {"read-1", read1}, {"read-4k", read4k}, {"open-close", open_close},
-    {"stat", stat_loop}, {"mmap", mmap_loop}, {"touch", touch_loop}, {"poll", poll_loop},
+    {"getppid", getppid_loop}, {"read-1", read1}, {"read-4k", read4k}, {"write-4k", write4k},
+    {"open-close", open_close}, {"stat", stat_loop}, {"getdents", getdents_loop}, {"mmap", mmap_loop},
+    {"touch", touch_loop}, {"poll", poll_loop},
     {"spawn", spawn_loop}, {"fork", fork_loop}, {"fork-exec", exec_loop},
     {"pipe", pipe_loop}, {"futex", futex_loop}, {"signal", signal_loop}, {"thread", thread_loop},
     {"int", int_loop}, {"store", store_loop}, {"load", load_loop}, {"float", float_loop},
 };
 
+static double run_batch(void (*run)(void)) {
+    struct timespec from, to;
+    clock_gettime(CLOCK_MONOTONIC, &from);
+    run();
+    clock_gettime(CLOCK_MONOTONIC, &to);
+    return (to.tv_sec - from.tv_sec) * 1e9 + (to.tv_nsec - from.tv_nsec);
+}
+
 int main(int argc, char **argv) {
     if (argc != 3)
         return 2;
-    count = atol(argv[2]);
+    double wanted_ns = atof(argv[2]) * 1e6;
     memset(buffer, 1, sizeof buffer);
     for (size_t i = 0; i < sizeof loops / sizeof *loops; i++)
         if (!strcmp(loops[i].name, argv[1])) {
-            struct timespec from, to;
-            clock_gettime(CLOCK_MONOTONIC, &from);
-            loops[i].run();
-            clock_gettime(CLOCK_MONOTONIC, &to);
-            printf("%.3f\n", ((to.tv_sec - from.tv_sec) * 1e9 + (to.tv_nsec - from.tv_nsec)) / count);
+            double taken = 0;
+            for (count = 1; count < 1L << 40; ) {
+                taken = run_batch(loops[i].run);
+                if (taken >= wanted_ns)
+                    break;
+                double more = wanted_ns * 1.2 / (taken + 1);
+                count = count * (more > 10 ? 10 : more < 2 ? 2 : more) + 1;
+            }
+            printf("%.3f\n", taken / count);
             return 0;
         }
     return 2;
