@@ -12,6 +12,7 @@ from collections import deque
 from heapq import heapify, heappop, heappush
 
 from syscalls.abi.errno import EINTR, ENOSYS, LinuxError
+from syscalls.abi.uts import BANNER, RELEASE, VERSION
 from syscalls.rseq import preempted
 from syscalls.table import TABLE
 from syscalls.task import NO_RESULT, RUNNING, SLEEPING, ProcessGroup, Session, Task, ThreadGroup
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from syscalls.inotify import WatchTable
     from syscalls.mqueue import PosixQueue
     from syscalls.pipe import Pipe
+    from syscalls.profiles.profile import Profile
     from syscalls.shm import ShmNamespace
     from syscalls.sockets import Network
     from syscalls.sysv_ipc import IpcNamespace
@@ -115,9 +117,12 @@ class Kernel:
         """How to load the programs that were executed, by device, inode, time, size and being an interpreter."""
         self.call_counts = [0] * 512
         self.tracer: Tracer | None = None
+        self.profile: Profile | None = None
+        """Another kernel's answers, laid over this one (syscalls/profiles)."""
         self.first_ended: Callable[[], None] | None = None
         """Called when the first process has ended."""
         self.hostname = host.nodename()
+        self.release, self.version, self.banner = RELEASE, VERSION, BANNER
         self.domainname = b"(none)"
         self.boot_ns = clock.boottime()
         self.start_realtime_ns = clock.realtime()

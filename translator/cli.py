@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from syscalls.boot import BootOptions
     from syscalls.kernel import Kernel, KernelBug
+    from syscalls.profiles.profile import Profile
     from syscalls.trace import Tracer
     from translator.hosts.base import Host
     from translator.machine import Engine
@@ -42,6 +43,8 @@ Run a Linux x86-64 program on a Linux kernel personality written in Python.
   --argv0 NAME        what the program sees as its own name
   --trace[=json]      print each system call, on stderr unless --trace-file says where
   --trace-file FILE   write the trace there (implies --trace)
+  --profile PROFILE   answer as another kernel did, and say at exit what the program met of it: wsl1 (WSL 1;
+                      wsl1@BUILD of Windows), linux-VERSION (such as linux-4.4), or a file of rules (FILE.tsv)
   --deterministic     fixed clock, pids, random bytes and schedule: two runs give the same trace
   --memory SIZE       the most memory that guests may use together (K, M, G)
   -v, --verbose       say at exit which calls were asked for and not served
@@ -77,6 +80,7 @@ class Arguments:
         self.argv0: str | None = None
         self.trace = ""
         self.trace_file: str | None = None
+        self.profile: str | None = None
         self.deterministic = False
         self.memory = 0
         self.verbose = False
@@ -124,6 +128,8 @@ def parse_arguments(words: list[str]) -> Arguments | str:
                 raise CommandError(f"--trace={out.trace}: the forms are text and json")
         elif option == "--trace-file":
             out.trace_file = value(option, attached)
+        elif option == "--profile":
+            out.profile = value(option, attached)
         elif option == "--memory":
             out.memory = parse_size(value(option, attached))
         elif word == "--deterministic":
@@ -307,10 +313,20 @@ def main(words: list[str] | None = None) -> int:
         return error.status
 
 
+def load_profile(name: str) -> Profile:
+    from syscalls.profiles.load import NoSuchProfile, load
+    try:
+        return load(name)
+    except NoSuchProfile as error:
+        raise CommandError(f"--profile {error}") from None
+
+
 class Observer(Protocol):
     """Looks at a run from outside: what `pylx coverage` is made of."""
 
     kernel_class: type[Kernel]
+    tells_profile: bool
+    """Whether its report has what was met of a profile."""
 
     def watch(self, host: Host) -> Host:
         """The host to run on."""
@@ -330,12 +346,15 @@ def run(arguments: Arguments, observer: Observer | None = None) -> int:
 
     host = open_host(arguments.host)
     options = boot_options(arguments, host)
+    profile = load_profile(arguments.profile) if arguments.profile is not None else None
     engine = open_engine(arguments)
     if observer is None:
         kernel = make_kernel(engine, host, options)
     else:
         host = observer.watch(host)
         kernel = make_kernel(engine, host, options, observer.kernel_class)
+    if profile is not None:
+        profile.lay(kernel)
     tracer = start_trace(kernel, arguments) if arguments.trace else None
     if observer is not None:
         observer.attach(kernel)
@@ -355,6 +374,9 @@ def run(arguments: Arguments, observer: Observer | None = None) -> int:
         kernel.shutdown()
     if observer is not None:
         observer.finish(kernel)
+    if profile is not None and (observer is None or not observer.tells_profile):
+        for line in profile.met.lines():
+            sys.stderr.write(f"pylx: {line}\n")
     if arguments.verbose or arguments.trace:
         for line in kernel.gap_lines():
             sys.stderr.write(f"pylx: {line}\n")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 TABLE_FORMATS = ("table", "json", "csv", "html")
 RUN_FORMATS = ("table", "json", "html")
-WITH_VALUE = ("--engine", "--host", "--root", "--cwd", "--env", "--argv0", "--trace-file", "--memory")
+WITH_VALUE = ("--engine", "--host", "--root", "--cwd", "--env", "--argv0", "--trace-file", "--memory", "--profile")
 """Options of a run whose value is the next word."""
 
 
@@ -141,6 +141,8 @@ def hosts() -> dict[str, dict[str, Capability]]:
 
 class RunObserver:
     """Records a run, and writes its report at the end."""
+
+    tells_profile = True
 
     def __init__(self, arguments: Arguments, report: ReportOptions) -> None:
         from syscalls.reports.measure import Recorder, measured

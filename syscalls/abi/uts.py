@@ -8,4 +8,6 @@ from __future__ import annotations
 SYSNAME = b"Linux"
 RELEASE = b"6.1.0-pylx"
 VERSION = b"#1 SMP pylx 0.1.0"
+BANNER = b"(pylx) (Python)"
+"""Who built it, in /proc/version."""
 MACHINE = b"x86_64"

@@ -6,7 +6,7 @@ import struct
 
 from syscalls.abi.errno import EINVAL, EPERM, LinuxError
 from syscalls.abi.process import GRND_INSECURE, GRND_NONBLOCK, GRND_RANDOM
-from syscalls.abi.uts import MACHINE, RELEASE, SYSNAME, VERSION
+from syscalls.abi.uts import MACHINE, SYSNAME
 from syscalls.table import PARTIAL, REFUSED, syscall
 
 TYPE_CHECKING = False
@@ -23,12 +23,14 @@ PER_LINUX32, PER_MASK, UNAME26 = 8, 0xFF, 0x0020000
 @syscall(63, needs=("machine.name",))
 def uname(task: Task, buffer: Out[Utsname]) -> int:
     kernel = task.kernel
-    release = RELEASE
+    release = kernel.release
     if task.personality & UNAME26:
-        # Pretend to be 2.6: 6.1 is 2.6.61 (override_release).
-        release = b"2.6.61-pylx"
+        # Pretend to be 2.6: 6.1-x is 2.6.61-x, 4.4.0-x 2.6.64-x (override_release).
+        minor = release.split(b".")[1]
+        number = int(minor.partition(b"-")[0])
+        release = b"2.6.%d%s" % (number + 60, release.lstrip(b"0123456789."))
     machine = b"i686" if task.personality & PER_MASK == PER_LINUX32 else MACHINE
-    names = (SYSNAME, kernel.hostname, release, VERSION, machine, kernel.domainname)
+    names = (SYSNAME, kernel.hostname, release, kernel.version, machine, kernel.domainname)
     task.mem.write(buffer, b"".join(name[:FIELD - 1].ljust(FIELD, b"\0") for name in names))
     return 0
 

@@ -89,17 +89,24 @@ def _add(vfs: Vfs, parent: Mount, point: bytes, kind: bytes, source: bytes, flag
 
 def _proc(kernel: Kernel) -> FileSystem:
     from syscalls.fs.procfs import make_procfs
-    return make_procfs(kernel)
+    return _dressed(kernel, make_procfs(kernel), b"proc")
 
 
 def _sys(kernel: Kernel) -> FileSystem:
     from syscalls.fs.sysfs import make_sysfs
-    return make_sysfs(kernel)
+    return _dressed(kernel, make_sysfs(kernel), b"sys")
 
 
 def _dev(kernel: Kernel) -> FileSystem:
     from syscalls.fs.devfs import make_devfs
-    return make_devfs(kernel)
+    return _dressed(kernel, make_devfs(kernel), b"dev")
+
+
+def _dressed(kernel: Kernel, filesystem: FileSystem, top: bytes) -> FileSystem:
+    """As a profile wants it to look."""
+    if kernel.profile is not None:
+        kernel.profile.dress(filesystem, top)
+    return filesystem
 
 
 def _pts(kernel: Kernel) -> FileSystem:

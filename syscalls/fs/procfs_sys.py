@@ -128,7 +128,6 @@ def make_uuid(raw: bytes) -> bytes:
 
 
 def _special(filesystem: ProcFs) -> dict[str, TextFile]:
-    from syscalls.abi.uts import RELEASE, VERSION
     kernel = filesystem.kernel
     boot_id: list[bytes] = []
 
@@ -142,8 +141,8 @@ def _special(filesystem: ProcFs) -> dict[str, TextFile]:
 
     readers: dict[str, Callable[[Task], bytes] | bytes] = {
         "kernel/ostype": b"Linux\n",
-        "kernel/osrelease": RELEASE + b"\n",
-        "kernel/version": VERSION + b"\n",
+        "kernel/osrelease": kernel.release + b"\n",
+        "kernel/version": kernel.version + b"\n",
         "kernel/arch": b"x86_64\n",
         "kernel/random/boot_id": boot,
         "kernel/random/uuid": lambda task: make_uuid(kernel.random(16)) + b"\n",

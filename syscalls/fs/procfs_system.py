@@ -125,8 +125,8 @@ def loadavg(task: Task) -> bytes:
 
 
 def version(task: Task) -> bytes:
-    from syscalls.abi.uts import RELEASE, VERSION
-    return b"Linux version %s (pylx) (Python) %s\n" % (RELEASE, VERSION)
+    kernel = task.kernel
+    return b"Linux version %s %s %s\n" % (kernel.release, kernel.banner, kernel.version)
 
 
 def filesystems(task: Task) -> bytes:

@@ -49,7 +49,9 @@ def counted_arguments(record: Syscall) -> tuple[int, ...]:
     """The indexes of the arguments of this call that are counted by value."""
     wanted = {index for index, (name, kind) in enumerate(zip(record.params, record.argument_kinds(), strict=True))
               if kind.startswith("Flags[") or f"{record.name}.{name}" in ARGUMENTS}
-    return tuple(sorted(wanted | set(MORE.get(record.name, ()))))
+    from syscalls.profiles.load import wsl1_rules
+    asked = {clause.index for rule in wsl1_rules(record.name) for clause in rule.clauses}
+    return tuple(sorted(wanted | asked | set(MORE.get(record.name, ()))))
 
 
 def words(task: Task, record: Syscall, indexes: tuple[int, ...], args: tuple[int, ...]) -> tuple[int, ...]:

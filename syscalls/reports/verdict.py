@@ -7,6 +7,9 @@ found it required; what none of these excuses decides.
 
 from __future__ import annotations
 
+from syscalls.abi.errno import NAMES
+from syscalls.profiles.load import wsl1_rules
+from syscalls.profiles.rules import AFTER
 from syscalls.reports import facts
 
 TYPE_CHECKING = False
@@ -94,38 +97,25 @@ def wsl1(recorder: Recorder, ended_well: bool) -> dict[str, Any]:
 def argument_findings(tally: Tally, ended_well: bool) -> list[dict[str, Any]]:
     """Arguments of a call that WSL 1 answered otherwise than Linux."""
     out = []
-    for rule in facts.table("wsl1_rules"):
-        if rule["call"] != tally.record.name:
+    for rule in wsl1_rules(tally.record.name):
+        if rule.effect == "none":
             continue
         count = failed = 0
         for values, (times, bad) in tally.values.items():
-            if matches(rule, tally, values):
+            if rule.matches_values(tally.indexes, values):
                 count += times
                 failed += bad
+        if rule.when == "-":
+            count, failed = tally.count, sum(tally.errors.values())
+        if rule.kind == AFTER:
+            # Only where the answer here was the one that WSL 1 gave another for.
+            count = tally.errors.get(NAMES.get(rule.errno, ""), 0) if count else 0
+            failed = 0
         if count:
-            effect = FALLBACK if ended_well and failed == count else rule["effect"]
-            out.append({"call": rule["call"], "what": f"{rule['call']}({rule['title']})", "count": count,
-                        "answer": rule["result"], "effect": effect, "reason": rule["reason"], "source": rule["source"]})
+            effect = FALLBACK if ended_well and failed == count else rule.effect
+            out.append({"call": rule.call, "what": rule.what, "count": count, "answer": rule.answer_text,
+                        "effect": effect, "reason": rule.reason, "source": rule.source})
     return out
-
-
-def matches(rule: dict[str, str], tally: Tally, values: tuple[int, ...]) -> bool:
-    if rule["test"] == "pair":
-        return values[:2] == tuple(int(part) for part in rule["value"].split(":"))
-    wanted = int(rule["value"], 0)
-    index = int(rule["argument"])
-    if index not in tally.indexes:
-        return False
-    value = values[tally.indexes.index(index)]
-    if rule["test"] == "bits":
-        return value & wanted == wanted
-    if rule["test"] == "nonzero":
-        return bool(value & ~1)  # FALLOC_FL_KEEP_SIZE was served
-    if rule["test"] == "low4":
-        return value & 0xF == wanted
-    if rule["test"] == "cmd":
-        return value & 0x7F == wanted
-    return value == wanted
 
 
 def listed(system: str, recorder: Recorder, ended_well: bool) -> dict[str, Any]:

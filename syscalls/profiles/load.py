@@ -1,0 +1,213 @@
+"""Profiles by name: wsl1, wsl1@BUILD, linux-VERSION, or a file of rules.
+
+`wsl1` stands on what `linux-4.4` refuses (the version it claimed), with WSL 1's own answers before that.  Facts come
+from the tables of `syscalls/reports/data`, which the reports' verdicts read, too.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from syscalls.profiles.paths import PathRule
+from syscalls.profiles.profile import Profile
+from syscalls.profiles.rules import Rule, parse
+from syscalls.reports import facts
+from syscalls.reports.facts import version
+from syscalls.table import TABLE, Syscall
+
+WSL1_BUILD = 19041
+"""Windows 10 2004 to 22H2, the build that most machines with WSL 1 had."""
+FIRST_BUILD, LAST_BUILD = 14328, 30000
+WSL1_VERSIONS = {
+    16299: "#1-Microsoft Wed Dec 31 14:42:53 PST 2014", 17763: "#379-Microsoft Wed Mar 06 19:16:00 PST 2019",
+    19041: "#488-Microsoft Mon Sep 01 13:43:00 PST 2020", 22000: "#653-Microsoft Wed Apr 27 16:06:00 PST 2022"}
+"""uname -v of builds, as users showed it (WSL#4427, #7569, #8777); others show that of the last before them."""
+CLAIMED = (4, 4)
+"""The Linux that WSL 1 claimed to be."""
+WSL1_BANNER = b"(Microsoft@Microsoft.com) (gcc version 5.4.0 (GCC) )"
+SINCE_NOTE = "as Linux answers that does not know it"
+COLUMNS = {"call", "when", "answer", "title", "reason", "source", "effect", "builds"}
+KEYS = ("base", "title", "release", "version")
+
+
+class NoSuchProfile(Exception):
+    """In words for the user."""
+
+
+def load(name: str) -> Profile:
+    """NoSuchProfile when there is none of that name, or the file is wrong."""
+    if name == "wsl1" or name.startswith("wsl1@"):
+        return wsl1(_build(name))
+    if name.startswith("linux-"):
+        return linux(name)
+    if "/" in name or name.endswith(".tsv"):
+        return from_file(name)
+    raise NoSuchProfile(f"{name}: the profiles are wsl1, wsl1@BUILD (of Windows), linux-VERSION, and files of rules "
+                        "(FILE.tsv)")
+
+
+def calls() -> dict[str, Syscall]:
+    from syscalls.calls import load as load_calls
+    load_calls()
+    return {record.name: record for record in TABLE if record is not None}
+
+
+# --- Linux
+
+def linux(name: str) -> Profile:
+    wanted = name.removeprefix("linux-")
+    if not all(part.isdigit() for part in wanted.split(".")) or not 2 <= len(version(wanted)) <= 3:
+        raise NoSuchProfile(f"{name}: a version such as linux-4.4 is wanted")
+    out = Profile(name, f"Linux {wanted}")
+    linux = version(wanted)
+    # uname(2) of all Linux since 3.0 has three numbers.
+    out.release = f"{wanted}.0-pylx".encode() if len(linux) == 2 else f"{wanted}-pylx".encode()
+    out.version = b"#1 SMP pylx as Linux " + wanted.encode()
+    out.banner = b"(pylx) (Python)"
+    known = calls()
+    out.add(newer_calls(linux, known))
+    out.add(newer_flags(linux, known))
+    return out
+
+
+def newer_calls(linux: tuple[int, ...], known: dict[str, Syscall]) -> list[Rule]:
+    """Rules for calls that came with a later Linux."""
+    return parse([{"call": name, "when": "-", "answer": "ENOSYS", "reason": "newer than " + ".".join(map(str, linux)),
+                   "source": f"Linux {record.since}", "effect": _effect(name)}
+                  for name, record in known.items() if version(record.since) > linux], known)
+
+
+def _effect(name: str) -> str:
+    """What becomes of a program that lacks a call."""
+    fallback = facts.by("fallbacks", "name").get(name)
+    return fallback["effect"] if fallback is not None else "decides"
+
+
+def newer_flags(linux: tuple[int, ...], known: dict[str, Syscall]) -> list[Rule]:
+    """Rules for flags that came with a later Linux."""
+    rows = [row | {"source": f"Linux {row['since']}", "reason": SINCE_NOTE} for row in facts.table("linux_since")
+            if version(row["since"]) > linux]
+    return parse(rows, known)
+
+
+# --- WSL 1
+
+def _build(name: str) -> int:
+    text = name.partition("@")[2]
+    if not text and "@" not in name:
+        return WSL1_BUILD
+    if not text.isdigit() or not FIRST_BUILD <= int(text) <= LAST_BUILD:
+        raise NoSuchProfile(f"{name}: a build of Windows from {FIRST_BUILD} is wanted, such as wsl1@{WSL1_BUILD}")
+    return int(text)
+
+
+def wsl1(build: int = WSL1_BUILD) -> Profile:
+    out = Profile("wsl1" if build == WSL1_BUILD else f"wsl1@{build}", f"WSL 1 (Windows build {build})")
+    known = calls()
+    # RN 14986: the release shows the build since; 3.4.0 and 4.4.0-43 before (microsoft/WSL#1090).
+    out.release = f"4.4.0-{build}-Microsoft".encode() if build >= 17000 else b"4.4.0-43-Microsoft"
+    shown = max((number for number in WSL1_VERSIONS if number <= build), default=16299)
+    out.version = WSL1_VERSIONS[shown].encode()
+    out.banner = WSL1_BANNER
+    own = [rule for rule in parse(facts.table("wsl1_rules"), known) if rule.in_force(build)]
+    out.add(own)
+    whole = {rule.call for rule in own if rule.when == "-"}
+    out.add([rule for rule in missing_calls(known, build) if rule.call not in whole])
+    out.add(newer_flags(CLAIMED, known))
+    out.paths = [PathRule(row) for row in facts.table("wsl1_paths")]
+    return out
+
+
+@cache
+def wsl1_rules(call: str) -> list[Rule]:
+    """What WSL 1 answered otherwise of a call, at the build that `wsl1` is: for the reports."""
+    known = calls()
+    return [rule for rule in parse([row for row in facts.table("wsl1_rules") if row["call"] == call], known)
+            if rule.in_force(WSL1_BUILD)]
+
+
+def missing_calls(known: dict[str, Syscall], build: int = WSL1_BUILD) -> list[Rule]:
+    """Calls that WSL 1 did not have (at a build of Windows), with the reason."""
+    rows = []
+    for name, record in known.items():
+        status = facts.wsl1_status(name)
+        since = _came_later(name)
+        if status in ("unimplemented", "never listed") or build < since:
+            rows.append({"call": name, "when": "-", "answer": "ENOSYS", **why_missing(record, since)})
+    return parse(rows, known)
+
+
+def _came_later(name: str) -> int:
+    """The build that implemented a call, 0 for those of the first list (or none)."""
+    row = facts.by("wsl1_calls", "name").get(name)
+    if row is None:
+        return 0
+    change, _, build = row["later_change"].partition("@")
+    if change in ("implemented", "implied") and row["status_build_15014"] in ("unimplemented", "-"):
+        return int(build)
+    return 0
+
+
+def why_missing(record: Syscall, since: int = 0) -> dict[str, str]:
+    gaps = facts.gaps_of(record.name)
+    listed = facts.by("wsl1_calls", "name").get(record.name)
+    evidence = listed["counter_evidence"] if listed is not None else "-"
+    if since:
+        reason, source = f"not before build {since}", "release notes"
+    elif gaps:
+        reason, source = gaps[0]["why on NT"], gaps[0]["source"]
+    elif version(record.since) > CLAIMED:
+        reason, source = f"newer (Linux {record.since}) than the 4.4 that WSL 1 showed; its list ended in 2017", ""
+    else:
+        reason, source = "never on Microsoft's list", evidence if evidence not in ("-", "never listed") else ""
+    return {"reason": reason, "source": source, "effect": _effect(record.name)}
+
+
+# --- files
+
+def from_file(path: str) -> Profile:
+    """Rules of a file: a line of column names (call, when and answer at least), a rule a line; `call` may be a path of
+    /proc, /sys or /dev, with the answers ENOENT and empty.  Lines `# base: PROFILE`, `# title:`, `# release:` and
+    `# version:` before it say what it stands on and shows."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise NoSuchProfile(f"{path}: {getattr(error, 'strerror', None) or 'not a text file'}") from None
+    said: dict[str, str] = {}
+    lines = []
+    for line in text.splitlines():
+        if line.startswith("#"):
+            key, colon, value = line.lstrip("# ").partition(":")
+            if colon and key in KEYS:
+                said[key] = value.strip()
+        elif line.strip():
+            lines.append(line.split("\t"))
+    if not lines or not {"call", "when", "answer"} <= set(lines[0]) or not set(lines[0]) <= COLUMNS:
+        raise NoSuchProfile(f"{path}: its first line has to name columns, tabs between them: call, when, answer, and "
+                            "of title, reason, source, effect, builds those that it has")
+    out = load(said["base"]) if "base" in said else Profile(path, "")
+    name = path.rpartition("/")[2].removesuffix(".tsv")
+    out.name, out.title = name, said.get("title", name)
+    if "release" in said:
+        out.release = said["release"].encode()
+        out.version = said.get("version", "#1").encode()
+        out.banner = out.banner or b"(pylx) (Python)"
+    rows = []
+    for number, values in enumerate(lines[1:], 1):
+        if len(values) != len(lines[0]):
+            raise NoSuchProfile(f"{path}: rule {number} has {len(values)} columns, not {len(lines[0])}")
+        rows.append(dict(zip(lines[0], values, strict=True)))
+    try:
+        rules = parse([row for row in rows if not row["call"].startswith("/")], calls())
+        paths = [PathRule({"prefix": row["call"], "result": row["answer"], "reason": "", "source": "", **row})
+                 for row in rows if row["call"].startswith("/")]
+    except (ValueError, KeyError) as error:
+        raise NoSuchProfile(f"{path}: {error}") from None
+    for rule in reversed(rules):
+        out.rules.setdefault(rule.call, []).insert(0, rule)
+    out.paths = [*paths, *out.paths]
+    return out
+
+
+__all__ = ["NoSuchProfile", "load", "missing_calls", "wsl1", "wsl1_rules"]

@@ -1,0 +1,73 @@
+"""What a program met of a profile: each answer that was not this kernel's, counted, with the first who got it."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from syscalls.profiles.paths import PathRule
+    from syscalls.profiles.profile import Profile
+    from syscalls.profiles.rules import Rule
+    from syscalls.task import Task
+
+ORDER = ("decides", "differs", "fallback", "none")
+
+
+class Meeting:
+    __slots__ = ("comm", "count", "rule")
+
+    def __init__(self, rule: Rule | PathRule, comm: str) -> None:
+        self.rule = rule
+        self.count = 0
+        self.comm = comm
+
+
+class Met:
+    def __init__(self, profile: Profile) -> None:
+        self.profile = profile
+        self.meetings: dict[int, Meeting] = {}
+        self.first: Callable[[Rule | PathRule, Task], Any] | None = None
+        """Called when a rule is met for the first time."""
+
+    def count(self, rule: Rule | PathRule, task: Task) -> None:
+        meeting = self.meetings.get(id(rule))
+        if meeting is None:
+            meeting = self.meetings[id(rule)] = Meeting(rule, task.comm.decode("utf-8", "backslashreplace"))
+            if self.first is not None:
+                self.first(rule, task)
+        meeting.count += 1
+
+    def sorted(self) -> list[Meeting]:
+        """What is likely to matter first."""
+        return sorted(self.meetings.values(), key=lambda met: (ORDER.index(met.rule.effect), -met.count))
+
+    def lines(self) -> list[str]:
+        """A line each; what no program misses is named together."""
+        harmless = [met for met in self.sorted() if met.rule.effect == "none"]
+        lines = [f"{self.profile.name}: {line(met)}" for met in self.sorted() if met.rule.effect != "none"]
+        if harmless:
+            named = ", ".join(f"{met.rule.what} {times(met.count)}" for met in harmless)
+            lines.append(f"{self.profile.name}: also met, and no program misses it: {named}")
+        return lines
+
+
+def times(count: int) -> str:
+    return "once" if count == 1 else f"{count:,} times"
+
+
+def reason(rule: Rule | PathRule) -> str:
+    """Why, and by whom that is known: `[S]` marks what a source states, `[I]` what is inferred."""
+    text = rule.reason
+    for mark, words in (("[S] ", ""), ("[I] ", " (inferred)"), ("[S/I] ", " (in part inferred)")):
+        if text.startswith(mark):
+            text = text[len(mark):] + words
+    source = f" [{rule.source}]" if rule.source not in ("", "-") else ""
+    return f"{text}{source}"
+
+
+def line(met: Meeting) -> str:
+    """`memfd_create -> ENOSYS, once, first by python3: needs an anonymous file object over an NT section (...)`."""
+    return (f"{met.rule.what} -> {met.rule.answer_text}, {times(met.count)}, first by {met.comm}: "
+            f"{reason(met.rule)}")

@@ -1,0 +1,154 @@
+"""A profile: another kernel's names, answers and missing files, and laying them over this one.
+
+Laying replaces entries of the declaration table by guarded ones, so that calls without rules, and runs without a
+profile, cost what they did before.
+"""
+
+from __future__ import annotations
+
+from syscalls.abi.errno import LinuxError
+from syscalls.profiles.met import Met
+from syscalls.profiles.rules import AFTER, DIFFERS, IGNORE, REFUSE, RETURN, Rule
+from syscalls.table import TABLE, Syscall
+from syscalls.wait import CoroutineType
+from translator.hosts.base import HostError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from syscalls.fs.inode import FileSystem
+    from syscalls.kernel import Kernel
+    from syscalls.profiles.paths import PathRule
+    from syscalls.task import Task
+
+
+class Profile:
+    """What is laid over a kernel.  `rules`: by call, in the order in which they are tried."""
+
+    def __init__(self, name: str, title: str) -> None:
+        self.name = name
+        self.title = title
+        """How reports name it: `WSL 1 (build 19041)`."""
+        self.release = b""
+        self.version = b""
+        self.banner = b""
+        """/proc/version, between the release and the version."""
+        self.rules: dict[str, list[Rule]] = {}
+        self.paths: list[PathRule] = []
+        self.met = Met(self)
+        self._laid: dict[int, Syscall] = {}
+        """Entries of the table that were replaced."""
+        self._seen: set[int] = set()
+
+    def add(self, rules: list[Rule]) -> None:
+        for rule in rules:
+            self.rules.setdefault(rule.call, []).append(rule)
+
+    # --- laying
+
+    def lay(self, kernel: Kernel) -> None:
+        """Over a kernel that has no process yet."""
+        kernel.profile = self
+        if self.release:
+            kernel.release = self.release
+            kernel.version = self.version
+            kernel.banner = self.banner
+        declare = kernel.declare
+
+        def declare_guarded(number: int) -> None:
+            if declare is not None:
+                declare(number)
+            self._guard_table()
+
+        kernel.declare = declare_guarded
+        kernel.at_shutdown.append(self.lift)
+        self._guard_table()
+
+    def _guard_table(self) -> None:
+        """Calls are declared in parts, when first needed: look at those that are new."""
+        for number, record in enumerate(TABLE):
+            if record is not None and number not in self._seen:
+                self._seen.add(number)
+                rules = self.rules.get(record.name)
+                if rules:
+                    self._laid[number] = record
+                    TABLE[number] = guarded(record, rules, self.met)
+
+    def lift(self) -> None:
+        """Put the table back: another kernel may be made in this process (tests)."""
+        for number, record in self._laid.items():
+            TABLE[number] = record
+        self._laid.clear()
+        self._seen.clear()
+
+    def dress(self, filesystem: FileSystem, top: bytes) -> None:
+        """Take away from a pseudo file system, to be mounted on /`top`, what the other kernel did not have there."""
+        from syscalls.profiles.paths import dress
+        dress(self.paths, filesystem, top, self.met)
+
+
+def guarded(record: Syscall, rules: list[Rule], met: Met) -> Syscall:
+    """A declaration whose handler is asked only when no rule answers."""
+    out = Syscall(record.number, record.handler, record.since, record.support, record.needs, record.unsupported)
+    takes_fd = bool(record.params) and record.argument_kinds()[0] == "Fd"
+    before = [rule for rule in rules if rule.kind != AFTER]
+    after = [rule for rule in rules if rule.kind == AFTER]
+
+    def call(task: Task, args: tuple[int, ...]) -> Any:
+        for rule in before:
+            if not rule.matches(task, args):
+                continue
+            if takes_fd and rule.when != "-" and rule.kind in (REFUSE, RETURN):
+                fd = ((args[0] & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000
+                if fd not in task.files.files:
+                    break  # what a descriptor does not lead to has no options: EBADF comes first
+            met.count(rule, task)
+            if rule.kind == REFUSE:
+                raise LinuxError(rule.errno)
+            if rule.kind == RETURN:
+                return rule.value
+            if rule.kind == IGNORE:
+                clause = rule.clauses[0]
+                args = tuple(word & ~clause.mask if index == clause.index else word
+                             for index, word in enumerate(args))
+                continue
+            assert rule.kind == DIFFERS
+            break
+        wanted = [rule for rule in after if rule.matches(task, args)] if after else after
+        if not wanted:
+            return record.call(task, args)
+        try:
+            value = record.call(task, args)
+        except (LinuxError, HostError) as error:
+            return _replaced(wanted, met, task, error)
+        if value.__class__ is CoroutineType:
+            return _later(wanted, met, task, value)
+        return _result(wanted, met, task, value)
+
+    out.call = call
+    return out
+
+
+def _replaced(rules: list[Rule], met: Met, task: Task, error: LinuxError | HostError) -> int:
+    for rule in rules:
+        if rule.errno == error.errno:
+            met.count(rule, task)
+            return rule.value
+    raise error
+
+
+def _result(rules: list[Rule], met: Met, task: Task, value: Any) -> Any:
+    for rule in rules:
+        if not rule.errno and isinstance(value, int) and value >= 0 and value != rule.value:
+            met.count(rule, task)
+            return rule.value
+    return value
+
+
+async def _later(rules: list[Rule], met: Met, task: Task, waiting: Any) -> Any:
+    try:
+        return _result(rules, met, task, await waiting)
+    except (LinuxError, HostError) as error:
+        return _replaced(rules, met, task, error)
+
