@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import deque
 from heapq import heapify, heappop, heappush
 
-from syscalls.abi.errno import EINTR, ENOSYS, LinuxError
+from syscalls.abi.errno import EINTR, ENOMEM, ENOSYS, LinuxError
 from syscalls.abi.uts import BANNER, RELEASE, VERSION
 from syscalls.rseq import preempted
 from syscalls.table import TABLE
@@ -386,6 +386,8 @@ class Kernel:
             task.interrupted = interrupted
             task.sigpending = True
             value = -EINTR
+        except MemoryError:
+            value = -ENOMEM  # the engine's: the host gives it no more mappings or memory
         except Exception as error:
             raise KernelBug(task, record, args) from error
         if self.tracer is not None:
@@ -421,6 +423,8 @@ class Kernel:
             task.interrupted = interrupted
             task.sigpending = True
             value = -EINTR
+        except MemoryError:
+            value = -ENOMEM  # the engine's: the host gives it no more mappings or memory
         except Exception as error:
             raise KernelBug(task, record, args) from error
         task.coroutine = None

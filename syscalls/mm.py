@@ -41,6 +41,7 @@ from syscalls.abi.mm import (
     PROT_GROWSDOWN,
     PROT_GROWSUP,
     PROT_SEM,
+    READ_IMPLIES_EXEC,
     STACK_GUARD_GAP,
     VM_DONTCOPY,
     VM_DONTDUMP,
@@ -96,6 +97,8 @@ class Mm:
         self.kernel = kernel
         self.space: AddressSpace = space if space is not None else kernel.engine.new_space()
         self.mem = UserMemory(self, self.space)
+        self.reserved = self.space.reserved
+        """A range that the engine uses itself: nothing is mapped there but the vDSO, which it puts there."""
         self.users = 1
         self.areas = VmaList()
         self.mmap_base = STACK_TOP - MIN_GAP
@@ -230,6 +233,8 @@ class Mm:
                 raise LinuxError(EINVAL)
             if addr < MMAP_MIN_ADDR and not task.cred.capable(CAP_SYS_RAWIO):
                 raise LinuxError(EPERM)
+            if self.is_reserved(addr, addr + length):
+                raise LinuxError(ENOMEM)
             return addr
         if addr:
             addr = max(page_align(addr), MMAP_MIN_ADDR)
@@ -239,12 +244,20 @@ class Mm:
         if flags & MAP_32BIT:
             place = self._place_low(length, 0x40000000, 0x80000000)
         else:
-            place = self.areas.place(length, self.mmap_base) or self._place_low(length, self.mmap_base, TASK_SIZE)
+            place = self.areas.place(length, self.mmap_base)
+            if place and self.is_reserved(place, place + length):
+                place = self.areas.place(length, self.reserved[0])
+            place = place or self._place_low(length, self.mmap_base, TASK_SIZE)
         if not place:
             raise LinuxError(ENOMEM)
         return place
 
+    def is_reserved(self, start: int, end: int) -> bool:
+        return start < self.reserved[1] and end > self.reserved[0]
+
     def _fits_at(self, addr: int, length: int) -> bool:
+        if self.is_reserved(addr, addr + length):
+            return False
         above = self.areas.next_from(addr)
         if above is None:
             return True
@@ -272,6 +285,8 @@ class Mm:
             flags |= MAP_FIXED
         if not flags & MAP_FIXED and addr:
             addr = max(addr & ~PAGE_MASK, MMAP_MIN_ADDR)
+        if prot & PROT_READ and task.personality & READ_IMPLIES_EXEC and (file is None or not _is_noexec(file)):
+            prot |= PROT_EXEC
         length = page_align(length)
         if length >= 1 << 64:
             raise LinuxError(ENOMEM)
@@ -443,7 +458,8 @@ class Mm:
             raise LinuxError(ENOMEM)
         if prot & ~(PROT_READ | PROT_WRITE | PROT_EXEC | PROT_SEM):
             raise LinuxError(EINVAL)
-        prot &= 7
+        wanted = prot & 7
+        implied = PROT_EXEC if prot & PROT_READ and task.personality & READ_IMPLIES_EXEC else 0
         areas = self.areas.overlapping(addr, end)
         if not areas:
             raise LinuxError(ENOMEM)
@@ -459,6 +475,7 @@ class Mm:
                 raise LinuxError(ENOMEM)
             if area.flags & VM_SEALED:
                 raise LinuxError(EPERM)
+            prot = wanted | implied if area.flags & VM_MAYEXEC else wanted
             if prot & ~(area.flags >> 4):
                 raise LinuxError(EACCES)
             stop = min(area.end, end)
@@ -505,6 +522,8 @@ class Mm:
                     self.check_lock(task, new - old)
             except LinuxError:
                 return self.brk
+            if self.is_reserved(old, new):
+                return self.brk
             self.space.map(old, new - old, PROT_READ | PROT_WRITE, None, 0, False)
             self.areas.insert(Vma(old, new, PROT_READ | PROT_WRITE, MAY_ALL | self.default_flags, name=b"[heap]"))
             if self.default_flags & VM_LOCKED:
@@ -537,7 +556,7 @@ class Mm:
             limit = task.group.rlimits[RLIMIT_STACK][0]
             if areas.total_bytes + growth > task.group.rlimits[RLIMIT_AS][0]:
                 return False
-        if area.end - start > limit:
+        if area.end - start > limit or self.is_reserved(start, area.start):
             return False
         self.space.map(start, growth, area.prot, None, 0, False)
         areas.remove(area.start, area.end)

@@ -119,7 +119,7 @@ def _grow_in_place(mm: Mm, area: Vma, growth: int) -> bool:
     start, end = area.end, area.end + growth
     above = mm.areas.next_from(start)
     if end > TASK_SIZE or (above is not None and end > above.start - (
-            STACK_GUARD_GAP if above.flags & VM_GROWSDOWN else 0)):
+            STACK_GUARD_GAP if above.flags & VM_GROWSDOWN else 0)) or mm.is_reserved(start, end):
         return False
     offset = area.offset + area.end - area.start if area.backing is not None else 0
     mm.space.map(start, growth, area.prot, area.backing, offset, area.shared)

@@ -139,9 +139,10 @@ class UserMemory:
             addr += room * 8
         return out
 
-    def iovec(self, addr: int, count: int) -> list[tuple[int, int]]:
+    def iovec(self, addr: int, count: int, own: bool = True) -> list[tuple[int, int]]:
         """import_iovec: (base, length) pairs, the total cut at MAX_RW_COUNT.  EINVAL: more than IOV_MAX, or a
-        negative length; EFAULT."""
+        negative length; EFAULT.  Not `own` (iovec_from_user): the addresses are another process's, to be judged
+        there."""
         if count < 0 or count > IOV_MAX:
             raise LinuxError(EINVAL)
         raw = self.read(addr, count * 16) if count else b""
@@ -150,7 +151,8 @@ class UserMemory:
         for base, length in struct.iter_unpack("<QQ", raw):
             if length >= 1 << 63:
                 raise LinuxError(EINVAL)
-            self.check_range(base, length)
+            if own:
+                self.check_range(base, length)
             length = min(length, MAX_RW_COUNT - total)
             total += length
             out.append((base, length))

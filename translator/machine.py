@@ -123,6 +123,9 @@ class AddressSpace(Protocol):
     `protect`, `move`, `fork` and `Engine.new_space` may raise MemoryError: ENOMEM.
     """
 
+    reserved: tuple[int, int]
+    """A range (start, end) that the engine uses itself and where nothing can be mapped; (0, 0) for none."""
+
     def map(self, addr: int, length: int, prot: int, backing: Backing | None, offset: int, shared: bool) -> None:
         """Establish a mapping, replacing what was there.  backing None: zero-filled private memory."""
 

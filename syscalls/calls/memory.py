@@ -300,7 +300,7 @@ def _transfer(task: Task, pid: int, local: int, local_count: int, remote: int, r
     mine = task.mem.iovec(local, min(local_count, 1 << 31))
     if not sum(length for _, length in mine):
         return 0
-    theirs = task.mem.iovec(remote, min(remote_count, 1 << 31))
+    theirs = task.mem.iovec(remote, min(remote_count, 1 << 31), own=False)
     target = task.kernel.tasks.get(pid)
     if target is None or target.dead:
         raise LinuxError(ESRCH)

@@ -109,7 +109,8 @@ def syslog(task: Task, kind: S32, buffer: OutBuf, length: S32) -> int:
     return 1 << 17 if kind == 10 else 0
 
 
-@syscall(135, support=PARTIAL("kept, inherited and told back; layouts are never randomized, and no other ABI is there"))
+@syscall(135, support=PARTIAL("READ_IMPLIES_EXEC works, the rest is kept and told back; layouts are never randomized, "
+                              "and no other ABI is there"))
 def personality(task: Task, persona: U32) -> int:
     before = task.personality
     if persona != 0xFFFFFFFF:

@@ -43,6 +43,8 @@ TOP = 0x7FFFF7FFF000
 class FakeSpace:
     """Remembers the calls."""
 
+    reserved = (0, 0)
+
     def __init__(self) -> None:
         self.calls: list[tuple[Any, ...]] = []
 
@@ -60,7 +62,8 @@ def make(uid: int = 1000, **limits: int) -> tuple[Mm, Any]:
     for name, value in limits.items():
         rlimits[{"memory": RLIMIT_AS, "data": RLIMIT_DATA, "stack": RLIMIT_STACK, "lock": RLIMIT_MEMLOCK}[name]] = (
             value, value)
-    task = SimpleNamespace(kernel=kernel, cred=Credentials(uid, uid, ()), group=SimpleNamespace(rlimits=rlimits))
+    task = SimpleNamespace(kernel=kernel, cred=Credentials(uid, uid, ()), group=SimpleNamespace(rlimits=rlimits),
+                           personality=0)
     kernel.current = task
     mm = Mm(kernel)  # type: ignore[arg-type]
     task.mm = mm
@@ -304,3 +307,21 @@ def test_area_list_against_a_page_table(operations: list[tuple[str, int, int, in
         assert areas.data_bytes == sum(PAGE for prot in pages.values() if prot & 2)
         for area, after in zip(areas.areas, areas.areas[1:], strict=False):
             assert area.end <= after.start and not area.joins(after)
+
+
+def test_nothing_is_mapped_in_the_engine_s_own_range() -> None:
+    mm, task = make()
+    low, high = 0x2000_0000, 0x2010_0000
+    mm.reserved = (low, high)
+    fails(ENOMEM, mm.map, task, low - PAGE, 2 * PAGE, RW, ANON | MAP_FIXED, None, 0)
+    assert mm.map(task, low + PAGE, PAGE, RW, ANON, None, 0) == TOP - PAGE
+    mm.map(task, low - PAGE, PAGE, RW, ANON | MAP_FIXED, None, 0)
+    fails(ENOMEM, remap, mm, task, low - PAGE, PAGE, 2 * PAGE, 0, 0)
+    mm.map(task, high, PAGE, RW, ANON | MAP_FIXED | MAP_GROWSDOWN, None, 0)
+    assert not mm.grow_stack(high - 8)
+    mm.start_brk = mm.brk = low - 8 * PAGE
+    mm.unmap(task, low - PAGE, PAGE)
+    assert mm.set_brk(task, low + PAGE) == low - 8 * PAGE
+    # The search from the top skips the range.
+    mm.reserved = (TOP - 2 * PAGE, TOP - PAGE)
+    assert mm.map(task, 0, PAGE * 2, RW, ANON, None, 0) == TOP - 4 * PAGE

@@ -65,6 +65,7 @@ _WORD = (1 << 64) - 1
 class PtraceSpace(MappingList):
     """Implements machine.AddressSpace."""
 
+    reserved = (STUB, RESERVED_END)
     __slots__ = ("_last", "_open", "_opens", "_paths", "_pending", "closed", "engine", "process")
 
     def __init__(self, engine: PtraceEngine, process: HostProcess) -> None:

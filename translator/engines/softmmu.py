@@ -31,6 +31,7 @@ class Space(PageTables):
     """Implements machine.AddressSpace."""
 
     __slots__ = ()
+    reserved = (0, 0)
 
     def _page(self, addr: int, access: int) -> int:
         """The entry of a page that allows `access`; GuestFault."""
