@@ -34,8 +34,9 @@ usage: pylx [options] program [arguments]
 
 Run a Linux x86-64 program on a Linux kernel personality written in Python.
 
-  --engine ENGINE     who executes the instructions: unicorn (default), ptrace (the processor itself, on Linux), or
-                      auto (ptrace where it works)
+  --engine ENGINE     who executes the instructions: unicorn (default), ptrace (the processor itself, on Linux),
+                      ptrace-stops (the same without user notification, as on Linux before 5.6), or auto (ptrace
+                      where it works)
   --host HOST         what the system calls stand on: linux, portable (default: linux on Linux, else portable)
   --root DIR          the guest's / is DIR; nothing outside it can be reached
   --cwd DIR           start in DIR (inside the guest's tree; default: where you are)
@@ -58,6 +59,7 @@ explain tells all that is known of one call, by name or number.  doctor tells wh
 A program of such a name is run by its path, or after --.
 """
 COMMANDS = ("coverage", "explain", "doctor")
+ENGINES = ("unicorn", "ptrace", "ptrace-stops", "auto")
 
 EXIT_USAGE, EXIT_CANNOT_EXECUTE, EXIT_NOT_FOUND, EXIT_BUG = 125, 126, 127, 70
 
@@ -148,9 +150,9 @@ def parse_arguments(words: list[str]) -> Arguments | str:
         raise CommandError("no program given; see pylx --help")
     if out.trace_file is not None and not out.trace:
         out.trace = "text"
-    if out.engine not in ("unicorn", "ptrace", "auto"):
-        raise CommandError(f"--engine {out.engine}: the engines are: unicorn, ptrace, auto")
-    if out.engine == "ptrace" and (out.deterministic or out.memory):
+    if out.engine not in ENGINES:
+        raise CommandError(f"--engine {out.engine}: the engines are: {', '.join(ENGINES)}")
+    if out.engine.startswith("ptrace") and (out.deterministic or out.memory):
         raise CommandError(f"{'--deterministic' if out.deterministic else '--memory'} needs --engine unicorn")
     if out.host not in ("linux", "portable"):
         raise CommandError(f"--host {out.host}: the hosts are linux and portable")
@@ -182,12 +184,12 @@ def version_text() -> str:
 
 
 def open_engine(arguments: Arguments) -> Engine:
-    if arguments.engine == "ptrace" or (arguments.engine == "auto" and not arguments.deterministic
-                                        and not arguments.memory):
+    if arguments.engine.startswith("ptrace") or (arguments.engine == "auto" and not arguments.deterministic
+                                                 and not arguments.memory):
         try:
-            return open_ptrace_engine()
+            return open_ptrace_engine(notify=arguments.engine != "ptrace-stops")
         except CommandError:
-            if arguments.engine == "ptrace":
+            if arguments.engine != "auto":
                 raise
     from translator.engines.unicorn import EngineUnavailable, UnicornEngine
     try:
@@ -196,12 +198,12 @@ def open_engine(arguments: Arguments) -> Engine:
         raise CommandError(str(error)) from None
 
 
-def open_ptrace_engine() -> Engine:
+def open_ptrace_engine(notify: bool = True) -> Engine:
     if sys.platform != "linux" or os.uname().machine != "x86_64":
         raise CommandError("--engine ptrace works on Linux x86-64 only; use --engine unicorn")
     from translator.engines.ptrace import EngineUnavailable, PtraceEngine
     try:
-        return PtraceEngine()
+        return PtraceEngine(notify=notify)
     except EngineUnavailable as error:
         raise CommandError(f"--engine ptrace: {error}; use --engine unicorn") from None
 

@@ -33,7 +33,7 @@ class Program:
 
     def build(self, cache: Path) -> Path:
         """The executable.  Skips the test without the compiler; fails it when the source does not compile."""
-        command = [*COMPILERS[self.variant], *FLAGS]
+        command = [*COMPILERS[self.variant], *FLAGS, *(["-I", str(SOURCES)] if self.source.parent != SOURCES else [])]
         if shutil.which(command[0]) is None:
             pytest.skip(f"not installed: {command[0]}")
         digest = hashlib.sha256(repr((command, self.flags)).encode())
@@ -52,18 +52,19 @@ class Program:
 
 
 def _with_includes(source: Path) -> list[Path]:
-    """The source, and every file beside it that it includes."""
+    """The source, and every file that it includes, from beside it or from SOURCES."""
     found = [source]
     for path in found:
         for name in re.findall(r'^#include "(.*)"', path.read_text(), re.MULTILINE):
-            if SOURCES / name not in found:
-                found.append(SOURCES / name)
+            included = path.parent / name if (path.parent / name).exists() else SOURCES / name
+            if included not in found:
+                found.append(included)
     return found
 
 
-def programs() -> list[Program]:
+def programs(directory: Path = SOURCES) -> list[Program]:
     found = []
-    for source in sorted(SOURCES.glob("*.c")):
+    for source in sorted(directory.glob("*.c")):
         said = re.match(r"/\* build: ([a-z ]+?)(?:; flags: (.*?))? \*/", source.read_text())
         variants = said.group(1).split() if said else ["glibc"]
         flags = tuple(said.group(2).split()) if said and said.group(2) else ()

@@ -39,7 +39,7 @@ from translator.engines.ptrace_binding import (
     waitpid,
 )
 from translator.engines.seccomp import guest_filter
-from translator.machine import R8, R9, R10, R12, R14, R15, RAX, RBX, RDI, RDX, RIP, RSI, RSP
+from translator.machine import R8, R9, R10, R12, R13, R14, R15, RAX, RBX, RDI, RDX, RIP, RSI, RSP
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,16 +67,16 @@ PATHS = 0x7000
 #   next:   add rbx, 64; test r12, r12; jz done
 #           mov rax, [rbx]; mov rdi, [rbx+8]; mov rsi, [rbx+16]; mov rdx, [rbx+24]; mov r10, [rbx+32]
 #           mov r8, [rbx+40]; mov r9, r15; cmp eax, 9; jne call     the secret is the sixth argument,
-#           or r8, r14; mov r9, [rbx+48]                        mmap's descriptor has it in its upper half
+#           or r10, r13; or r8, r14; mov r9, [rbx+48]           mmap's flags and descriptor have its halves above
 #   call:   syscall
 #           dec r12; cmp rax, -4095; jb next
 #   done:   int3; jmp resume
 STUB_CODE = bytes.fromhex(
     "b89d000000" "bf01000000" "be09000000" "0f05" "6a00" "6a0a" "4889e7" "31f6" "b823000000" "0f05"
     "bf01000000" "b8e7000000" "0f05" "0f1f00"
-    "48bb0020000000710000" "4c8b23" "4883c340" "4d85e4" "7433" "488b03" "488b7b08" "488b7310" "488b5318" "4c8b5320"
-    "4c8b4328" "4d89f9" "83f809" "7507" "4d09f0" "4c8b4b30" "0f05" "49ffcc" "483d01f0ffff" "72c4" "cc" "ebb4")
-ENTRY, RESUME, CALL, AFTER_CALL = STUB, STUB + 0x30, STUB + 0x6C, STUB + 0x6E
+    "48bb0020000000710000" "4c8b23" "4883c340" "4d85e4" "7436" "488b03" "488b7b08" "488b7310" "488b5318" "4c8b5320"
+    "4c8b4328" "4d89f9" "83f809" "750a" "4d09ea" "4d09f0" "4c8b4b30" "0f05" "49ffcc" "483d01f0ffff" "72c1" "cc" "ebb1")
+ENTRY, RESUME, CALL, AFTER_CALL = STUB, STUB + 0x30, STUB + 0x6F, STUB + 0x71
 
 NR_MMAP, NR_MPROTECT, NR_MUNMAP, NR_MREMAP, NR_MADVISE, NR_CLOSE = 9, 10, 11, 25, 28, 3
 NR_CLONE, NR_PRCTL, NR_OPENAT, NR_PRLIMIT, NR_SECCOMP, NR_MINCORE = 56, 157, 257, 302, 317, 27
@@ -118,7 +118,10 @@ class CommandPage:
 
     def __init__(self, placement: Placement) -> None:
         self.placement = placement
-        self.fd = os.memfd_create("commands", os.MFD_CLOEXEC)
+        try:
+            self.fd = os.memfd_create("commands", os.MFD_CLOEXEC)
+        except OSError as error:
+            raise OSError(error.errno, "this system refuses memfd_create") from None
         os.ftruncate(self.fd, COMMAND_BYTES)
         self._map = mmap.mmap(self.fd, COMMAND_BYTES)
         self.bytes = memoryview(self._map)
@@ -332,6 +335,7 @@ def _furnish(pid: int, commands: CommandPage, secret: int, notify: bool) -> Zygo
     request(PTRACE_GETREGS, pid, 0, registers.address)
     # The call it slept in is over, and shall not be started again.
     words[15] = WORD
+    words[R13] = secret >> 32 << 32
     words[R14] = secret << 32 & WORD
     words[R15] = secret
     scratch = words[RSP] - 512

@@ -56,7 +56,7 @@ class Placement:
     def look(self, now: int, tid: int) -> None:
         """Called often: `now` in nanoseconds, `tid` of the guest thread that has been running."""
         elapsed = now - self._looked
-        if elapsed < LOOK_NS or self._own < 0:
+        if elapsed < LOOK_NS or self._own < 0 or self.cpu == NOWHERE:
             return
         self._looked = now
         own = _waited(self._own)

@@ -25,6 +25,7 @@ from translator.engines.pico import CommandPage, HostProcess, Zygote, make_zygot
 from translator.engines.placement import Placement
 from translator.engines.ptrace_binding import (
     ECHILD,
+    EIO,
     EVENT_STOP,
     PTRACE_CONT,
     PTRACE_EVENT_STOP,
@@ -52,6 +53,8 @@ from translator.engines.slice_timer import SliceTimer, interrupt_by
 from translator.machine import (
     BEYOND_EOF,
     DENIED,
+    FS_BASE,
+    GS_BASE,
     NO_MEMORY,
     ORIG_RAX,
     PROT_EXEC,
@@ -65,6 +68,7 @@ from translator.machine import (
     RDX,
     RIP,
     RSI,
+    TASK_SIZE,
     UNMAPPED,
     VEC_AC,
     VEC_BP,
@@ -121,8 +125,9 @@ class PtraceEngine:
         self._forgeries = 0
         self._closed = False
         self.placement = Placement(one_cpu)
-        self.commands = CommandPage(self.placement)
         try:
+            self.commands = CommandPage(self.placement)
+            self.timer = SliceTimer()
             zygote = self._zygote(notify)
         except (OSError, TraceeGone) as error:
             self.placement.close()
@@ -130,7 +135,6 @@ class PtraceEngine:
         self.zygote = zygote.process
         self.vdso_parts, self.vdso_base = zygote.vdso_parts, zygote.vdso_base
         self.notifications = Notifications(zygote.listener) if zygote.listener >= 0 else None
-        self.timer = SliceTimer()
         if self.notifications is not None:
             # A ptrace stop has to end the wait for a notification.
             interrupt_by(SIGCHLD)
@@ -268,7 +272,7 @@ class PtraceEngine:
                 cpu.notice = 0
             else:
                 if cpu.changed:
-                    if ptrace(PTRACE_SETREGS, tid, 0, address) < 0:
+                    if ptrace(PTRACE_SETREGS, tid, 0, address) < 0 and not only_bases_refused(words):
                         self._lost(cpu)
                         return
                     cpu.changed = False
@@ -474,6 +478,13 @@ class PtraceEngine:
         except Exception:
             return PROT_READ
         return PROT_WRITE if writes_memory(code) else PROT_READ
+
+
+def only_bases_refused(words: memoryview) -> bool:
+    """Whether a failed PTRACE_SETREGS matters not: guest code may give itself a segment base in the kernel's half
+    (WRGSBASE), which a tracer may not write; the host stores the bases after everything else, and these are as the
+    thread has them."""
+    return get_errno() == EIO and max(words[FS_BASE], words[GS_BASE]) >= TASK_SIZE
 
 
 def _auxiliary(kind: int) -> int:

@@ -30,7 +30,7 @@ EVENT_STOP = PTRACE_EVENT_STOP << 16 | SIGTRAP << 8 | STOPPED
 TRAP_STOP = SIGTRAP << 8 | STOPPED
 """Of a breakpoint instruction."""
 
-EINTR, ESRCH, ECHILD = 4, 3, 10
+EINTR, ESRCH, EIO, ECHILD = 4, 3, 5, 10
 
 libc = ctypes.PyDLL(None, use_errno=True)
 

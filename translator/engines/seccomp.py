@@ -30,7 +30,8 @@ def _argument(number: int, high: bool) -> int:
 
 def guest_filter(stub_return: int, secret: int, notify: bool) -> bytes:
     """The BPF program (struct sock_filter array).  `stub_return`: the address behind the stub's SYSCALL; `secret`:
-    64 bits, expected in the sixth argument, of mmap (which has six) the lower half in the upper half of the fifth;
+    64 bits, expected in the sixth argument; of mmap, which has six, the lower half is expected in the upper half of the
+    descriptor and the upper half in that of the flags, which the host ignores;
     `notify`: report most calls by user notification instead of a stop."""
     program: list[tuple[int, int, str, str]] = []
     labels: dict[str, int] = {}
@@ -61,7 +62,10 @@ def guest_filter(stub_return: int, secret: int, notify: bool) -> bytes:
     equal(NR_MMAP, "mmap", "other")
     here("mmap")
     load(_argument(4, True))
-    equal(secret, "allow", "forged")
+    equal(secret, "flags", "forged")
+    here("flags")
+    load(_argument(3, True))
+    equal(secret >> 32, "allow", "forged")
     here("other")
     load(_argument(5, False))
     equal(secret, "half", "forged")

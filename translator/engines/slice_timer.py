@@ -33,7 +33,7 @@ class SliceTimer:
         event = (ctypes.c_uint64 * 8)(0, SIGNAL | SIGEV_THREAD_ID << 32, os.getpid())
         timer = ctypes.c_void_p()
         if libc.timer_create(CLOCK_MONOTONIC, event, ctypes.byref(timer)):
-            raise OSError(ctypes.get_errno(), "timer_create")
+            raise OSError(ctypes.get_errno(), "this system refuses timer_create")
         self._timer = timer
         settime = libc.timer_settime
         settime.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t, ctypes.c_size_t]
