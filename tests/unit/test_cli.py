@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import struct
 import subprocess
-import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.runner import PYLX, ROOT
+from tests.runner import PYLX, everybodys_python
 from translator.cli import CommandError, parse_arguments, parse_size
 
 
@@ -136,37 +132,11 @@ def test_deterministic_runs_give_the_same_trace(tmp_path: Path) -> None:
     assert traces[0] == traces[1]
 
 
-@pytest.fixture
-def everybodys_pylx() -> Iterator[Path]:
-    """A copy of pylx and libunicorn that every user can read, with a directory `work` that every user can write."""
-    import importlib.util
-    place = Path(tempfile.mkdtemp(prefix="pylx-test-"))
-    place.chmod(0o755)
-    found = importlib.util.find_spec("unicorn")
-    assert found is not None and found.origin is not None
-    unicorn = Path(found.origin).parent
-    hidden = shutil.ignore_patterns("__pycache__", "include")
-    shutil.copytree(unicorn, place / "unicorn", ignore=hidden)
-    for package in ("translator", "syscalls"):
-        shutil.copytree(ROOT / package, place / package, ignore=hidden)
-    (place / "pylx").write_text(f"import sys\nsys.path.insert(0, {str(place)!r})\n"
-                                "from translator.cli import entry\nentry()\n")
-    (place / "work").mkdir()
-    (place / "work").chmod(0o777)
-    subprocess.run(["chmod", "-R", "a+rX", str(place)], check=True)
-    yield place
-    shutil.rmtree(place)
-
-
 def test_an_unprivileged_user_can_run_it(everybodys_pylx: Path) -> None:
-    python = next((path for path in ("/usr/bin/python3", sys.executable) if os.access(path, os.X_OK)
-                   and subprocess.run([path, "-c", "import sys; sys.exit(sys.version_info < (3, 11))"],
-                                      check=False).returncode == 0), None)
-    assert python is not None
     identity: dict[str, Any] = {} if os.geteuid() else {"user": 65534, "group": 65534, "extra_groups": []}
     script = "id -u; echo x > f; cat f; (kill -9 $BASHPID); echo $?; cat /etc/shadow; ls /root/. > /dev/null; echo $?"
     outcomes = []
-    for prefix in ([], [python, "-I", "-B", str(everybodys_pylx / "pylx")]):
+    for prefix in ([], [everybodys_python(), "-I", "-B", str(everybodys_pylx / "pylx")]):
         done = subprocess.run([*prefix, "/bin/bash", "-c", script], cwd=everybodys_pylx / "work", capture_output=True,
                               text=True, timeout=60, check=False, **identity)
         outcomes.append((done.returncode, done.stdout, re.sub(r"\b\d{3,}\b", "<pid>", done.stderr)))
