@@ -1,0 +1,59 @@
+"""Gaps of WSL 1, each shown by a small program: natively and under pylx it gets what it asks for, with
+`--profile wsl1` what WSL 1 gave, and a line that says why.  The first comment of a program says which."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.runner import ENGINES, FULL, HOSTS, environment, need, pylx_command, run
+
+HERE = Path(__file__).parent
+SOURCES = sorted(HERE.glob("*.c"))
+CASES = [(engine, host) for engine in ENGINES for host in (HOSTS if FULL else HOSTS[:1])]
+EXPECTED = re.compile(r"wsl1: (\S+); ([^;]+); (.+?) \*/", re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    need("gcc")
+    folder = tmp_path_factory.mktemp("gaps")
+    running = [subprocess.Popen(["gcc", "-O1", "-Wall", "-Wextra", "-Werror", "-o", folder / source.stem, source])
+               for source in SOURCES]
+    assert [process.wait(60) for process in running] == [0] * len(running)
+    return {source.stem: folder / source.stem for source in SOURCES}
+
+
+def answer(text: bytes) -> str:
+    return text.decode().strip().rpartition(": ")[2]
+
+
+def test_there_are_enough() -> None:
+    assert len(SOURCES) >= 25
+    for source in SOURCES:
+        assert EXPECTED.search(source.read_text()), source.name
+
+
+@pytest.mark.parametrize("engine, host", CASES)
+@pytest.mark.parametrize("name", [source.stem for source in SOURCES])
+def test_gap(name: str, engine: str, host: str, programs: dict[str, Path], tmp_path: Path) -> None:
+    expected = EXPECTED.search((HERE / f"{name}.c").read_text())
+    assert expected is not None
+    error, what, source = expected.groups()
+    outcomes = []
+    for folder, prefix in (("native", []), ("here", pylx_command([], engine, host)),
+                           ("wsl1", pylx_command([], engine, host, ["--profile", "wsl1"]))):
+        scratch = tmp_path / folder
+        scratch.mkdir()
+        outcomes.append(run([*prefix, str(programs[name])], scratch, 60, env=environment(scratch)))
+    native, here, wsl1 = outcomes
+    assert (native.status, answer(native.stdout)) == (0, "ok"), native
+    assert (here.status, here.stdout, here.stderr) == (0, native.stdout, b""), here
+    assert (wsl1.status, answer(wsl1.stdout)) == (1, error), wsl1
+    reason = next((line for line in wsl1.stderr.decode().splitlines() if f"wsl1: {what} ->" in line or (
+        f"{what} ->" in line)), "")
+    assert source in reason, wsl1.stderr.decode()
+    assert ", once, first by " in reason or " times, first by " in reason
