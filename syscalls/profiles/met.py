@@ -57,12 +57,20 @@ def times(count: int) -> str:
     return "once" if count == 1 else f"{count:,} times"
 
 
+def plain(text: str) -> str:
+    """A reason without its marks: parts after `[S]` are stated by the source, those after `[I]` are inferred."""
+    parts = text.replace("[S/I] ", "[I] ").split("[I] ")
+    out = parts[0]
+    for part in parts[1:]:
+        inferred, stated, rest = part.partition("[S] ")
+        tail = inferred.rstrip("; ")
+        out += f"{tail} (inferred){inferred[len(tail):]}{stated}{rest}"
+    return out.replace("[S] ", "")
+
+
 def reason(rule: Rule | PathRule) -> str:
     """Why, and by whom that is known: `[S]` marks what a source states, `[I]` what is inferred."""
-    text = rule.reason
-    for mark, words in (("[S] ", ""), ("[I] ", " (inferred)"), ("[S/I] ", " (in part inferred)")):
-        if text.startswith(mark):
-            text = text[len(mark):] + words
+    text = plain(rule.reason)
     source = f" [{rule.source}]" if rule.source not in ("", "-") else ""
     return f"{text}{source}"
 

@@ -106,8 +106,7 @@ class TextClause:
 
 
 class Rule:
-    """One answer of another kernel.  `live`: whether it can be told from the numbers of the arguments alone is not
-    enough, the state of the kernel or strings decide, too."""
+    """One answer of another kernel."""
 
     __slots__ = ("answer", "builds", "call", "clauses", "effect", "errno", "kind", "reason", "since", "source",
                  "states", "texts", "title", "value", "when")
@@ -156,16 +155,13 @@ class Rule:
 
     @property
     def live(self) -> bool:
+        """Whether more than the numbers of the arguments decides: strings, or the state of the kernel."""
         return bool(self.states or self.texts)
 
-    def matches_values(self, indexes: tuple[int, ...], values: tuple[int, ...]) -> bool:
-        """For the numbers of some arguments: False when others would have to be known."""
-        if self.live:
-            return False
-        for clause in self.clauses:
-            if clause.index not in indexes or not clause.holds(values[indexes.index(clause.index)]):
-                return False
-        return True
+    def matches_known(self, known: dict[int, int]) -> bool:
+        """For the numbers of some arguments, by index: False when others, or a state, would have to be known."""
+        return not self.live and all(clause.index in known and clause.holds(known[clause.index])
+                                     for clause in self.clauses)
 
     def in_force(self, build: int) -> bool:
         """`builds`: `-` all, `-17100` up to it, `17101-` from it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from syscalls.profiles.met import plain
 from syscalls.reports import rows as table_rows
 from syscalls.reports.sites import shown, words
 from syscalls.reports.text import columns, plural
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from syscalls.kernel import Kernel
+    from syscalls.profiles.profile import Profile
     from syscalls.reports.measure import Recorder, Tally
     from syscalls.reports.rows import Hosts
 
@@ -51,6 +53,7 @@ def document(recorder: Recorder, kernel: Kernel, hosts: Hosts, command: list[str
         "host_operations": operations({label: (count, took) for label, (count, took) in host.items()}),
         "outside": operations(recorder.outside),
         "gaps": gaps(recorder, kernel, root),
+        "profile": profile_report(kernel.profile) if kernel.profile is not None else None,
         "verdicts": judge_all(recorder, status == 0),
         "table": table_rows.document(hosts),
     }
@@ -74,6 +77,14 @@ def call_report(tally: Tally, root: str) -> dict[str, Any]:
                     "failed": failed} for seen, (count, failed) in values],
         "site": shown(tally.site, root),
     }
+
+
+def profile_report(profile: Profile) -> dict[str, Any]:
+    """The profile that the run had, and what the program met of it."""
+    return {"name": profile.name, "title": profile.title, "met": [
+        {"what": met.rule.what, "answer": met.rule.answer_text, "count": met.count, "first": met.comm,
+         "effect": met.rule.effect, "reason": met.rule.reason, "source": met.rule.source}
+        for met in profile.met.sorted()], "lines": profile.met.lines()}
 
 
 def gaps(recorder: Recorder, kernel: Kernel, root: str) -> list[dict[str, Any]]:
@@ -121,6 +132,7 @@ def text(report: dict[str, Any]) -> str:
     lines += call_lines(report["calls"]) + [""]
     lines += value_lines(report["calls"])
     lines += gap_lines(report["gaps"])
+    lines += profile_lines(report["profile"])
     for verdict in report["verdicts"].values():
         lines += verdict_lines(verdict)
     return "\n".join(lines) + "\n"
@@ -173,13 +185,22 @@ def gap_lines(found: list[dict[str, Any]]) -> list[str]:
     return [*lines, ""]
 
 
+def profile_lines(profile: dict[str, Any] | None) -> list[str]:
+    if profile is None:
+        return []
+    met = profile["lines"] or ["nothing: every answer was this kernel's own"]
+    return [f"profile {profile['title']}, what the program met of it:",
+            *(f"  {line.removeprefix(profile['name'] + ': ')}" for line in met), ""]
+
+
 def verdict_lines(verdict: dict[str, Any]) -> list[str]:
     lines = [f"{verdict['system']}: {verdict['verdict']} - {verdict['words']}"]
     serious = [finding for finding in verdict["findings"] if finding["effect"] != "fallback"]
     mild = [finding for finding in verdict["findings"] if finding["effect"] == "fallback"]
     for finding in serious[:5]:
         source = f" ({finding['source']})" if finding["source"] not in ("", "-") else ""
-        lines.append(f"  {finding['effect']}: {finding['what']} -> {finding['answer']}: {finding['reason']}{source}")
+        lines.append(f"  {finding['effect']}: {finding['what']} -> {finding['answer']}: "
+                     f"{plain(finding['reason'])}{source}")
     if len(serious) > 5:
         lines.append(f"  and {len(serious) - 5} more")
     if mild:

@@ -102,7 +102,7 @@ def argument_findings(tally: Tally, ended_well: bool) -> list[dict[str, Any]]:
             continue
         count = failed = 0
         for values, (times, bad) in tally.values.items():
-            if rule.matches_values(tally.indexes, values):
+            if rule.matches_known(dict(zip(tally.indexes, values, strict=False))):
                 count += times
                 failed += bad
         if rule.when == "-":

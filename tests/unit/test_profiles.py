@@ -11,7 +11,7 @@ import pytest
 from syscalls.abi.errno import ENOSYS, EOPNOTSUPP, LinuxError
 from syscalls.profiles.conditions import CONDITIONS
 from syscalls.profiles.load import WSL1_BUILD, NoSuchProfile, calls, load, missing_calls, wsl1, wsl1_rules
-from syscalls.profiles.met import Met, line
+from syscalls.profiles.met import Met, line, plain
 from syscalls.profiles.profile import Profile, guarded
 from syscalls.profiles.rules import Rule, number
 from syscalls.reports import facts
@@ -102,6 +102,9 @@ def test_what_was_met_is_told_by_weight() -> None:
         "test: memfd_create -> ENOSYS, 2 times, first by tester: needs an object (inferred) [WSL#3542]",
         "test: also met, and no program misses it: rseq once"]
     assert "once" in line(met.sorted()[1])
+    assert plain("[S] not implemented; [I] kept elsewhere; [S] so it is") == (
+        "not implemented; kept elsewhere (inferred); so it is")
+    assert plain("x; on NT: [I] no") == "x; on NT: no (inferred)"
 
 
 @pytest.mark.parametrize("name", ["wsl1", "wsl1@14900", "wsl1@26100", "linux-2.6.32", "linux-4.4", "linux-6.1"])
