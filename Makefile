@@ -16,7 +16,7 @@ APT_FULL := $(APT_TEST) qemu-user debootstrap
 APT_BENCH := gcc libc6-dev make cmake git tar gzip findutils util-linux $(if $(shell command -v npm),,npm) \
 	strace proot qemu-user runsc bubblewrap
 
-.PHONY: run test test-full lint setup setup-test setup-full bench clean
+.PHONY: run test test-full fuzz lint setup setup-test setup-full bench clean
 
 run: setup
 	@$(PYLX) $(ARGS)
@@ -52,6 +52,11 @@ test: setup-test lint
 
 test-full: setup-full lint
 	PYLX_TEST_SIZE=full $(VENV)/bin/python -m pytest -n auto tests
+
+FUZZ_ARGS ?= --time 10m
+
+fuzz: setup-test
+	$(PYLX) fuzz $(FUZZ_ARGS)
 
 bench: $(VENV)/.ready
 	@sh tools/apt.sh $(APT_BENCH)

@@ -31,6 +31,7 @@ usage: pylx [options] program [arguments]
        pylx [options] coverage [--format FORMAT] [--output FILE] [program [arguments]]
        pylx explain CALL
        pylx doctor
+       pylx fuzz [options]
 
 Run a Linux x86-64 program on a Linux kernel personality written in Python.
 
@@ -56,9 +57,10 @@ coverage alone shows the table of system calls: what is served, on which host, a
 json, csv, html).  With a program it runs it and reports the calls it made, their errors, times and host operations,
 what it asked for in vain, and whether it would have run on WSL 1, gVisor and FreeBSD (--format table, json, html).
 explain tells all that is known of one call, by name or number.  doctor tells what this machine permits.
+fuzz runs made-up programs natively and under pylx, or another layer, and compares (pylx fuzz --help).
 A program of such a name is run by its path, or after --.
 """
-COMMANDS = ("coverage", "explain", "doctor")
+COMMANDS = ("coverage", "explain", "doctor", "fuzz")
 ENGINES = ("unicorn", "ptrace", "ptrace-stops", "auto")
 
 EXIT_USAGE, EXIT_CANNOT_EXECUTE, EXIT_NOT_FOUND, EXIT_BUG = 125, 126, 127, 70

@@ -27,6 +27,8 @@ def run_command(command: list[str], options: list[str]) -> int:
             return doctor(command[1:])
         if command[0] == "explain":
             return explain(command[1:])
+        if command[0] == "fuzz":
+            return fuzz(command[1:])
         return coverage(command[1:], options)
     except CommandError as error:  # caught here: this module's class, when the command was started as a module
         sys.stderr.write(f"pylx: {error}\n")
@@ -195,6 +197,15 @@ def explain(words: list[str]) -> int:
                            + (f"; did you mean {' or '.join(hint)}?" if hint else ""), EXIT_USAGE)
     write(text, None, sys.stdout)
     return 0
+
+
+def fuzz(words: list[str]) -> int:
+    from syscalls.fuzz.sides import FuzzError
+    try:
+        from syscalls.fuzz.command import fuzz as run_fuzz
+        return run_fuzz(words)
+    except FuzzError as error:
+        raise CommandError(str(error)) from None
 
 
 def doctor(words: list[str]) -> int:

@@ -118,6 +118,13 @@ def _constants(name: str, module_name: str, prefixes: str) -> list[tuple[int, st
     return known
 
 
+def values_of(name: str) -> list[int]:
+    """Every value that a flag set or a choice names: what the fuzzer draws from."""
+    if name in VALUES:
+        return list(VALUES[name])
+    return [value for value, _ in _constants(name, *(FLAG_SETS.get(name) or CHOICES[name]))]
+
+
 def choice_text(name: str, value: int) -> str:
     """The constant's name, or the number."""
     if name in VALUES:

@@ -244,8 +244,17 @@ def write(task: Task, fd: Fd, buf: Buf, count: Size) -> Result:
         return _write_large(task, file, buf, min(count, MAX_RW_COUNT))
     count = min(count, MAX_RW_COUNT)
     # A stream takes a large write in one piece: its writer sleeps in between, over the same copy.
-    data = task.mem.input(buf, count) if count else b""
+    data = _input(task, file, buf, count) if count else b""
     return write_data(task, file, data if len(data) == count else _whole_pages(file, data))
+
+
+def _input(task: Task, file: FileDescription, addr: int, count: int) -> bytes:
+    try:
+        return task.mem.input(addr, count)
+    except LinuxError:
+        if not file.ignores_input:
+            raise
+        return bytes(count)
 
 
 def _whole_pages(file: FileDescription, data: bytes) -> bytes:
@@ -264,7 +273,7 @@ def _write_large(task: Task, file: FileDescription, addr: int, count: int) -> in
     while done < count:
         step = min(CHUNK, count - done)
         try:
-            got = write_now(task, file, task.mem.input(addr + done, step))
+            got = write_now(task, file, _input(task, file, addr + done, step))
         except (LinuxError, HostError):
             if done:
                 break

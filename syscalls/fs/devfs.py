@@ -65,6 +65,8 @@ class Device(FileDescription):
 
 
 class Null(Device):
+    ignores_input = True
+
     def read(self, task: Task, length: int) -> bytes:
         return b""
 
@@ -73,6 +75,8 @@ class Null(Device):
 
 
 class Zero(Device):
+    ignores_input = True
+
     def read(self, task: Task, length: int) -> bytes:
         return bytes(min(length, ZERO_MAX))
 

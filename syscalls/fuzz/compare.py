@@ -1,0 +1,337 @@
+"""Compare what a program did on two sides, by the rules: the first difference, named so that equal ones are told from
+new ones."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from syscalls.abi.errno import NAMES
+from syscalls.fuzz.layouts import ADDRESS, LAYOUTS, PID
+from syscalls.fuzz.outcome import BLOCK, BLOCK_END, CALL, CONTENT, SIGNAL, Outcome, Record
+from syscalls.fuzz.program import DATA_AT, DATA_ROOM, Block, Call, Data, Operation, Program, Store, StoreValue, walk
+from syscalls.fuzz.rules import RESULTS, Any, Bijection, Bijections, Rule
+from syscalls.fuzz.special import SPECIAL, text_rules
+from syscalls.table import TABLE
+
+SI_USER, SI_QUEUE, SI_TIMER, SI_TKILL = 0, -1, -2, -6
+SIGCHLD = 17
+
+
+@dataclass(frozen=True)
+class Difference:
+    """`call` and `kind` name it; `left` and `right` are what each side had."""
+    call: str
+    kind: str
+    left: str
+    right: str
+    slot: int = -1
+    detail: str = ""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.call, self.kind
+
+    def __str__(self) -> str:
+        return f"{self.call}: {self.kind}: natively {self.left}, here {self.right}"
+
+
+def shown(result: int) -> str:
+    if -4095 <= result < 0:
+        return NAMES.get(-result, str(result))
+    return str(result) if result < 0x10000 else hex(result)
+
+
+def coarse(result: int) -> str:
+    """A result as the name of a difference has it: an error's name, or just that it was none."""
+    return NAMES.get(-result, "an error") if -4095 <= result < 0 else "success"
+
+
+class Comparison:
+    def __init__(self, program: Program, left: Outcome, right: Outcome) -> None:
+        self.program, self.left, self.right = program, left, right
+        self.calls = {item.slot: item for item in walk(program.operations) if isinstance(item, Call)}
+        self.bijections = Bijections()
+        self.memory = (bytearray(DATA_ROOM), bytearray(DATA_ROOM))
+        self.values: dict[int, int] = {}
+
+    def difference(self) -> Difference | None:
+        if self.right.failure:
+            return Difference(self.at(self.right), self.right.failure, "it goes on", self.right.failure,
+                              detail=self.right.detail)
+        found = self.operations()
+        return found or self.end()
+
+    def at(self, outcome: Outcome) -> str:
+        """The call at which a side ended."""
+        call = self.calls.get(outcome.last_slot)
+        return call.name if call is not None else "program"
+
+    def operations(self) -> Difference | None:
+        left, right = self.left.records, self.right.records
+        slots = {getattr(item, "slot", None): item for item in walk(self.program.operations)}
+        stores = self.stores_before()
+        saved = []
+        for one, other in zip(left, right, strict=False):
+            if (one.kind, one.slot) != (other.kind, other.slot):
+                return self.other_order(one, other)
+            if one.kind == BLOCK:
+                saved.append((bytes(self.memory[0]), bytes(self.memory[1])))
+                continue
+            if one.kind == BLOCK_END:
+                block = slots.get(one.slot)
+                before = saved.pop() if saved else None
+                if before is not None and isinstance(block, Block) and block.kind == "fork":
+                    self.memory = (bytearray(before[0]), bytearray(before[1]))
+                if not self.matches(PID, one.result, other.result):
+                    return self.results("clone", one, other)
+                continue
+            if one.kind == SIGNAL:
+                found = self.signal(one, other)
+            elif one.kind == CALL:
+                for offset, data in stores.get(one.slot, ()):
+                    for memory in self.memory:
+                        memory[offset:offset + len(data)] = data
+                found = self.call(self.calls[one.slot], one, other)
+            elif one.kind == CONTENT:
+                found = self.content(one, other)
+            else:
+                found = None if one.result == other.result else Difference(
+                    self.before(one.slot), "memory access", fault(one.result), fault(other.result), one.slot)
+            if found is not None:
+                return found
+        if len(left) > len(right):
+            return self.missing(left[len(right)], self.right, True)
+        if len(right) > len(left):
+            return self.missing(right[len(left)], self.left, False)
+        return None
+
+    def stores_before(self) -> dict[int, list[tuple[int, bytes]]]:
+        """What the program itself puts into memory before each call, as far as it is constant."""
+        out: dict[int, list[tuple[int, bytes]]] = {}
+        pending: list[tuple[int, bytes]] = []
+        for item in walk(self.program.operations):
+            if isinstance(item, Store):
+                pending.append((item.offset, item.data))
+            elif isinstance(item, StoreValue):
+                pending.append((item.offset, bytes(item.width)))
+            elif isinstance(item, Call):
+                out[item.slot] = pending
+                pending = []
+        return out
+
+    def before(self, slot: int) -> str:
+        """The last call of the program before this slot: what a probe looks at the effect of."""
+        name = "program"
+        for item in walk(self.program.operations):
+            if getattr(item, "slot", None) == slot:
+                break
+            if isinstance(item, Call):
+                name = item.name
+        return name
+
+    def matches(self, rule: Rule | None, left: int, right: int) -> bool:
+        if rule is None or -4095 <= left < 0 or -4095 <= right < 0:
+            return left == right
+        if isinstance(rule, Any):
+            return True
+        if rule == ADDRESS:
+            # Pages correspond, not the bytes in them.
+            return left & 0xFFF == right & 0xFFF and self.bijections.match(rule, left & ~0xFFF, right & ~0xFFF)
+        return self.bijections.match(rule, left, right)
+
+    def results(self, name: str, one: Record, other: Record) -> Difference:
+        left, right = coarse(one.result), coarse(other.result)
+        kind = f"{left} or {right}" if left != right else "result"
+        return Difference(name, kind, shown(one.result), shown(other.result), one.slot)
+
+    def call(self, call: Call, one: Record, other: Record) -> Difference | None:
+        rule = RESULTS.get(call.name)
+        special = SPECIAL.get(call.name)
+        if special is not None and special.result is not None:
+            rule = special.result(call)
+        if not self.matches(rule, one.result, other.result):
+            return self.results(call.name, one, other)
+        self.values[call.slot] = one.result
+        for memory, record in zip(self.memory, (one, other), strict=True):
+            for offset, data in record.changes:
+                memory[offset:offset + len(data)] = data
+        for offset, size, field_rule in self.fields(call, one.result):
+            left, right = (bytes(memory[offset:offset + size]) for memory in self.memory)
+            if left == right:
+                continue
+            if isinstance(field_rule, Bijection) and not self.matches(
+                    field_rule, int.from_bytes(left, "little"), int.from_bytes(right, "little")):
+                break
+            self.memory[1][offset:offset + size] = left
+        if special is not None and special.memory is not None:
+            special.memory(call, one.result, self.memory, self.bijections)
+        if self.memory[0] == self.memory[1]:
+            return None
+        return self.memory_difference(call)
+
+    def fields(self, call: Call, result: int) -> list[tuple[int, int, Rule]]:
+        """(offset in memory, size, rule) of what this call may have written and need not be equal."""
+        out: list[tuple[int, int, Rule]] = []
+        record = TABLE[call.number] if call.number < len(TABLE) else None
+        if record is None:
+            return out
+        for value, kind in zip(call.args, record.argument_kinds(), strict=False):
+            base, _, name = kind.partition("[")
+            offset = place(value)
+            if offset is None or base not in ("Out", "InOut") or name[:-1] not in LAYOUTS:
+                continue
+            out += [(offset + field.offset, field.size, field.rule) for field in LAYOUTS[name[:-1]].fields
+                    if field.rule is not None and offset + field.offset + field.size <= DATA_ROOM]
+        special = SPECIAL.get(call.name)
+        if special is not None and special.fields is not None:
+            out += special.fields(call, result)
+        return out
+
+    def memory_difference(self, call: Call) -> Difference:
+        left, right = self.memory
+        offset = next(at for at in range(DATA_ROOM) if left[at] != right[at])
+        end = next(at for at in range(DATA_ROOM - 1, -1, -1) if left[at] != right[at]) + 1
+        where = self.where(call, offset)
+        end = min(end, offset + 32)
+        return Difference(call.name, f"memory: {where}", left[offset:end].hex(" "), right[offset:end].hex(" "),
+                          call.slot)
+
+    def where(self, call: Call, offset: int) -> str:
+        """The argument, and the field of its layout, that this byte of memory belongs to."""
+        record = TABLE[call.number] if call.number < len(TABLE) else None
+        best = ("memory", "", offset)
+        for name, kind, value in zip(record.params if record else (), record.argument_kinds() if record else (),
+                                     call.args, strict=False):
+            start = place(value)
+            if start is not None and start <= offset < start + 512 and offset - start < best[2]:
+                best = (name, kind.partition("[")[2][:-1], offset - start)
+        name, layout, distance = best
+        field = LAYOUTS[layout].field_at(distance) if layout in LAYOUTS else None
+        return f"{name}.{field.name}" if field is not None else f"{name}+{distance & ~7}" if name != "memory" else name
+
+    def signal(self, one: Record, other: Record) -> Difference | None:
+        (signo, code, who, value), (signo2, code2, who2, value2) = one.words, other.words
+        name = f"signal {signo}"
+        if signo != signo2:
+            return Difference("signal", "number", str(signo), str(signo2))
+        code, code2 = (word - (1 << 64) if word >> 63 else word for word in (code, code2))
+        if code != code2:
+            return Difference(name, "si_code", str(code), str(code2))
+        if code in (SI_USER, SI_QUEUE, SI_TKILL) or signo == SIGCHLD:
+            same = self.matches(PID, who & 0xFFFFFFFF, who2 & 0xFFFFFFFF) and who >> 32 == who2 >> 32
+        elif code == SI_TIMER:
+            same = who & 0xFFFFFFFF == who2 & 0xFFFFFFFF   # the other half: overruns, which depend on the load
+        else:
+            same = who == who2
+        if not same:
+            return Difference(name, "sender or address", hex(who), hex(who2))
+        if code in (SI_USER, SI_TKILL) or (code > 0 and signo != SIGCHLD):
+            return None  # no value there: what stands in these bytes is not defined
+        if signo == SIGCHLD:
+            value, value2 = value & 0xFFFFFFFF, value2 & 0xFFFFFFFF
+        return None if value == value2 else Difference(name, "value", hex(value), hex(value2))
+
+    def content(self, one: Record, other: Record) -> Difference | None:
+        texts = [text_rules(record.text) for record in (one, other)]
+        if min(one.result, other.result) < 0:
+            return None if one.result == other.result else self.results("open", one, other)
+        if texts[0] == texts[1]:
+            return None
+        pairs = list(zip(texts[0], texts[1], strict=False))
+        left, right = next(((a, b) for a, b in pairs if a != b),
+                           (f"{len(texts[0])} lines", f"{len(texts[1])} lines"))
+        return Difference(self.before(one.slot), "text of a /proc file", left, right, one.slot,
+                          "\n".join(["natively:", *texts[0], "here:", *texts[1]]))
+
+    def other_order(self, one: Record, other: Record) -> Difference:
+        names = [f"signal {record.words[0]}" if record.kind == SIGNAL else self.name_of(record)
+                 for record in (one, other)]
+        subject = "signal" if SIGNAL in (one.kind, other.kind) else names[0]
+        kind = f"{names[0] if one.kind == SIGNAL else 'none'} or {names[1] if other.kind == SIGNAL else 'none'}"
+        return Difference(subject, kind, names[0], names[1])
+
+    def name_of(self, record: Record) -> str:
+        call = self.calls.get(record.slot)
+        return call.name if call is not None else f"operation {record.slot}"
+
+    def missing(self, record: Record, ended: Outcome, right_ended: bool) -> Difference:
+        """One side went on where the other ended."""
+        what = f"signal {record.words[0]}" if record.kind == SIGNAL else f"{self.name_of(record)} returns"
+        how = self.how(ended)
+        name = self.at(ended)
+        sides = (what, how) if right_ended else (how, what)
+        return Difference(name,
+                          f"{sides[0] if not right_ended else 'goes on'} or {sides[1] if right_ended else 'goes on'}",
+                          *sides, ended.last_slot)
+
+    @staticmethod
+    def how(outcome: Outcome) -> str:
+        if outcome.timed_out:
+            return "sleeps on"
+        if outcome.log_full:
+            return "a full log"
+        if outcome.status & 0x7F:
+            return f"killed by signal {outcome.status & 0x7F}"
+        return f"exit status {outcome.status >> 8}"
+
+    def end(self) -> Difference | None:
+        left, right = self.how(self.left), self.how(self.right)
+        if left != right:
+            return Difference(self.at(self.left), f"{left} or {right}", left, right)
+        if self.left.status != self.right.status:
+            return Difference(self.at(self.left), "wait status", hex(self.left.status), hex(self.right.status))
+        if self.left.timed_out:
+            return None
+        return self.trees()
+
+    def trees(self) -> Difference | None:
+        left, right = self.left.tree, self.right.tree
+        for path in sorted(set(left) | set(right)):
+            one, other = left.get(path, "not there"), right.get(path, "not there")
+            if one != other:
+                changed = [item.name for item in walk(self.program.operations) if isinstance(item, Call)]
+                return Difference(changed[-1] if changed else "program", f"file left behind: {tree_kind(one, other)}",
+                                  f"{path}: {one}", f"{path}: {other}")
+        return None
+
+
+def tree_kind(one: str, other: str) -> str:
+    if "not there" in (one, other):
+        return "presence"
+    names = ("type and mode", "owner", "size")
+    for name, a, b in zip(names, one.split(), other.split(), strict=False):
+        if a != b:
+            return name
+    return "content, links, time or attributes"
+
+
+def fault(result: int) -> str:
+    if result < -1000:
+        return f"signal {-result // 1000} code {-result % 1000}"
+    return str(result)
+
+
+def place(value: object) -> int | None:
+    """The offset in memory that a value points to."""
+    if isinstance(value, Data):
+        return value.offset
+    number = getattr(value, "number", None)
+    return number - DATA_AT if number is not None and DATA_AT <= number < DATA_AT + DATA_ROOM else None
+
+
+def compare(program: Program, left: Outcome, right: Outcome) -> Difference | None:
+    return Comparison(program, left, right).difference()
+
+
+def operations_until(program: Program, slot: int) -> tuple[Operation, ...]:
+    """The operations up to the one with this slot: what comes later cannot matter."""
+    out: list[Operation] = []
+    for item in program.operations:
+        out.append(item)
+        if slot in {getattr(part, "slot", None) for part in walk([item])}:
+            return tuple(out)
+    return tuple(out)
+
+
+PATH_NUMBER = re.compile(r"/p\d+\b")

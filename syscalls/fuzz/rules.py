@@ -1,0 +1,56 @@
+"""What may differ between two runs of a program, declared: per call, result or field, and why.
+
+`Same` is what holds where nothing is said.  No rule drops a value silently: `Bijection` still demands that what was
+equal in one run is equal in the other, and `Any` carries its reason.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Bijection:
+    """Values of this kind correspond one to one: equal here where equal there.  0 and errors correspond to
+    themselves."""
+    kind: str
+
+
+@dataclass(frozen=True)
+class Any:
+    """Not compared (except that an error is an error), for this reason."""
+    reason: str
+
+
+Rule = Bijection | Any
+ANY_TIME = Any("the clock goes on between two runs")
+
+RESULTS: dict[str, Rule] = {
+    **dict.fromkeys(("getpid", "gettid", "getppid", "getpgrp", "getpgid", "getsid", "setsid", "fork", "vfork", "clone",
+                     "clone3", "set_tid_address", "wait4"), Bijection("pid")),
+    **dict.fromkeys(("mmap", "mremap", "brk", "shmat"), Bijection("address")),
+    **dict.fromkeys(("shmget", "semget", "msgget"), Bijection("ipc")),
+    **dict.fromkeys(("time", "times"), ANY_TIME),
+    "alarm": Any("seconds left: the clock goes on"),
+    "timer_getoverrun": Any("overruns depend on the machine's load"),
+    "getcpu": Any("where the scheduler put it"),
+}
+"""By call: the rule of its result."""
+
+
+class Bijections:
+    """What has corresponded so far, in both directions."""
+
+    def __init__(self) -> None:
+        self.there: dict[str, dict[int, int]] = {}
+        self.back: dict[str, dict[int, int]] = {}
+
+    def match(self, rule: Bijection, left: int, right: int) -> bool:
+        if left == right:
+            # Also where they have to be equal: 0, errors.  Not remembered: small numbers meet by chance.
+            known = self.there.get(rule.kind, {}).get(left, right)
+            return known == right
+        if not left or not right:
+            return False
+        return (self.there.setdefault(rule.kind, {}).setdefault(left, right) == right
+                and self.back.setdefault(rule.kind, {}).setdefault(right, left) == left)

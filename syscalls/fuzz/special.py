@@ -1,0 +1,153 @@
+"""Rules that a table of fields cannot say: for calls whose layout depends on an argument, and for texts of /proc."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from syscalls.fuzz.program import DATA_ROOM, Call, Const, Data
+from syscalls.fuzz.rules import ANY_TIME, Any, Bijection, Bijections, Rule
+
+Memory = tuple[bytearray, bytearray]
+Fields = list[tuple[int, int, Rule]]
+PID = Bijection("pid")
+
+
+@dataclass(frozen=True)
+class Special:
+    result: Callable[[Call], Rule | None] | None = None
+    fields: Callable[[Call, int], Fields] | None = None
+    memory: Callable[[Call, int, Memory, Bijections], None] | None = None
+
+
+def constant(call: Call, index: int) -> int | None:
+    value = call.args[index] if index < len(call.args) else Const(0)
+    return value.number if isinstance(value, Const) else None
+
+
+def offset(call: Call, index: int) -> int | None:
+    value = call.args[index] if index < len(call.args) else None
+    return value.offset if isinstance(value, Data) else None
+
+
+def at(call: Call, index: int, *parts: tuple[int, int, Rule]) -> Fields:
+    start = offset(call, index)
+    if start is None:
+        return []
+    return [(start + where, size, rule) for where, size, rule in parts if start + where + size <= DATA_ROOM]
+
+
+def directory_entries(call: Call, result: int, memory: Memory, bijections: Bijections) -> None:
+    """Entries come in the file system's order: compared sorted.  Inode numbers by bijection, offsets not at all."""
+    start = offset(call, 1)
+    if start is None or result <= 0:
+        return
+    wide = call.name == "getdents64"
+    parsed = []
+    for side in memory:
+        entries = []
+        place = start
+        while place < min(start + result, DATA_ROOM - 19):
+            length = int.from_bytes(side[place + 16:place + 18], "little")
+            if length < 19:
+                return
+            if wide:
+                kind, name = side[place + 18], bytes(side[place + 19:place + length]).partition(b"\0")[0]
+            else:
+                kind, name = side[place + length - 1], bytes(side[place + 18:place + length - 1]).partition(b"\0")[0]
+            entries.append((name, kind, length))
+            place += length
+        parsed.append(sorted(entries))
+    if parsed[0] == parsed[1]:
+        memory[1][start:start + result] = memory[0][start:start + result]
+
+
+def fcntl_result(call: Call) -> Rule | None:
+    return PID if constant(call, 1) == 9 else None   # F_GETOWN
+
+
+def fcntl_fields(call: Call, _: int) -> Fields:
+    command = constant(call, 1)
+    if command in (5, 36):        # F_GETLK, F_OFD_GETLK: l_pid
+        return at(call, 2, (24, 4, PID))
+    if command == 16:             # F_GETOWN_EX: the pid
+        return at(call, 2, (4, 4, PID))
+    return []
+
+
+def ioctl_fields(call: Call, _: int) -> Fields:
+    return at(call, 2, (0, 4, PID)) if constant(call, 1) in (0x540F, 0x5429, 0x8903, 0x8904) else []
+
+
+def sockopt_fields(call: Call, _: int) -> Fields:
+    level, name = constant(call, 1), constant(call, 2)
+    if level == 1 and name == 17:     # SO_PEERCRED
+        return at(call, 3, (0, 4, PID))
+    if level == 1 and name == 57:     # SO_COOKIE
+        return at(call, 3, (0, 8, Bijection("cookie")))
+    return []
+
+
+def ipc_fields(call: Call, _: int) -> Fields:
+    if call.name == "msgctl":
+        return at(call, 2, (48, 24, ANY_TIME), (88, 4, PID), (92, 4, PID))
+    return at(call, 3, (48, 8, ANY_TIME), (64, 8, ANY_TIME))
+
+
+def semctl_result(call: Call) -> Rule | None:
+    return PID if constant(call, 2) == 11 else None   # GETPID
+
+
+RANDOM = Any("random bytes")
+
+
+def random_fields(call: Call, result: int) -> Fields:
+    return at(call, 0, (0, max(0, result), RANDOM))
+
+
+def prctl_fields(call: Call, _: int) -> Fields:
+    return at(call, 1, (0, 8, Bijection("address"))) if constant(call, 0) == 40 else []   # PR_GET_TID_ADDRESS
+
+
+def priority_fields(call: Call, _: int) -> Fields:
+    return at(call, 0, (0, 4, Any("where the scheduler put it")), (0, 0, Any("")))
+
+
+SPECIAL: dict[str, Special] = {
+    "getdents64": Special(memory=directory_entries),
+    "getdents": Special(memory=directory_entries),
+    "fcntl": Special(result=fcntl_result, fields=fcntl_fields),
+    "ioctl": Special(fields=ioctl_fields),
+    "getsockopt": Special(fields=sockopt_fields),
+    "msgctl": Special(fields=ipc_fields),
+    "semctl": Special(result=semctl_result, fields=ipc_fields),
+    "getrandom": Special(fields=random_fields),
+    "prctl": Special(fields=prctl_fields),
+    "getcpu": Special(fields=priority_fields),
+    "timerfd_settime": Special(),
+}
+
+MAPS_LINE = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) (\S+) ([0-9a-f]+) \S+ \d+ *(.*)$")
+PRIVATE_MAPPINGS = ("[vvar]", "[vdso]", "[vsyscall]", "[vvar_vclock]", "[heap]", "[stack]")
+
+
+def text_rules(text: bytes) -> list[str]:
+    """Lines of /proc/self/maps without addresses that the kernel chose, device and inode; the fixed ranges of the
+    executor and the arena stay as they are.  Pages that the layer itself maps (vdso) are left out."""
+    out = []
+    for line in text.decode(errors="replace").splitlines():
+        match = MAPS_LINE.match(line)
+        if match is None:
+            out.append(line)
+            continue
+        start, end, protection, file_offset, name = match.groups()
+        if name in PRIVATE_MAPPINGS:
+            continue
+        low = int(start, 16)
+        where = f"{start}-{end}" if low < 0x70000000 else f"{int(end, 16) - low:#x} bytes"
+        name = re.sub(r"/p\d+/", "/pN/", name)
+        if low < 0x500000 and "fuzz-executor" in name:
+            name = "executor"
+        out.append(f"{where} {protection} {file_offset} {name}".rstrip())
+    return out
