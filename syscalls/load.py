@@ -137,7 +137,8 @@ def _make_stack(task: Task, mm: Mm, program: Program, bias: int, base: int) -> i
     plan = program.plan
     cred = task.cred
     hwcap, hwcap2 = kernel.engine.hwcap()
-    vdso = getattr(kernel.engine, "vdso_base", 0)
+    # The vDSO's note tells ld.so the version of the host's Linux: not under a profile that shows another.
+    vdso = getattr(kernel.engine, "vdso_base", 0) if kernel.profile is None else 0
     auxv = (
         *(((AT_SYSINFO_EHDR, vdso),) if vdso else ()),
         (AT_MINSIGSTKSZ, getattr(kernel.engine, "signal_frame_size", 0) or MINSIGSTKSZ),

@@ -26,7 +26,6 @@ WSL1_VERSIONS = {
 CLAIMED = (4, 4)
 """The Linux that WSL 1 claimed to be."""
 WSL1_BANNER = b"(Microsoft@Microsoft.com) (gcc version 5.4.0 (GCC) )"
-SINCE_NOTE = "as Linux answers that does not know it"
 COLUMNS = {"call", "when", "answer", "title", "reason", "source", "effect", "builds"}
 KEYS = ("base", "title", "release", "version")
 
@@ -73,9 +72,13 @@ def linux(name: str) -> Profile:
 
 def newer_calls(linux: tuple[int, ...], known: dict[str, Syscall]) -> list[Rule]:
     """Rules for calls that came with a later Linux."""
-    return parse([{"call": name, "when": "-", "answer": "ENOSYS", "reason": "newer than " + ".".join(map(str, linux)),
-                   "source": f"Linux {record.since}", "effect": _effect(name)}
+    return parse([{"call": name, "when": "-", "answer": "ENOSYS", "reason": _newer(record.since, linux),
+                   "source": "", "effect": _effect(name)}
                   for name, record in known.items() if version(record.since) > linux], known)
+
+
+def _newer(since: str, linux: tuple[int, ...]) -> str:
+    return f"came with Linux {since}, and this one is {'.'.join(map(str, linux))}"
 
 
 def _effect(name: str) -> str:
@@ -86,7 +89,7 @@ def _effect(name: str) -> str:
 
 def newer_flags(linux: tuple[int, ...], known: dict[str, Syscall]) -> list[Rule]:
     """Rules for flags that came with a later Linux."""
-    rows = [row | {"source": f"Linux {row['since']}", "reason": SINCE_NOTE} for row in facts.table("linux_since")
+    rows = [row | {"source": "", "reason": _newer(row["since"], linux)} for row in facts.table("linux_since")
             if version(row["since"]) > linux]
     return parse(rows, known)
 
@@ -158,7 +161,7 @@ def why_missing(record: Syscall, since: int = 0) -> dict[str, str]:
     elif gaps:
         reason, source = gaps[0]["why on NT"], gaps[0]["source"]
     elif version(record.since) > CLAIMED:
-        reason, source = f"newer (Linux {record.since}) than the 4.4 that WSL 1 showed; its list ended in 2017", ""
+        reason, source = _newer(record.since, CLAIMED) + "; Microsoft's list ended in 2017", ""
     else:
         reason, source = "never on Microsoft's list", evidence if evidence not in ("-", "never listed") else ""
     return {"reason": reason, "source": source, "effect": _effect(record.name)}

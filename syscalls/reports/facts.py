@@ -77,3 +77,30 @@ def results_of(name: str) -> list[Row]:
     import re
     word = re.compile(rf"(?<![A-Za-z0-9_/]){re.escape(name)}(?![A-Za-z0-9_])")
     return [row for row in table("wsl1_results") if word.search(row["operation"])]
+
+
+LTP_BUILDS = ("16251", "16273")
+LTP_NAMES = {"posix_fadvise": "fadvise64", "waitpid": "wait4", "sigqueue": "rt_sigqueueinfo", "stime": "settimeofday",
+             "recv": "recvfrom", "send": "sendto", "umount": "umount2", "timer_getoverrun": "timer_getoverrun"}
+"""How tests of the Linux Test Project name calls that the C library has under another name."""
+
+
+@cache
+def ltp_calls() -> dict[str, tuple[str, ...]]:
+    """Call -> its tests in the Linux Test Project (as WSL 1's logs list them)."""
+    import re
+    names = {row["name"]: row["name"] for row in table("wsl1_calls")} | LTP_NAMES
+    tests: dict[str, list[str]] = {}
+    for row in table("wsl1_ltp"):
+        match = re.fullmatch(r"(.+?)_?\d\d(?:_64)?", row["test"])
+        call = names.get(match[1]) if match is not None else None
+        if call is not None:
+            tests.setdefault(call, []).append(row["test"])
+    return {call: tuple(found) for call, found in tests.items()}
+
+
+def ltp_of(name: str, build: str = LTP_BUILDS[-1]) -> dict[str, str]:
+    """Test -> result on WSL 1, of those that ran."""
+    results = by("wsl1_ltp", "test")
+    return {test: results[test][build] for test in ltp_calls().get(name, ())
+            if results[test][build] not in ("-", "NOTRUN")}
