@@ -16,6 +16,7 @@ from translator.hosts.base import HostError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from syscalls.fs.hostfile import Handle
     from syscalls.fs.vfs import Location
     from syscalls.kernel import Kernel
     from syscalls.task import Task
@@ -61,11 +62,20 @@ class StreamInode(Inode):
 class SharedFile:
     """A host stream and how many descriptions use it: /dev/stdin opened again is one more."""
 
-    __slots__ = ("file", "users")
+    __slots__ = ("file", "handle", "users")
 
     def __init__(self, file: HostFile) -> None:
         self.file = file
         self.users = 0
+        self.handle: Handle | None = None
+        """What mappings reach it through, when they cannot by its name; it keeps the file open."""
+
+    def mapped_by(self, flags: int) -> Handle:
+        if self.handle is None:
+            from syscalls.fs.hostfile import Handle
+            self.users += 1
+            self.handle = Handle(self.file, flags & O_ACCMODE)
+        return self.handle
 
 
 class HostStream(FileDescription):
@@ -232,15 +242,25 @@ class HostStream(FileDescription):
         self.file.sync(data_only)
 
     def backing(self, task: Task, shared: bool, prot: int) -> Backing:
-        """By the file's own path, which is the only way to pages that others map too.  ENODEV without one."""
-        if self.is_file and self.location is not None:
-            file = self.location.inode.open(task, self.flags & O_ACCMODE, self.location)
-            file.retain()
+        """The pages that others who map the same file have too.  ENODEV for what is no file."""
+        if not self.is_file:
+            raise LinuxError(ENODEV)
+        if self.location is not None:
             try:
-                return file.backing(task, shared, prot)
-            finally:
-                file.release()
-        raise LinuxError(ENODEV)
+                file = self.location.inode.open(task, self.flags & O_ACCMODE, self.location)
+            except (LinuxError, HostError):
+                pass  # it was opened by somebody who may: a descriptor needs no permission any more
+            else:
+                file.retain()
+                try:
+                    return file.backing(task, shared, prot)
+                finally:
+                    file.release()
+        filesystem = self.kernel.vfs.host_filesystem
+        stat = self.file.stat()
+        backing = filesystem.backing((stat.dev, stat.ino))
+        backing.adopt(self.shared.mapped_by(self.flags), self.readable, self.writable)
+        return backing
 
     def describe(self) -> bytes:
         return b"pipe:[%d]" % self.number

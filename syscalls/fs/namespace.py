@@ -60,6 +60,7 @@ def mount_boot(vfs: Vfs, root: bytes) -> None:
     exist in the host's tree.  File systems are made when first entered."""
     kernel = vfs.kernel
     filesystem = HostFs(kernel.host, vfs, root, root.rstrip(b"/") != b"")
+    vfs.host_filesystem = filesystem
     kind = filesystem.name.encode()
     top = Mount(1, kind, b"/dev/root", MS_RELATIME, None, None)
     top.filesystem = filesystem

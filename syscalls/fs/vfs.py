@@ -77,6 +77,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from syscalls.fs.hostfs import HostFs
     from syscalls.kernel import Kernel
     from syscalls.lease import Lease
     from syscalls.task import Task
@@ -117,6 +118,8 @@ class Vfs:
         self.mounts: dict[int, Mount] = {}
         """By mount id; the root is 1."""
         self.root: Location
+        self.host_filesystem: HostFs
+        """What the first process has as its root, wherever that is mounted by now."""
         self.anonymous = Mount(0, b"anon_inodefs", b"none", 0, None, None)
         """Where things live that have no place: pipes, sockets, memfds."""
         self.anonymous.filesystem = FileSystem(0)

@@ -140,9 +140,14 @@ class FileStore:
     def pages_of(self, backing: Backing) -> Pages:
         pages = self.pages.get(backing.key)
         if pages is None:
-            if hasattr(backing, "host_descriptor") and backing.host_descriptor(False)[0] >= 0:
+            if hasattr(backing, "host_descriptor") and _may_be_opened(*backing.host_descriptor(True)):
                 pages = HostPages(self, backing)
             else:
                 pages = MemoryPages(self, backing)
             self.pages[backing.key] = pages
         return pages
+
+
+def _may_be_opened(descriptor: int, writable: bool) -> bool:
+    """Whether guest processes can open what this descriptor of pylx is of: it may come from somebody who may more."""
+    return descriptor >= 0 and os.access(b"/proc/self/fd/%d" % descriptor, os.R_OK | (os.W_OK if writable else 0))
