@@ -2,7 +2,8 @@
 
 An unconfined tree hands whole paths to the *at() calls.  A confined one first opens the parent by openat2 with
 RESOLVE_BENEATH and RESOLVE_NO_SYMLINKS and then works on the last component alone, so that no link or directory
-that another process puts in the way meanwhile leads out of the tree.
+that another process puts in the way meanwhile leads out of the tree.  Files of the host's kernel that are mounted in a
+confined tree (a chroot with /proc and /sys) are not opened: they lead everywhere.
 """
 
 from __future__ import annotations
@@ -30,10 +31,16 @@ _MISSING = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG))
 _S_IFMT = 0o170000
 _S_IFLNK = 0o120000
 _S_IFDIR = 0o040000
+_KERNEL_TYPES = frozenset((b"proc", b"sysfs", b"debugfs", b"tracefs", b"securityfs", b"configfs", b"cgroup", b"cgroup2",
+                           b"bpf", b"efivarfs", b"pstore", b"selinuxfs", b"binfmt_misc", b"resctrl"))
+"""File systems whose files are the host's kernel, pylx and its guests included (/proc/PID/mem)."""
+_KERNEL_TYPES = frozenset((b"proc", b"sysfs", b"debugfs", b"tracefs", b"securityfs", b"configfs", b"cgroup", b"cgroup2",
+                           b"bpf", b"efivarfs", b"pstore", b"selinuxfs", b"binfmt_misc", b"resctrl"))
+"""File systems whose files are the host's kernel, pylx and its guests included (/proc/PID/mem)."""
 
 
 class LinuxTree:
-    __slots__ = ("_confined", "_openat2", "_poller", "_resolve", "_root", "_walk_how")
+    __slots__ = ("_confined", "_kernel_devices", "_openat2", "_poller", "_resolve", "_root", "_walk_how")
 
     def __init__(self, root: bytes, confined: bool, poller: LinuxPoller) -> None:
         try:
@@ -43,8 +50,10 @@ class LinuxTree:
         self._poller = poller
         self._confined = confined
         self._resolve = calls.RESOLVE_NO_SYMLINKS | calls.RESOLVE_NO_MAGICLINKS
+        self._kernel_devices: frozenset[int] = frozenset()
         if confined:
             self._resolve |= calls.RESOLVE_BENEATH
+            self._kernel_devices = _kernel_devices(os.readlink(b"/proc/self/fd/%d" % self._root))
         self._openat2 = calls.have_openat2(self._root)
         self._walk_how = calls.open_how(_PATH_ONLY, 0, self._resolve)
 
@@ -177,6 +186,13 @@ class LinuxTree:
     # Opening
 
     def _open(self, path: bytes, host_flags: int, mode: int) -> int:
+        fd = self._open_any(path, host_flags, mode)
+        if self._kernel_devices and os.fstat(fd).st_dev in self._kernel_devices:
+            os.close(fd)
+            raise HostError(errno.EACCES)
+        return fd
+
+    def _open_any(self, path: bytes, host_flags: int, mode: int) -> int:
         if self._confined and self._openat2 and len(path) <= _LONGEST:
             mode = mode & 0o7777 if host_flags & _CREATES else 0
             return calls.openat2(self._root, path or b".", calls.open_how(host_flags, mode, self._resolve))
@@ -380,3 +396,23 @@ class LinuxTree:
         if self._root >= 0:
             os.close(self._root)
             self._root = -1
+
+
+def _kernel_devices(root: bytes) -> frozenset[int]:
+    """Device numbers of what is mounted below `root` and has files of the host's kernel (man 5 proc_pid_mountinfo)."""
+    found = set()
+    below = root.rstrip(b"/") + b"/"
+    try:
+        with open("/proc/self/mountinfo", "rb") as lines:
+            for line in lines:
+                fields, _, rest = line.partition(b" - ")
+                if rest.split(b" ", 1)[0] not in _KERNEL_TYPES:
+                    continue
+                _, _, device, _, place, *_ = fields.split(b" ")
+                place = place.replace(b"\\040", b" ").replace(b"\\011", b"\t").replace(b"\\134", b"\\")
+                if (place + b"/").startswith(below):
+                    major, _, minor = device.partition(b":")
+                    found.add(os.makedev(int(major), int(minor)))
+    except OSError:
+        pass
+    return frozenset(found)
