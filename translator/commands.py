@@ -187,13 +187,14 @@ def run_report(arguments: Arguments, report: ReportOptions) -> int:
 
 def explain(words: list[str]) -> int:
     if len(words) != 1 or words[0].startswith("-"):
-        raise CommandError("explain takes one call, by name or number: pylx explain memfd_create")
+        raise CommandError("explain takes one call, by name or number, or one flag: pylx explain memfd_create")
+    from syscalls.reports import explain_flags
     from syscalls.reports.explain import explanation
-    text = explanation(words[0], hosts())
+    text = explanation(words[0], hosts()) or explain_flags.explanation(words[0])
     if text is None:
         from syscalls.reports.explain import near
         hint = near(words[0])
-        raise CommandError(f"{words[0]} is no system call of x86-64"
+        raise CommandError(f"{words[0]} is no system call of x86-64, and no flag or file that is known to differ"
                            + (f"; did you mean {' or '.join(hint)}?" if hint else ""), EXIT_USAGE)
     write(text, None, sys.stdout)
     return 0

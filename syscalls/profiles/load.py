@@ -123,11 +123,15 @@ def wsl1(build: int = WSL1_BUILD) -> Profile:
 
 
 @cache
+def all_wsl1_rules(call: str) -> list[Rule]:
+    """What WSL 1 answered otherwise of a call, at any build: for the reports."""
+    return parse([row for row in facts.table("wsl1_rules") if row["call"] == call], calls())
+
+
+@cache
 def wsl1_rules(call: str) -> list[Rule]:
-    """What WSL 1 answered otherwise of a call, at the build that `wsl1` is: for the reports."""
-    known = calls()
-    return [rule for rule in parse([row for row in facts.table("wsl1_rules") if row["call"] == call], known)
-            if rule.in_force(WSL1_BUILD)]
+    """Those of the build that `wsl1` is."""
+    return [rule for rule in all_wsl1_rules(call) if rule.in_force(WSL1_BUILD)]
 
 
 def missing_calls(known: dict[str, Syscall], build: int = WSL1_BUILD) -> list[Rule]:
@@ -213,4 +217,4 @@ def from_file(path: str) -> Profile:
     return out
 
 
-__all__ = ["NoSuchProfile", "load", "missing_calls", "wsl1", "wsl1_rules"]
+__all__ = ["NoSuchProfile", "all_wsl1_rules", "load", "missing_calls", "wsl1", "wsl1_rules"]

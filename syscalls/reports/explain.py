@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from syscalls.profiles.load import all_wsl1_rules
+from syscalls.profiles.met import plain
 from syscalls.reports import facts
 from syscalls.reports.rows import LEVEL_WORDS, all_hosts, load_rows
 from syscalls.reports.text import unsupported_text
@@ -58,6 +60,7 @@ def explanation(word: str, hosts: Hosts) -> str | None:
     lines += [""]
     lines += host_lines(row, hosts)
     lines += [""]
+    lines += version_lines(row["name"])
     lines += wsl1_lines(row)
     lines += [""]
     lines += other_lines(row)
@@ -65,12 +68,15 @@ def explanation(word: str, hosts: Hosts) -> str | None:
 
 
 def here(row: dict[str, Any]) -> str:
-    text = f"{row['level']}: {LEVEL_WORDS[row['level']]}"
-    if row["errno"]:
-        from syscalls.abi.errno import NAMES
-        text += f", with {NAMES.get(row['errno'], row['errno'])}"
-    if row["note"]:
-        text += f"; {row['note']}"
+    if row["level"] == "PARTIAL":
+        text = f"PARTIAL: as Linux does, but: {row['note']}"
+    else:
+        text = f"{row['level']}: {LEVEL_WORDS[row['level']]}"
+        if row["errno"]:
+            from syscalls.abi.errno import NAMES
+            text += f", with {NAMES.get(row['errno'], row['errno'])}"
+        if row["note"]:
+            text += f": {row['note']}"
     return text + ("; may sleep" if row["sleeps"] else "")
 
 
@@ -86,7 +92,7 @@ def host_lines(row: dict[str, Any], hosts: Hosts) -> list[str]:
     if row["level"] in ("STUB", "REFUSED"):
         return paragraph("hosts", "none serves it")
     if not row["needs"]:
-        return paragraph("hosts", "the kernel's own: nothing is asked of a host, and NT lacks nothing for it")
+        return paragraph("hosts", "the kernel's own: it asks nothing of a host, and works on any")
     everywhere = all_hosts(hosts)
     known = facts.by("primitives", "primitive")
     lines = []
@@ -108,15 +114,55 @@ def wsl1_lines(row: dict[str, Any]) -> list[str]:
         text += f"; release notes of build {builds}" if builds != "-" else ""
         text += f"; evidence: {listed['counter_evidence']}" if listed["counter_evidence"] != "-" else ""
     lines = paragraph("WSL 1", text)
+    rules = all_wsl1_rules(row["name"])
+    for rule in rules:
+        builds = "" if rule.builds == "-" else f", builds {rule.builds.strip('-')}" + (
+            " and before" if rule.builds.startswith("-") else " and after" if rule.builds.endswith("-") else "")
+        lines += paragraph("", f"- {rule.title or 'every call'} -> {rule.answer_text}{builds}: {plain(rule.reason)} "
+                               f"({rule.source})", 2)
+    told = issues(" ".join(rule.source for rule in rules))
+    seen = set(told)
     for gap in facts.gaps_of(row["name"]):
-        reason = gap["why on NT"].replace("[S] ", "stated: ").replace("[I] ", "inferred: ").replace(
-            "[S/I] ", "stated and inferred: ")
-        lines += paragraph("", f"- {gap['feature']}: {gap['linux syscalls/interfaces involved']}. {reason} "
-                               f"({gap['source']})", 2)
+        if issues(gap["source"]) & told:
+            continue  # a rule says it, with the answer
+        seen |= issues(gap["source"])
+        lines += paragraph("", f"- {gap['feature']}: {gap['linux syscalls/interfaces involved']}; "
+                               f"{plain(gap['why on NT'])} ({gap['source']})", 2)
     for result in facts.results_of(row["name"]):
-        lines += paragraph("", f"- seen: {result['operation']} -> {result['result on WSL 1']}, {result['seen at']} "
-                               f"({result['source']})", 2)
-    return lines
+        if not issues(result["source"]) & seen:
+            lines += paragraph("", f"- seen: {result['operation']} -> {result['result on WSL 1']}, "
+                                   f"{result['seen at']} ({result['source']})", 2)
+    return lines + ltp_lines(row["name"])
+
+
+def issues(source: str) -> set[str]:
+    """What a source cites: issues, and tests of the Linux Test Project."""
+    import re
+    return set(re.findall(r"#\d+|\b[a-z_]+\d\d\b", source))
+
+
+def ltp_lines(name: str) -> list[str]:
+    results = facts.ltp_of(name)
+    if not results:
+        return []
+    passed = sum(result == "PASS" for result in results.values())
+    text = f"- Linux Test Project, build {facts.LTP_BUILDS[-1]}: {passed} of {len(results)} tests pass"
+    words = (("FAIL", "failed"), ("CONF", "not applicable, or the call was not there"))
+    for result, meaning in words:
+        named = [test for test, seen in results.items() if seen == result
+                 and not (test.endswith("_64") and results.get(test.removesuffix("_64")) == result)]
+        if named:
+            text += f"; {meaning}: {', '.join(named)}"
+    return paragraph("", text, 2)
+
+
+def version_lines(name: str) -> list[str]:
+    """Flags that are younger than their call."""
+    rows = [row for row in facts.table("linux_since") if row["call"] == name]
+    if not rows:
+        return []
+    rows.sort(key=lambda row: facts.version(row["since"]))
+    return [*paragraph("by version", ", ".join(f"{row['title']} {row['since']}" for row in rows)), ""]
 
 
 def other_lines(row: dict[str, Any]) -> list[str]:

@@ -62,11 +62,9 @@ def version(text: str) -> tuple[int, ...]:
 @cache
 def gaps_of(name: str) -> list[Row]:
     """The gaps of WSL 1 that name this call in their interfaces."""
-    import re
-    word = re.compile(rf"(?<![A-Za-z0-9_/]){re.escape(name)}(?![A-Za-z0-9_])")
     families = {"mq_": "mq_*", "shm": "shm*"}
     return [row for row in table("wsl1_gaps")
-            if word.search(row["linux syscalls/interfaces involved"])
+            if _names(row["linux syscalls/interfaces involved"], name)
             or any(name.startswith(start) and f"{family} family" in row["linux syscalls/interfaces involved"]
                    for start, family in families.items())]
 
@@ -74,9 +72,28 @@ def gaps_of(name: str) -> list[Row]:
 @cache
 def results_of(name: str) -> list[Row]:
     """What was seen on WSL 1 of this call, by arguments."""
+    return [row for row in table("wsl1_results") if _names(row["operation"], name)]
+
+
+ALIASES = {"openat": "open", "creat": "open", "renameat": "rename", "unlinkat": "unlink", "recvfrom": "recv",
+           "recvmsg": "recv", "truncate": "ftruncate", "mknodat": "mknod", "inotify_add_watch": "inotify"}
+"""Calls of which the facts speak under another name."""
+
+
+WORDS = ("open", "close", "time", "sync", "link", "access", "read", "write", "select", "accept", "pause", "exit",
+         "kill", "bind", "connect", "listen", "send", "pipe", "mount", "rename", "shutdown", "splice", "security",
+         "fork", "clone", "socket", "poll")
+"""Calls whose names are words: only where arguments or a list of calls follow, a call is meant."""
+CALLED = r"(?=[(/|,]| ->)"
+
+
+def _names(text: str, name: str) -> bool:
+    """Whether a text speaks of a call: as a word, `unshare/clone(...)` too, but not as a part of a path."""
     import re
-    word = re.compile(rf"(?<![A-Za-z0-9_/]){re.escape(name)}(?![A-Za-z0-9_])")
-    return [row for row in table("wsl1_results") if word.search(row["operation"])]
+    text = re.sub(r"(?<![\w)])/[\w/<>.*-]+", " ", text)
+    word = rf"(?<!\w){re.escape(name)}(?!\w){CALLED if name in WORDS else ''}"
+    alias = ALIASES.get(name)
+    return bool(re.search(word, text)) or (alias is not None and bool(re.search(rf"(?<!\w){alias}\(", text)))
 
 
 LTP_BUILDS = ("16251", "16273")
