@@ -243,6 +243,18 @@ class FdTable:
             self.cloexec.add(fd)
         return fd
 
+    def two_lowest(self, limit: int) -> tuple[int, int]:
+        """The two lowest free numbers, which are not taken yet.  EMFILE."""
+        found: list[int] = []
+        fd = self.lowest
+        while len(found) < 2:
+            if fd >= limit:
+                raise LinuxError(EMFILE)
+            if fd not in self.files:
+                found.append(fd)
+            fd += 1
+        return found[0], found[1]
+
     def place(self, task: Task, fd: int, file: FileDescription, cloexec: bool) -> None:
         """dup2: put `file` at exactly `fd`, closing what was there."""
         file.retain()

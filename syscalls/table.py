@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     Octal = int
 
     class Path(bytes):
-        """A path: read from guest memory before the handler runs (EFAULT, ENAMETOOLONG); may be empty."""
+        """A path: read from guest memory before the handler runs; may be empty.  Where it cannot be read (EFAULT,
+        ENAMETOOLONG) the error is raised when the path is looked up, after the checks of other arguments."""
 
     OptPath = bytes | None
     """A path that may be NULL: None then."""
@@ -158,9 +159,9 @@ def _decoder(record: Syscall) -> Callable[[Task, tuple[int, ...]], Any]:
         elif base in ("S64", "Offset"):
             parts.append(f"({word} ^ 0x8000000000000000) - 0x8000000000000000")
         elif base == "Path":
-            parts.append(f"task.mem.path({word})")
+            parts.append(f"task.mem.filename({word})")
         elif base == "OptPath":
-            parts.append(f"(task.mem.path({word}) if {word} else None)")
+            parts.append(f"(task.mem.filename({word}) if {word} else None)")
         elif base == "Text":
             parts.append(f"task.mem.text({word})")
         elif base in ("U64", "Size", "Addr", "In", "Out", "InOut", "Buf", "OutBuf"):

@@ -26,6 +26,22 @@ _U64 = struct.Struct("<Q")
 _S32 = struct.Struct("<i")
 
 
+class BadName(bytes):
+    """A path that could not be read: what getname() gives as an error pointer.  Who looks it up begins with its first
+    byte, and gets the error."""
+
+    errno = 0
+
+    def __getitem__(self, index: object) -> bytes:  # type: ignore[override]
+        raise LinuxError(self.errno)
+
+
+def readable_name(path: bytes) -> bytes:
+    """The path, for those that do not look it up.  The error that reading it met."""
+    path[:1]
+    return path
+
+
 class UserMemory:
     """Guest memory of one `Mm`.  All methods raise LinuxError(EFAULT) unless they say otherwise."""
 
@@ -92,6 +108,20 @@ class UserMemory:
         if text is None:
             raise LinuxError(ENAMETOOLONG)
         return text
+
+    def filename(self, addr: int) -> bytes:
+        """A path, or a `BadName` that raises when it is looked up."""
+        try:
+            text = self.space.cstring(addr, PATH_MAX)
+        except GuestFault:
+            errno = EFAULT
+        else:
+            if text is not None:
+                return text
+            errno = ENAMETOOLONG
+        bad = BadName(b"\0")
+        bad.errno = errno
+        return bad
 
     def text(self, addr: int, limit: int = PATH_MAX) -> bytes:
         """strndup_user(): EINVAL when there is no NUL in `limit` bytes."""

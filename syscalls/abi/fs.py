@@ -143,9 +143,8 @@ def pack_stat(stat: HostStat) -> bytes:
 
 def pack_statx(stat: HostStat, mask: int, mount_id: int, mount_root: bool) -> bytes:
     """struct statx, 256 bytes; `mask` what the caller asked for.  Basic fields are always there, as in Linux."""
-    result = STATX_BASIC_STATS | mask & (STATX_MNT_ID | STATX_MNT_ID_UNIQUE)
-    if result & STATX_MNT_ID_UNIQUE:
-        result &= ~STATX_MNT_ID
+    # The mount is told unasked, too (vfs_statx_path).
+    result = STATX_BASIC_STATS | (STATX_MNT_ID_UNIQUE if mask & STATX_MNT_ID_UNIQUE else STATX_MNT_ID)
     btime, btime_ns = 0, 0
     if stat.btime_ns >= 0:
         result |= STATX_BTIME

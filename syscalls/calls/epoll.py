@@ -56,11 +56,11 @@ def epoll_ctl(task: Task, epfd: Fd, op: S32, fd: Fd, event: In[EpollEvent]) -> i
 
 def _epoll(task: Task, epfd: int, events: int, limit: int) -> Epoll:
     from syscalls.epoll import Epoll
+    epoll = task.files.get(epfd)
     if not 0 < limit <= MAX_EVENTS:
         raise LinuxError(EINVAL)
     if events + limit * EVENT_SIZE > TASK_SIZE:
         raise LinuxError(EFAULT)
-    epoll = task.files.get(epfd)
     if not isinstance(epoll, Epoll):
         raise LinuxError(EINVAL)
     return epoll

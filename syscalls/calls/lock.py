@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from syscalls.abi.errno import EINVAL, LinuxError
+from syscalls.abi.fs import LOCK_EX, LOCK_MAND, LOCK_NB, LOCK_SH, LOCK_UN
 from syscalls.table import syscall
 
 TYPE_CHECKING = False
@@ -16,4 +18,9 @@ if TYPE_CHECKING:
 @syscall(73, needs=("files.flock",))
 def flock(task: Task, fd: Fd, operation: Flags[FlockOperation]) -> int | Awaitable[int]:
     from syscalls.fs.locks import flock as do_flock
-    return do_flock(task, task.files.get(fd), operation)
+    if operation & LOCK_MAND:
+        return 0  # mandatory locks of files that are open: ignored for good, before anything is looked at
+    kind = operation & ~LOCK_NB
+    if kind not in (LOCK_SH, LOCK_EX, LOCK_UN):
+        raise LinuxError(EINVAL)
+    return do_flock(task, task.files.get_raw(fd) if kind == LOCK_UN else task.files.get(fd), operation)

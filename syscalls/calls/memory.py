@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     from syscalls.table import S32, U32, U64, Addr, Fd, In, Out, Pid, Size
     from syscalls.task import Task
 
+U64_MAX = (1 << 64) - 1
+
 
 @syscall(9, support=PARTIAL("no huge pages are configured, and no file is mapped synchronously (DAX)"),
          needs=("files.positioned-io",), unsupported={"MAP_HUGETLB": 0x40000, "MAP_SYNC": 0x80000})
@@ -135,8 +137,8 @@ def msync(task: Task, start: Addr, length: Size, flags: S32) -> int:
         raise LinuxError(EINVAL)
     if flags & MS_ASYNC and flags & MS_SYNC:
         raise LinuxError(EINVAL)
-    end = start + page_align(length)
-    if end >= 1 << 64:
+    end = start + page_align(length) & U64_MAX  # wraps: a length of -1 is nothing
+    if end < start:
         raise LinuxError(ENOMEM)
     mm = task.mm
     for area in mm.areas.overlapping(start, end) if end > start else ():
@@ -181,17 +183,23 @@ def _lock(task: Task, start: int, length: int, flags: int) -> int:
     limit = task.group.rlimits[RLIMIT_MEMLOCK][0]
     if not limit and not task.cred.capable(CAP_IPC_LOCK):
         raise LinuxError(EPERM)
-    end = page_align(start + length)
+    # A length that wraps is nothing; holes count against the limit too.
+    size = page_align(length + (start & PAGE_MASK)) & U64_MAX
     start &= ~PAGE_MASK
-    if end > TASK_SIZE:
-        raise LinuxError(ENOMEM if end < 1 << 64 else EINVAL)
+    end = start + size
     mm = task.mm
-    new = sum(min(area.end, end) - max(area.start, start) for area in mm.areas.overlapping(start, end)
-              if not area.flags & VM_LOCKED) if end > start else 0
-    if mm.locked_bytes + new > limit and not task.cred.capable(CAP_IPC_LOCK):
+    parts = [(min(area.end, end) - max(area.start, start), area.flags & VM_LOCKED)
+             for area in mm.areas.overlapping(start, min(end, TASK_SIZE))] if start < min(end, TASK_SIZE) else []
+    counted = size - sum(part for part, locked in parts if locked)
+    if mm.locked_bytes + counted > limit and not task.cred.capable(CAP_IPC_LOCK):
         raise LinuxError(ENOMEM)
+    if end >= 1 << 64:
+        raise LinuxError(EINVAL)
     if end == start:
         return 0
+    if end > TASK_SIZE:
+        raise LinuxError(ENOMEM)
+    new = sum(part for part, locked in parts if not locked)
     mm.locked_bytes += new
     mm.rewrite(start, end, None, flags, VM_LOCKED_MASK & ~flags)
     if not mm.areas.covers(start, end):
@@ -225,8 +233,9 @@ def mlock2(task: Task, start: Addr, length: Size, flags: S32) -> int:
 
 @syscall(150)
 def munlock(task: Task, start: Addr, length: Size) -> int:
-    end = page_align(start + length)
+    size = page_align(length + (start & PAGE_MASK)) & U64_MAX
     start &= ~PAGE_MASK
+    end = start + size
     if end >= 1 << 64:
         raise LinuxError(EINVAL)
     if end > start:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from syscalls.abi.errno import ENOSYS, LinuxError
+from syscalls.abi.errno import EINVAL, ENAMETOOLONG, ENOSYS, LinuxError
 from syscalls.table import PARTIAL, STUB, syscall
+from syscalls.usermem import readable_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,12 +19,23 @@ PAGE = 4096
 @syscall(165, support=PARTIAL("no file systems of disks or of other machines; propagation has no effect"))
 def mount(task: Task, source: OptPath, target: Path, fstype: OptPath, flags: Flags[MountFlags], data: Addr) -> int:
     from syscalls.fs.namespace import mount as do_mount
+    kind, device = _string(fstype), _string(source)
     options = b""
     if data:
         readable = task.mem.readable(data, PAGE)
         options = task.mem.read(data, readable or PAGE).partition(b"\0")[0]
-    do_mount(task.kernel.vfs, task, source or b"", target, fstype or b"", flags & 0xFFFFFFFF, options)
+    do_mount(task.kernel.vfs, task, device, target, kind, flags & 0xFFFFFFFF, options)
     return 0
+
+
+def _string(text: bytes | None) -> bytes:
+    """copy_mount_string: one that is too long is EINVAL."""
+    if text is None:
+        return b""
+    try:
+        return readable_name(text)
+    except LinuxError as error:
+        raise LinuxError(EINVAL if error.errno == ENAMETOOLONG else error.errno) from None
 
 
 @syscall(166, support=PARTIAL("MNT_EXPIRE unmounts at the first call"), unsupported={"MNT_EXPIRE": 4})

@@ -21,6 +21,7 @@ from syscalls.abi.errno import (
 from syscalls.calls.descriptors import install
 from syscalls.fd import O_CLOEXEC, O_NONBLOCK, POLLIN, POLLOUT
 from syscalls.table import syscall
+from syscalls.usermem import readable_name
 from syscalls.wait import sleep_on
 
 TYPE_CHECKING = False
@@ -63,7 +64,7 @@ def mq_open(task: Task, name: Path, flags: Flags[MqFlags], mode: Mode, attr: In[
 
 
 def _check_name(name: bytes) -> None:
-    if not name:
+    if not readable_name(name):
         raise LinuxError(ENOENT)
     if len(name) > 255:
         raise LinuxError(ENAMETOOLONG)

@@ -82,7 +82,11 @@ def socketpair(task: Task, domain: S32, type: S32, protocol: S32, sv: Addr) -> i
     from struct import pack
 
     from syscalls.sockets import make_pair
+    from syscalls.task import RLIMIT_NOFILE
     kind, flags = split_type(type)
+    # The numbers are written before there is a socket, and stay when there will be none (__sys_socketpair).
+    numbers = task.files.two_lowest(task.group.soft_limit(RLIMIT_NOFILE))
+    task.mem.write(sv, pack("<ii", *numbers))
     one, two = make_pair(task, domain, kind, protocol, flags & SOCK_NONBLOCK)
     one.retain()
     two.retain()
@@ -90,7 +94,6 @@ def socketpair(task: Task, domain: S32, type: S32, protocol: S32, sv: Addr) -> i
     try:
         for end in (one, two):
             fds.append(install(task, end, flags))
-        task.mem.write(sv, pack("<ii", *fds))
     except LinuxError:
         for fd in fds:
             task.files.close(task, fd)

@@ -73,8 +73,8 @@ def fstat(task: Task, fd: Fd, statbuf: Out[StatLayout]) -> int:
 
 @syscall(262, since="2.6.16", needs=("files.tree", "files.mode-bits", "files.ownership", "files.nanosecond-times"))
 def newfstatat(task: Task, dirfd: DirFd, path: OptPath, statbuf: Out[StatLayout], flags: Flags[AtFlags]) -> int:
-    if flags & ~STAT_FLAGS:
-        raise LinuxError(EINVAL)
+    if flags & ~STAT_FLAGS and (path or not flags & AT_EMPTY_PATH or dirfd < 0):
+        raise LinuxError(EINVAL)  # not looked at for a descriptor itself (vfs_fstatat)
     status, _ = _stat_at(task, dirfd, path, flags)
     task.mem.write(statbuf, pack_stat(status))
     return 0
@@ -96,7 +96,9 @@ def _stat_at(task: Task, dirfd: int, path: bytes | None, flags: int) -> tuple[St
          needs=("files.tree", "files.mode-bits", "files.ownership", "files.nanosecond-times", "files.birth-time"))
 def statx(task: Task, dirfd: DirFd, path: OptPath, flags: Flags[AtFlags], mask: U32,
           statxbuf: Out[StatxLayout]) -> int:
-    if mask & STATX_RESERVED or flags & AT_STATX_SYNC_TYPE == AT_STATX_SYNC_TYPE or flags & ~STAT_FLAGS:
+    if mask & STATX_RESERVED or flags & AT_STATX_SYNC_TYPE == AT_STATX_SYNC_TYPE:
+        raise LinuxError(EINVAL)
+    if flags & ~STAT_FLAGS and (path or not flags & AT_EMPTY_PATH or dirfd < 0):
         raise LinuxError(EINVAL)
     status, location = _stat_at(task, dirfd, path, flags)
     is_root, mount = False, 0

@@ -256,13 +256,13 @@ async def vmsplice(task: Task, fd: Fd, vec: In[IoVec], count: Size, flags: U32) 
     if flags & ~SPLICE_F_ALL:
         raise LinuxError(EINVAL)
     file = task.files.get(fd)
-    pipe = _pipe_of(file)
-    if pipe is None:
-        raise LinuxError(EBADF)
     vector = task.mem.iovec(vec, min(count, 1 << 31))
     total = sum(length for _, length in vector)
     if not total:
         return 0
+    pipe = _pipe_of(file)
+    if pipe is None:
+        raise LinuxError(EBADF)
     nonblock = bool(flags & SPLICE_F_NONBLOCK or file.flags & O_NONBLOCK)
     if file.flags & 3 in (1, 2):
         data = task.mem.gather(vector)

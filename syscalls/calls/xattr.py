@@ -32,11 +32,15 @@ from syscalls.table import STUB, syscall
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from syscalls.abi.kinds import AtFlags, XattrArgs, XattrFlags
     from syscalls.fs.inode import Inode
     from syscalls.fs.mounts import Location
     from syscalls.table import U32, Addr, Buf, DirFd, Fd, Flags, In, OptPath, OutBuf, Path, Size
     from syscalls.task import Task
+
+    Find = Callable[[], tuple[Location | None, Inode]]
 
 _ARGS = Struct("<QII")
 AT_FLAGS = AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH
@@ -95,33 +99,37 @@ def _check(task: Task, location: Location | None, inode: Inode, name: bytes, mas
         if not task.cred.capable(CAP_SYS_ADMIN):
             raise LinuxError(EPERM if mask == MAY_WRITE else ENODATA)
         return
+    if name.startswith(b"user."):
+        kind = inode.mode & S_IFMT
+        if kind not in (S_IFREG, S_IFDIR):
+            raise LinuxError(EPERM if mask == MAY_WRITE else ENODATA)
+        if kind == S_IFDIR and inode.mode & S_ISVTX and mask == MAY_WRITE and not owner_or_capable(task, inode):
+            raise LinuxError(EPERM)
+    permission(task, inode, mask)
     if not name.startswith(b"user."):
         raise LinuxError(EOPNOTSUPP)
-    kind = inode.mode & S_IFMT
-    if kind not in (S_IFREG, S_IFDIR):
-        raise LinuxError(EPERM if mask == MAY_WRITE else ENODATA)
-    if kind == S_IFDIR and inode.mode & S_ISVTX and mask == MAY_WRITE and not owner_or_capable(task, inode):
-        raise LinuxError(EPERM)
-    permission(task, inode, mask)
 
 
 # --- the four operations
 
-def _set(task: Task, place: tuple[Location | None, Inode], name: bytes, value: int, size: int, flags: int) -> int:
+def _set(task: Task, find: Find, name_at: int, value: int, size: int, flags: int) -> int:
+    """setxattr_copy: flags, name and value come before the file is looked up."""
     if flags & ~(XATTR_CREATE | XATTR_REPLACE):
         raise LinuxError(EINVAL)
+    name = _name(task, name_at)
     if size > XATTR_SIZE_MAX:
         raise LinuxError(E2BIG)
     data = task.mem.read(value, size) if size else b""
-    location, inode = place
+    location, inode = find()
     _check(task, location, inode, name, MAY_WRITE)
     inode.setxattr(task, name, data, flags)
     _changed(task, location)
     return 0
 
 
-def _get(task: Task, place: tuple[Location | None, Inode], name: bytes, value: int, size: int) -> int:
-    location, inode = place
+def _get(task: Task, find: Find, name_at: int, value: int, size: int) -> int:
+    name = _name(task, name_at)
+    location, inode = find()
     _check(task, location, inode, name, MAY_READ)
     data = inode.getxattr(task, name)
     if size:
@@ -143,8 +151,9 @@ def _list(task: Task, place: tuple[Location | None, Inode], buf: int, size: int)
     return len(data)
 
 
-def _remove(task: Task, place: tuple[Location | None, Inode], name: bytes) -> int:
-    location, inode = place
+def _remove(task: Task, find: Find, name_at: int) -> int:
+    name = _name(task, name_at)
+    location, inode = find()
     _check(task, location, inode, name, MAY_WRITE)
     inode.removexattr(task, name)
     _changed(task, location)
@@ -160,32 +169,32 @@ def _changed(task: Task, location: Location | None) -> None:
 
 @syscall(188, needs=("files.xattr",))
 def setxattr(task: Task, path: Path, name: Addr, value: Buf, size: Size, flags: Flags[XattrFlags]) -> int:
-    return _set(task, _at(task, path, True), _name(task, name), value, size, flags)
+    return _set(task, lambda: _at(task, path, True), name, value, size, flags)
 
 
 @syscall(189, needs=("files.xattr",))
 def lsetxattr(task: Task, path: Path, name: Addr, value: Buf, size: Size, flags: Flags[XattrFlags]) -> int:
-    return _set(task, _at(task, path, False), _name(task, name), value, size, flags)
+    return _set(task, lambda: _at(task, path, False), name, value, size, flags)
 
 
 @syscall(190, needs=("files.xattr",))
 def fsetxattr(task: Task, fd: Fd, name: Addr, value: Buf, size: Size, flags: Flags[XattrFlags]) -> int:
-    return _set(task, _of_fd(task, fd), _name(task, name), value, size, flags)
+    return _set(task, lambda: _of_fd(task, fd), name, value, size, flags)
 
 
 @syscall(191, needs=("files.xattr",))
 def getxattr(task: Task, path: Path, name: Addr, value: OutBuf, size: Size) -> int:
-    return _get(task, _at(task, path, True), _name(task, name), value, size)
+    return _get(task, lambda: _at(task, path, True), name, value, size)
 
 
 @syscall(192, needs=("files.xattr",))
 def lgetxattr(task: Task, path: Path, name: Addr, value: OutBuf, size: Size) -> int:
-    return _get(task, _at(task, path, False), _name(task, name), value, size)
+    return _get(task, lambda: _at(task, path, False), name, value, size)
 
 
 @syscall(193, needs=("files.xattr",))
 def fgetxattr(task: Task, fd: Fd, name: Addr, value: OutBuf, size: Size) -> int:
-    return _get(task, _of_fd(task, fd), _name(task, name), value, size)
+    return _get(task, lambda: _of_fd(task, fd), name, value, size)
 
 
 @syscall(194, needs=("files.xattr",))
@@ -205,17 +214,17 @@ def flistxattr(task: Task, fd: Fd, buf: OutBuf, size: Size) -> int:
 
 @syscall(197, needs=("files.xattr",))
 def removexattr(task: Task, path: Path, name: Addr) -> int:
-    return _remove(task, _at(task, path, True), _name(task, name))
+    return _remove(task, lambda: _at(task, path, True), name)
 
 
 @syscall(198, needs=("files.xattr",))
 def lremovexattr(task: Task, path: Path, name: Addr) -> int:
-    return _remove(task, _at(task, path, False), _name(task, name))
+    return _remove(task, lambda: _at(task, path, False), name)
 
 
 @syscall(199, needs=("files.xattr",))
 def fremovexattr(task: Task, fd: Fd, name: Addr) -> int:
-    return _remove(task, _of_fd(task, fd), _name(task, name))
+    return _remove(task, lambda: _of_fd(task, fd), name)
 
 
 def _arguments(task: Task, addr: int, size: int) -> tuple[int, int, int]:
@@ -235,7 +244,7 @@ def _arguments(task: Task, addr: int, size: int) -> tuple[int, int, int]:
 def setxattrat(task: Task, dirfd: DirFd, path: OptPath, at_flags: Flags[AtFlags], name: Addr, uargs: In[XattrArgs],
                usize: Size) -> int:
     value, size, flags = _arguments(task, uargs, usize)
-    return _set(task, _at_flags(task, dirfd, path, at_flags), _name(task, name), value, size, flags)
+    return _set(task, lambda: _at_flags(task, dirfd, path, at_flags), name, value, size, flags)
 
 
 @syscall(464, since="6.13", needs=("files.xattr",))
@@ -244,7 +253,7 @@ def getxattrat(task: Task, dirfd: DirFd, path: OptPath, at_flags: Flags[AtFlags]
     value, size, flags = _arguments(task, uargs, usize)
     if flags:
         raise LinuxError(EINVAL)
-    return _get(task, _at_flags(task, dirfd, path, at_flags), _name(task, name), value, size)
+    return _get(task, lambda: _at_flags(task, dirfd, path, at_flags), name, value, size)
 
 
 @syscall(465, since="6.13", needs=("files.xattr",))
@@ -254,7 +263,7 @@ def listxattrat(task: Task, dirfd: DirFd, path: OptPath, at_flags: Flags[AtFlags
 
 @syscall(466, since="6.13", needs=("files.xattr",))
 def removexattrat(task: Task, dirfd: DirFd, path: OptPath, at_flags: Flags[AtFlags], name: Addr) -> int:
-    return _remove(task, _at_flags(task, dirfd, path, at_flags), _name(task, name))
+    return _remove(task, lambda: _at_flags(task, dirfd, path, at_flags), name)
 
 
 NO_ATTRIBUTES = STUB(EOPNOTSUPP, "no file system here has the attributes of FS_IOC_FSGETXATTR")

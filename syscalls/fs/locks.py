@@ -20,7 +20,6 @@ from syscalls.abi.fs import (
     FLOCK,
     LOCK_EX,
     LOCK_NB,
-    LOCK_SH,
     LOCK_UN,
     OFFSET_MAX,
     SEEK_CUR,
@@ -340,10 +339,8 @@ async def _wait(task: Task, file: FileDescription, table: LockTable, key: tuple[
 # --- flock
 
 def flock(task: Task, file: FileDescription, operation: int) -> int | Awaitable[int]:
-    """flock(2).  EAGAIN with LOCK_NB, EBADF for O_PATH (the caller's), EINVAL."""
+    """flock(2).  EAGAIN with LOCK_NB, EBADF for O_PATH (the caller's)."""
     kind = operation & ~LOCK_NB
-    if kind not in (LOCK_SH, LOCK_EX, LOCK_UN):
-        raise LinuxError(EINVAL)
     if file.inode is None:
         raise LinuxError(ENOLCK)
     table = task.kernel.vfs.locks

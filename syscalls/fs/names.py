@@ -38,6 +38,7 @@ from syscalls.fs.inode import S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFMT, S_IFRE
 from syscalls.fs.mounts import below, join, pins_moved, pins_removed
 from syscalls.fs.permission import may_create, may_delete, may_link, may_mknod, permission
 from syscalls.fs.walk import DOT, DOTDOT, NORM, ROOT
+from syscalls.usermem import readable_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def make_node(vfs: Vfs, task: Task, path: bytes, dirfd: int, mode: int, rdev: in
 
 
 def make_symlink(vfs: Vfs, task: Task, target: bytes, path: bytes, dirfd: int) -> None:
-    if not target:
+    if not readable_name(target):
         raise LinuxError(ENOENT)
     parent, name = _new_name(vfs, task, path, dirfd, False)
     parent.inode.symlink(task, name, target)

@@ -7,7 +7,7 @@ nodes; nodes made on the fly (those of /proc/PID) should be given a number of th
 from __future__ import annotations
 
 from syscalls.abi.errno import EACCES, EINVAL, EIO, EISDIR, ENOENT, EPERM, LinuxError
-from syscalls.abi.fs import O_ACCMODE, O_APPEND, O_RDONLY, S_IALLUGO, SEEK_CUR, SEEK_END, SEEK_SET
+from syscalls.abi.fs import O_ACCMODE, O_APPEND, O_RDONLY, PROC_SUPER_MAGIC, S_IALLUGO, SEEK_CUR, SEEK_END, SEEK_SET
 from syscalls.fd import FileDescription
 from syscalls.fs.directory import OpenDirectory
 from syscalls.fs.inode import S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, FileSystem, Inode, Stat, not_found
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from syscalls.fs.vfs import Location
     from syscalls.task import Task
 
+PROC_BLOCK = 1024
+"""s_blocksize of procfs, which st_blksize shows."""
+
+
 class SimpleFileSystem(FileSystem):
     """A file system of nodes below.  Set `root` after making it; `time_ns` is what its nodes show as their times."""
 
@@ -27,6 +31,7 @@ class SimpleFileSystem(FileSystem):
         self.name = name
         self.magic = magic
         self.time_ns = time_ns
+        self.block_size = PROC_BLOCK if magic == PROC_SUPER_MAGIC else 4096
         self.last_number = 0
 
     def next_number(self) -> int:
@@ -63,7 +68,8 @@ class Node(Inode):
         now = filesystem.time_ns
         atime, mtime, ctime = self.times or (now, now, now)
         return Stat(dev=filesystem.device, ino=self.number, mode=self.mode, nlink=self.links(task), uid=self.uid,
-                    gid=self.gid, size=self.size(task), blksize=4096, atime_ns=atime, mtime_ns=mtime, ctime_ns=ctime)
+                    gid=self.gid, size=self.size(task), blksize=filesystem.block_size, atime_ns=atime,
+                    mtime_ns=mtime, ctime_ns=ctime)
 
     def _changed(self, task: Task, atime_ns: int | None = None, mtime_ns: int | None = None) -> None:
         if self.fixed:

@@ -55,7 +55,7 @@ class Campaign:
 
     def outcomes(self, program: Program, layers: Sequence[Side], limit_ms: int | None = None) -> list[Outcome]:
         """Of the native side first; all run at once."""
-        self.serial = self.serial % 1000 + 1
+        self.serial += 1
         sides = (self.native, *layers)
         for side in sides:
             side.begin(program, self.serial, limit_ms)

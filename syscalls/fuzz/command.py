@@ -7,7 +7,7 @@ import shlex
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TextIO
 
 from syscalls.fuzz.campaign import Campaign, Finding
@@ -140,7 +140,7 @@ class TimeIsUp(BaseException):
 
 
 def rounds(campaign: Campaign, groups: Sequence[str], total: float, seed: int, progress: Progress | None,
-           report: TextIO | None) -> None:
+           report: Callable[[Finding], None]) -> None:
     """Run the machines of all groups in turn until the time is up."""
     import hypothesis
     from hypothesis.configuration import set_hypothesis_home_dir
@@ -159,9 +159,7 @@ def rounds(campaign: Campaign, groups: Sequence[str], total: float, seed: int, p
                 for finding in campaign.run(program):
                     if progress is not None:
                         progress.clear()
-                    if report is not None:
-                        report.write(f"{finding.layer}: {finding.difference}\n")
-                        report.flush()
+                    report(finding)
                 if progress is not None:
                     progress.tick(group)
                 if time.monotonic() > end:
@@ -202,7 +200,11 @@ def fuzz(words: Sequence[str]) -> int:
         print(f"seed {options.seed}; natively against {', '.join(side.name for side in campaign.layers)}; "
               f"calls of {', '.join(options.groups)}", flush=True)
         progress = Progress(sys.stderr, campaign, options.seconds)
-        rounds(campaign, options.groups, options.seconds, options.seed, progress, sys.stdout)
+        def report(finding: Finding) -> None:
+            name = write_reproducers(finding, chosen[finding.layer], options.output, len(campaign.findings))
+            print(f"{finding.layer}: {finding.difference}  ({name}.py, .c)", flush=True)
+
+        rounds(campaign, options.groups, options.seconds, options.seed, progress, report)
         progress.clear()
     finally:
         campaign.close()
@@ -210,11 +212,10 @@ def fuzz(words: Sequence[str]) -> int:
     expected = sum(tally.expected.values())
     print(f"{tally.programs} programs with {tally.calls} calls; {tally.asleep} slept on natively; "
           f"{expected} showed a known difference; {tally.unsteady} differences did not show again")
-    for number, finding in enumerate(campaign.findings.values(), 1):
-        name = write_reproducers(finding, chosen[finding.layer], options.output, number)
-        print(f"{number}. {finding.layer}: {finding.difference}  ({finding.count} times; {name}.py, .c)")
-    if not campaign.findings:
-        print("no divergence")
+    counts = sorted(campaign.findings.values(), key=lambda finding: -finding.count)
+    print(f"{len(counts)} divergences" + (", by how often they were met:" if counts else ""))
+    for finding in counts:
+        print(f"{finding.count:6}  {finding.layer}: {finding.difference.call}: {finding.difference.kind}")
     return 1 if campaign.findings else 0
 
 

@@ -39,7 +39,7 @@ class Expectation:
         names = {name: getattr(program_module, name) for name in (
             "Program", "Call", "Store", "StoreValue", "Load", "Block", "Probe", "Content", "Const", "Result", "Data",
             "Arena",
-            "Code")}
+            "Code", "Own")}
         made = eval(self.source, names)
         assert isinstance(made, Program)
         return made

@@ -56,7 +56,13 @@ class Code:
     which: int
 
 
-Value = Const | Result | Data | Arena | Code
+@dataclass(frozen=True)
+class Own:
+    """What no other program of a run has, for keys and names that live on: 0 a number, 1 eight letters."""
+    which: int
+
+
+Value = Const | Result | Data | Arena | Code | Own
 
 
 @dataclass(frozen=True)
@@ -193,6 +199,8 @@ def _value(value: Value) -> tuple[int, int]:
             return 3, offset
         case Code(which):
             return 4, which
+        case Own(which):
+            return 5, which
 
 
 def _operation(kind: int, slot: int, words: Sequence[int]) -> list[int]:

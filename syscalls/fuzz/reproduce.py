@@ -18,6 +18,7 @@ from syscalls.fuzz.program import (
     Data,
     Load,
     Operation,
+    Own,
     Probe,
     Program,
     Result,
@@ -111,6 +112,8 @@ def _c_value(value: Value) -> str:
             return f"{ARENA_AT + offset:#x}"
         case Code(which):
             return ("(long)handler", "(long)restorer")[which & 1]
+        case Own(which):
+            return '*(long *)"aaaaaaab"' if which else "getpid() << 4"
 
 
 def _c_bytes(data: bytes) -> str:

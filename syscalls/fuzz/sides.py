@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import select
 import shutil
 import struct
@@ -73,6 +74,15 @@ def hidden_paths(command: Sequence[str]) -> list[str]:
                 out[str(parent)] = os.path.commonpath([known, real]) if known else real
                 break
     return [word for pair in out.items() for word in pair if pair[0] != pair[1]]
+
+
+def last_words(text: str) -> str:
+    """What a layer said last, without the numbers that differ from time to time."""
+    bug = re.search(r"defect of pylx, not of the program: (\w+)\(.*failed with (\w+)", text)
+    if bug is not None:
+        return f"{bug.group(2)} in {bug.group(1)}"
+    lines = [line for line in text.splitlines() if line.strip()]
+    return re.sub(r"0x[0-9a-f]+|\d+", "N", lines[-1])[-120:] if lines else "without a word"
 
 
 class World:
@@ -182,10 +192,8 @@ class Side:
             assert self.process is not None
             hung = time.monotonic() >= self.deadline
             detail = self.stop()
-            lines = [line for line in detail.splitlines() if line.strip()]
-            what = next((line for line in reversed(lines) if "defect of pylx" in line), lines[-1] if lines else "")
             remove_tree(f"{self.directory}/p{self.serial}")
-            return Outcome(failure="hang" if hung else f"end of the layer: {what[-200:]}", detail=detail)
+            return Outcome(failure="hang" if hung else f"end of the layer: {last_words(detail)}", detail=detail)
         tree = tree_of(f"{self.directory}/p{self.serial}")
         remove_tree(f"{self.directory}/p{self.serial}")
         return Outcome(decode(struct.unpack(f"<{used}Q", body)), status, bool(flags & 1), bool(flags & 2), last, left,

@@ -125,7 +125,9 @@ SPECIAL: dict[str, Special] = {
     "getrandom": Special(fields=random_fields),
     "prctl": Special(fields=prctl_fields),
     "getcpu": Special(fields=priority_fields),
-    "timerfd_settime": Special(),
+    "io_setup": Special(fields=lambda call, _: at(call, 1, (0, 8, Bijection("address")))),
+    "timer_create": Special(fields=lambda call, _: at(call, 2, (0, 4, Bijection("timer", True)))),
+    "sched_getattr": Special(fields=lambda call, _: at(call, 1, (24, 8, Any("the scheduler's slice, by processors")))),
 }
 
 MAPS_LINE = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) (\S+) ([0-9a-f]+) \S+ \d+ *(.*)$")

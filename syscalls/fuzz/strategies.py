@@ -17,7 +17,7 @@ from syscalls.abi.names import ARGUMENTS, CHOICES, FLAG_SETS, values_of
 from syscalls.abi.names import VALUES as NAMED
 from syscalls.fuzz import domains
 from syscalls.fuzz.layouts import LAYOUTS
-from syscalls.fuzz.program import DATA_ROOM, Arena, Code, Const, Data, Result, Value
+from syscalls.fuzz.program import DATA_ROOM, Arena, Code, Const, Data, Own, Result, Value
 from syscalls.table import TABLE, Syscall
 
 
@@ -315,8 +315,9 @@ SPECIFIC: dict[str, Callable[[Bundles], Strategy]] = {
     **{f"{call}.uargs": lambda b: mostly(layout_strategy("XattrArgs", b), BAD_POINTERS) for call in ("setxattrat",
                                                                                                      "getxattrat")},
     "memfd_create.name": lambda b: text((b"m", b"", b"a" * 249, b"a" * 250)),
-    **dict.fromkeys(("mq_open.name", "mq_unlink.name"), lambda b: text((b"q1", b"q2", b"", b"/q1", b"q/1", b"a" * 256,
-                                                                        b".", b".."))),
+    **dict.fromkeys(("mq_open.name", "mq_unlink.name"), lambda b: st.one_of(
+        st.sampled_from([Placed(b"q1aaaaaaaa\0", ((2, 8, Own(1)),)), Placed(b"q2aaaaaaaa\0", ((2, 8, Own(1)),))]),
+        text((b"", b"/q1", b"q/1", b"a" * 256, b".", b"..")))),
     **dict.fromkeys(("execve.path", "execveat.path"),
                     lambda b: text((b"f", b"e", b"n", b"d", b"x", b"dang", b"loop", b"none", b"f/x", b"", b"p",
                                     b"a" * 256))),
@@ -327,6 +328,8 @@ SPECIFIC: dict[str, Callable[[Bundles], Strategy]] = {
         ("timer_getoverrun", "number"),
         ("timer_delete", "number"), ("inotify_rm_watch", "wd"), ("io_destroy", "number"), ("io_submit", "number"),
         ("io_cancel", "number"), ("io_getevents", "number"), ("io_pgetevents", "number"))},
+    **dict.fromkeys(("shmget.key", "semget.key", "msgget.key"),
+                    lambda b: st.sampled_from([Const(0), Own(0), Own(0)])),
     "msgsnd.size": lambda b: constants((0, 1, 5, 100, 8192, 8193, -1)),
     "msgrcv.size": lambda b: constants((0, 1, 5, 100, 600, -1)),
     "io_submit.count": lambda b: constants((1, 1, 2, 0, -1)),

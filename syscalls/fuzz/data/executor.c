@@ -154,7 +154,7 @@ static s64 safe_probe(u64 at, s64 store)
 
 /* --- programs */
 enum { OP_CALL = 1, OP_STORE, OP_STORE_VALUE, OP_LOAD, OP_BLOCK, OP_PROBE, OP_CONTENT };
-enum { A_CONST, A_RESULT, A_DATA, A_ARENA, A_CODE };
+enum { A_CONST, A_RESULT, A_DATA, A_ARENA, A_CODE, A_OWN };
 enum { B_FORK, B_THREAD };
 
 static u64 program[0x8000];
@@ -164,6 +164,16 @@ static u8 stacks[4][0x8000] __attribute__((aligned(64)));
 static volatile u32 thread_id[4];
 static u64 threads;
 
+/* Of this program only: a number, and a name of 8 letters.  Keys and names live on after a program. */
+static u64 serial, own_text;
+
+static void set_own(u64 n)
+{
+	serial = n;
+	for (own_text = 0; n || !(own_text >> 56); n /= 26)
+		own_text = own_text << 8 | ('a' + n % 26);
+}
+
 static u64 value(u64 kind, u64 word)
 {
 	static void *const code[] = { handler, restorer };
@@ -172,6 +182,7 @@ static u64 value(u64 kind, u64 word)
 	case A_DATA: return DATA_AT + word;
 	case A_ARENA: return ARENA_AT + word;
 	case A_CODE: return (u64)code[word & 1];
+	case A_OWN: return word ? own_text : serial << 4;
 	}
 	return word;
 }
@@ -386,7 +397,7 @@ static void make_tree(void)
 	call(MKNOD, "p", 0010644, 0);
 }
 
-static void child(u64 serial, u64 words)
+static void child(u64 words)
 {
 	char name[24] = "p";
 	u64 none = 0, i = 1, scale = 1;
@@ -476,9 +487,10 @@ static void serve(u64 user)
 		if (read_all(in_fd, program, words * 8) != words * 8)
 			break;
 		LOG->used = LOG->op = LOG->full = 0;
+		set_own(header[3]);
 		pid = call(CLONE, SIGCHLD);
 		if (pid == 0)
-			child(header[3], words);
+			child(words);
 		if (pid < 0)
 			die("no more processes");
 		wait.seconds = header[1] / 1000;
@@ -614,6 +626,7 @@ static void jail(char **words, char **environment)
 		if (call(SETRESGID, gid, gid, gid) < 0 || call(SETRESUID, uid, uid, uid) < 0)
 			die("cannot become the user of the programs");
 	}
+	call(SETSID);
 	call(PRCTL, 38, 1); /* NO_NEW_PRIVS */
 	call(PRCTL, 4, 1);  /* DUMPABLE: another user's /proc/self is root's */
 	call(EXECVE, words[1], words + 1, environment);
