@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 TABLE_FORMATS = ("table", "json", "csv", "html")
 RUN_FORMATS = ("table", "json", "html")
+MODES = ("--static",)
 WITH_VALUE = ("--engine", "--host", "--root", "--cwd", "--env", "--argv0", "--trace-file", "--memory", "--profile")
 """Options of a run whose value is the next word."""
 
@@ -43,6 +44,10 @@ class ReportOptions:
     def __init__(self) -> None:
         self.format = ""
         self.output: str | None = None
+        self.mode = ""
+        """static, or "" for the table or a run."""
+        self.jobs = 0
+        """Processes to use at once, 0 for as many as there are processors."""
         self.rest: list[str] = []
         """Options of the run and its program."""
 
@@ -56,7 +61,11 @@ def parse_coverage(words: list[str]) -> ReportOptions | str:
         if word in ("-h", "--help"):
             return cli.USAGE
         option, equals, attached = word.partition("=")
-        if option in ("--format", "--output"):
+        if word in MODES:
+            if out.mode:
+                raise CommandError(f"--{out.mode} and {word} cannot go together")
+            out.mode = word[2:]
+        elif option in ("--format", "--output", "--jobs"):
             if not equals:
                 index += 1
                 if index >= len(words):
@@ -64,8 +73,10 @@ def parse_coverage(words: list[str]) -> ReportOptions | str:
                 attached = words[index]
             if option == "--format":
                 out.format = attached
-            else:
+            elif option == "--output":
                 out.output = attached
+            else:
+                out.jobs = whole_number(option, attached)
         elif not word.startswith("-") or word in ("-", "--"):
             out.rest += words[index:]
             break
@@ -81,11 +92,19 @@ def parse_coverage(words: list[str]) -> ReportOptions | str:
     return out
 
 
+def whole_number(option: str, text: str) -> int:
+    if not text.isdigit() or not int(text):
+        raise CommandError(f"{option} {text}: a whole number is wanted")
+    return int(text)
+
+
 def coverage(words: list[str], options: list[str]) -> int:
     report = parse_coverage(words)
     if isinstance(report, str):
         sys.stdout.write(report)
         return 0
+    if report.mode == "static":
+        return static_report(report, options)
     if all(word.startswith("-") for word in report.rest):
         return table_report(report)
     arguments = cli.parse_arguments(options + report.rest)
@@ -105,6 +124,40 @@ def table_report(report: ReportOptions) -> int:
     return 0
 
 
+def static_report(report: ReportOptions, options: list[str]) -> int:
+    if report.format not in RUN_FORMATS:
+        raise CommandError(f"--format {report.format}: the forms of --static are {', '.join(RUN_FORMATS)}")
+    rest = [*options, *report.rest]
+    root = ""
+    while rest and rest[0].startswith("-") and rest[0] != "--":
+        option, equals, attached = rest.pop(0).partition("=")
+        if option != "--root" or not (equals or rest):
+            raise CommandError(f"{option} is an option of a run: --static takes --root DIR, --jobs, and paths")
+        root = (attached if equals else rest.pop(0)).rstrip("/")
+    paths = rest[1:] if rest[:1] == ["--"] else rest
+    if not paths:
+        raise CommandError("--static needs the paths of programs, libraries or directories")
+    try:
+        import capstone  # type: ignore[import-untyped]  # noqa: F401 (to say it now, not from a worker process)
+    except ImportError:
+        raise CommandError("--static needs the disassembler capstone: pip install 'pylx[static]'") from None
+    from syscalls.reports.static import scan
+    from syscalls.reports.static.document import document
+    found = scan.collect(paths, root)
+    reached = scan.run(found, report.jobs or processors(), root)
+    if not reached:
+        for path, why in found.left_out:
+            sys.stderr.write(f"pylx: {path}: {why}\n")
+        raise CommandError("no program was found under the paths given", 1)
+    write(form(document(found, reached, hosts(), paths), report.format), report.output, sys.stdout)
+    return 0
+
+
+def processors() -> int:
+    import os
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
 def form(document: dict[str, Any], name: str) -> str:
     """A report in one of its forms."""
     if name == "json":
@@ -114,6 +167,9 @@ def form(document: dict[str, Any], name: str) -> str:
         from syscalls.reports.html import page
         return page(document)
     from syscalls.reports import run, text
+    if document["kind"] == "static":
+        from syscalls.reports.static.text import text as static_text
+        return static_text(document)
     if document["kind"] == "run":
         return run.text(document)
     return text.csv(document) if name == "csv" else text.table(document)

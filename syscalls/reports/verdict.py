@@ -22,6 +22,7 @@ SELDOM = 0.2
 """Loupe: a call required by less than this part of the workloads that use it seldom stops a program."""
 ENOUGH = 10
 """So many of Loupe's workloads must use a call before their share says something."""
+SHOWN = {"gvisor": "gVisor", "freebsd": "FreeBSD"}
 DECIDES, DIFFERS, FALLBACK = "decides", "differs", "fallback"
 
 
@@ -63,18 +64,27 @@ def missing(tally: Tally, answer: str, ended_well: bool) -> dict[str, Any]:
     return found | {"effect": DECIDES, "reason": "no other way is known"}
 
 
+def missing_on_wsl1(tally: Tally, ended_well: bool) -> dict[str, Any] | None:
+    """The finding for a call that WSL 1 lacked, with the reason on NT where one is known; None for one that it had."""
+    name = tally.record.name
+    status = facts.wsl1_status(name)
+    if status not in ("unimplemented", "never listed"):
+        return None
+    found = missing(tally, "ENOSYS", ended_well)
+    gaps = facts.gaps_of(name)
+    if gaps:
+        found["reason"] += f"; on NT: {gaps[0]['why on NT']}"
+        found["source"] = gaps[0]["source"]
+    elif status == "never listed":
+        found["reason"] += f"; never listed (Linux {tally.record.since}, WSL 1 showed 4.4)"
+    return found
+
+
 def wsl1(recorder: Recorder, ended_well: bool) -> dict[str, Any]:
     findings = []
     for tally in recorder.calls.values():
-        status = facts.wsl1_status(tally.record.name)
-        if status in ("unimplemented", "never listed"):
-            found = missing(tally, "ENOSYS", ended_well)
-            gaps = facts.gaps_of(tally.record.name)
-            if gaps:
-                found["reason"] += f"; on NT: {gaps[0]['why on NT']}"
-                found["source"] = gaps[0]["source"]
-            elif status == "never listed":
-                found["reason"] += f"; never listed (Linux {tally.record.since}, WSL 1 showed 4.4)"
+        found = missing_on_wsl1(tally, ended_well)
+        if found is not None:
             findings.append(found)
         findings += argument_findings(tally, ended_well)
     for path, (call, opened) in recorder.paths.items():
@@ -118,19 +128,26 @@ def argument_findings(tally: Tally, ended_well: bool) -> list[dict[str, Any]]:
     return out
 
 
+def missing_in_list(known: frozenset[str], tally: Tally, ended_well: bool) -> dict[str, Any] | None:
+    """The finding for a call that is not in a system's list, None for one that is."""
+    record = tally.record
+    if record.name in known:
+        return None
+    found = missing(tally, "ENOSYS", ended_well)
+    if facts.version(record.since) > facts.LISTS_END and found["effect"] == DECIDES:
+        found |= {"effect": DIFFERS, "reason": f"newer (Linux {record.since}) than the list, which says nothing"}
+    return found
+
+
 def listed(system: str, recorder: Recorder, ended_well: bool) -> dict[str, Any]:
     """A system of which only the names of the supported calls are known."""
     known = facts.supported_calls(facts.SYSTEMS[system])
     findings = []
     for tally in recorder.calls.values():
-        record = tally.record
-        if record.name in known:
-            continue
-        found = missing(tally, "ENOSYS", ended_well)
-        if facts.version(record.since) > facts.LISTS_END and found["effect"] == DECIDES:
-            found |= {"effect": DIFFERS, "reason": f"newer (Linux {record.since}) than the list, which says nothing"}
-        findings.append(found)
-    return _verdict({"gvisor": "gVisor", "freebsd": "FreeBSD"}[system], findings, facts.source("os_support"))
+        found = missing_in_list(known, tally, ended_well)
+        if found is not None:
+            findings.append(found)
+    return _verdict(SHOWN[system], findings, facts.source("os_support"))
 
 
 __all__ = ["judge_all", "listed", "wsl1"]
