@@ -33,6 +33,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from syscalls.fd import FileDescription
     from syscalls.task import Task
+    from translator.hosts.base import Poller
 
 EVENT = Struct("<IQ")
 """struct epoll_event is packed on x86-64."""
@@ -73,19 +74,24 @@ class EpollItem(Waiter):
         return woken or not self.exclusive
 
     def poll(self) -> int:
-        """The events that hold now; with none, the host is asked to tell of the next."""
+        """The events that hold now; the host is asked to tell of the others."""
         events = self.events & ~MODES
         if not events:
             return 0
         bits = self.file.ready(events) & events
-        if not bits:
-            queue = self.file.queue
-            if queue.__class__ is HostWaitQueue:
-                queue.rearm(wait_mask(events))
+        queue = self.file.queue
+        if queue.__class__ is HostWaitQueue:
+            queue.rearm(wait_mask(events) & ~bits)
         return bits
 
     def listen(self) -> None:
-        self.file.queue.add(self, wait_mask(self.events))
+        queue = self.file.queue
+        if isinstance(queue, HostWaitQueue):
+            self.epoll.poller = queue.poller
+            # Nothing is asked of the host yet: what holds now is reported from here, and must not come twice.
+            WaitQueue.add(queue, self, wait_mask(self.events))
+        else:
+            queue.add(self, wait_mask(self.events))
         if self.poll():
             self.epoll.enqueue(self)
 
@@ -109,6 +115,8 @@ class Epoll(AnonymousFile):
         """In the order in which they became ready."""
         self.waiters = WaitQueue()
         """Tasks in epoll_wait: each event wakes one.  `queue` is for those who poll this descriptor."""
+        self.poller: Poller | None = None
+        """Where events of the host come from, once something of the host is watched."""
 
     def enqueue(self, item: EpollItem) -> bool:
         """The item's object changed; whether a task in epoll_wait was woken."""
@@ -153,6 +161,9 @@ class Epoll(AnonymousFile):
 
     def collect(self, limit: int) -> list[bytes]:
         """Take at most `limit` events off the ready list (ep_send_events)."""
+        if self.poller is not None:
+            # What the host knows by now is ready too: a client's connect makes its listener readable at once.
+            self.poller.poll(0)
         out: list[bytes] = []
         again: list[EpollItem] = []
         ready = self.ready_list
@@ -176,6 +187,8 @@ class Epoll(AnonymousFile):
         return out
 
     def ready(self, mask: int) -> int:
+        if self.poller is not None:
+            self.poller.poll(0)
         for item in list(self.ready_list):
             if item.poll():
                 return (POLLIN | POLLRDNORM) & mask

@@ -85,7 +85,7 @@ async def _wait(task: Task, epoll: Epoll, events: int, limit: int, deadline: int
 @syscall(232, needs=("poll.readiness", "clocks.monotonic"))
 def epoll_wait(task: Task, epfd: Fd, events: Out[EpollEvents], maxevents: S32, timeout: S32) -> Result:
     epoll = _epoll(task, epfd, events, maxevents)
-    count = _report(task, epoll, events, maxevents) if epoll.ready_list else 0
+    count = _report(task, epoll, events, maxevents) if epoll.ready_list or epoll.poller is not None else 0
     if count or timeout == 0:
         return count
     return _wait(task, epoll, events, maxevents, _deadline(task, timeout))

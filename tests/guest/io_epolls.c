@@ -1,5 +1,6 @@
 /* build: glibc; flags: -pthread -lrt */
 #include "io.h"
+#include <netinet/in.h>
 
 static struct epoll_event ev(uint32_t events, uint64_t data) { struct epoll_event e; e.events = events; e.data.u64 = data; return e; }
 static void wait_for(int ep, int timeout)
@@ -9,6 +10,36 @@ static void wait_for(int ep, int timeout)
     printf("wait %d:", n);
     for (int i = 0; i < n; i++) printf(" %x/%lu", out[i].events, (unsigned long)out[i].data.u64);
     printf("\n");
+}
+
+/* What the host's sockets tell: an edge comes once, and a connect is seen by its listener at once. */
+static void tcp(void)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof a;
+    int listener = socket(AF_INET, SOCK_STREAM, 0), client = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    int ep = epoll_create1(0);
+    char b[64];
+    bind(listener, (struct sockaddr *)&a, size); listen(listener, 4); getsockname(listener, (struct sockaddr *)&a, &size);
+    struct epoll_event e = ev(EPOLLIN, 1); R(epoll_ctl(ep, EPOLL_CTL_ADD, listener, &e));
+    wait_for(ep, 0);
+    connect(client, (struct sockaddr *)&a, size);
+    e = ev(EPOLLOUT, 2); R(epoll_ctl(ep, EPOLL_CTL_ADD, client, &e));
+    struct epoll_event out[8];
+    R(epoll_wait(ep, out, 8, 1000)); R(epoll_wait(ep, out, 8, 0));
+    int server = accept(listener, NULL, NULL);
+    wait_for(ep, 0);
+    R(epoll_ctl(ep, EPOLL_CTL_DEL, client, NULL)); wait_for(ep, 0);
+    e = ev(EPOLLIN | EPOLLOUT | EPOLLET, 3); R(epoll_ctl(ep, EPOLL_CTL_ADD, server, &e));
+    wait_for(ep, 1000); wait_for(ep, 30);
+    send(client, "abcdef", 6, 0); wait_for(ep, 1000); wait_for(ep, 30);
+    R(recv(server, b, 64, MSG_DONTWAIT)); R(recv(server, b, 64, MSG_DONTWAIT)); wait_for(ep, 30);
+    e = ev(EPOLLOUT | EPOLLET, 4); R(epoll_ctl(ep, EPOLL_CTL_MOD, server, &e)); wait_for(ep, 0); wait_for(ep, 30);
+    e = ev(EPOLLIN | EPOLLONESHOT, 5); R(epoll_ctl(ep, EPOLL_CTL_MOD, server, &e)); wait_for(ep, 0);
+    send(client, "g", 1, 0); wait_for(ep, 1000); wait_for(ep, 30);
+    close(client); wait_for(ep, 30); R(epoll_ctl(ep, EPOLL_CTL_MOD, server, &e)); wait_for(ep, 1000);
+    struct pollfd pf = {ep, POLLIN, 0}; R(poll(&pf, 1, 0));
+    close(server); close(listener); close(ep);
 }
 
 static void on(int s) { (void)s; }
@@ -68,5 +99,6 @@ int main(void)
     sigset_t all, none; sigfillset(&all); sigemptyset(&none); sigprocmask(SIG_BLOCK, &all, NULL); raise(SIGALRM);
     R(epoll_pwait(ep, &out, 1, 2000, &none));
     struct timespec ts = {0, 1000000}; R(syscall(SYS_epoll_pwait2, ep, &out, 1, &ts, NULL, 0));
+    tcp();
     return 0;
 }
