@@ -188,7 +188,12 @@ def version_text() -> str:
             f"pyelftools {of('pyelftools')}, Python {sys.version.split()[0]} on {sys.platform}\n")
 
 
-def open_engine(arguments: Arguments) -> Engine:
+RLIMIT_AS = 9
+UNICORN_SPACE = 3 << 30
+"""What libunicorn and guest memory reserve."""
+
+
+def open_engine(arguments: Arguments, host: Host) -> Engine:
     if arguments.engine.startswith("ptrace") or (arguments.engine == "auto" and not arguments.deterministic
                                                  and not arguments.memory):
         try:
@@ -197,6 +202,11 @@ def open_engine(arguments: Arguments) -> Engine:
             if arguments.engine != "auto":
                 raise
     from translator.engines.unicorn import EngineUnavailable, UnicornEngine
+    limit = host.rlimit(RLIMIT_AS)[0]
+    if limit < UNICORN_SPACE:
+        # libunicorn would end the process with a line of its own.
+        raise CommandError(f"engine unicorn needs more address space than {limit >> 20} MiB: ulimit -v unlimited, "
+                           "or use --engine ptrace")
     try:
         return UnicornEngine(memory=arguments.memory or None, deterministic=arguments.deterministic)
     except EngineUnavailable as error:
@@ -354,7 +364,7 @@ def run(arguments: Arguments, observer: Observer | None = None) -> int:
     host = open_host(arguments.host)
     options = boot_options(arguments, host)
     profile = load_profile(arguments.profile) if arguments.profile is not None else None
-    engine = open_engine(arguments)
+    engine = open_engine(arguments, host)
     if observer is None:
         kernel = make_kernel(engine, host, options)
     else:

@@ -5,9 +5,16 @@ from __future__ import annotations
 import os
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 PYTHON_WANTED = (3, 11)
 UNICORN_WANTED = "2.1.4"
 GIGABYTE = 1 << 30
+ADDRESS_SPACE = 4 * GIGABYTE
+"""What libunicorn reserves, and some: with less it ends the process, saying that it cannot allocate its buffer."""
+CONTAINER = "in a container: --cap-add SYS_PTRACE, or a seccomp profile that permits ptrace"
 
 
 class Finding:
@@ -32,7 +39,7 @@ def examine() -> list[Finding]:
         findings += [ptrace_engine(), yama(), seccomp_notification(), user_namespaces(), openat2()]
     else:
         findings.append(Finding("host", f"portable, on {sys.platform}", True))
-    return [*findings, memory(), terminal()]
+    return [*findings, memory(), address_space(), terminal()]
 
 
 def report(findings: list[Finding]) -> str:
@@ -43,9 +50,23 @@ def report(findings: list[Finding]) -> str:
         if not finding.good and finding.remedy:
             lines.append(f"    {' ' * width}  remedy: {finding.remedy}")
     engines = [finding.what for finding in findings if finding.engine and finding.good]
+    lines.append(automatic(findings))
     lines.append(f"pylx can run programs here: {' and '.join(engines)}" if engines
                  else "pylx cannot run programs here: no engine works")
     return "\n".join(lines) + "\n"
+
+
+def automatic(findings: list[Finding]) -> str:
+    """What --engine auto picks, and why."""
+    working = {finding.what: finding.good for finding in findings if finding.engine}
+    ptrace = next((finding for finding in findings if finding.what == "engine ptrace"), None)
+    if working.get("engine ptrace"):
+        rest = "; unicorn for --deterministic and --memory" if working.get("engine unicorn") else ""
+        return f"--engine auto picks ptrace: the processor itself executes guests, many times faster{rest}"
+    why = "it is for Linux" if ptrace is None else ptrace.found
+    if working.get("engine unicorn"):
+        return f"--engine auto picks unicorn: ptrace does not work here: {why}"
+    return f"--engine auto has nothing to pick: ptrace does not work here ({why}), nor does unicorn"
 
 
 def python_version() -> Finding:
@@ -68,15 +89,51 @@ def unicorn_engine() -> Finding:
     what, remedy = "engine unicorn", f"pip install unicorn=={UNICORN_WANTED}"
     if found is None:
         return Finding(what, "not installed", False, remedy, engine=True)
+    failed = _in_a_child(_open_unicorn)
+    if failed is None:
+        return Finding(what, f"libunicorn {found}", True, engine=True)
+    if failed in ("", "memory"):
+        limit = _address_space_limit()
+        why = f"it does not start within {limit / GIGABYTE:.1f} GiB of address space" if limit is not None else (
+            "no memory for a guest")
+        return Finding(what, f"libunicorn {found}: {why}", False,
+                       "ulimit -v unlimited" if limit is not None else "free memory", engine=True)
+    return Finding(what, failed, False, remedy, engine=True)
+
+
+def _open_unicorn() -> str:
     from translator.engines.unicorn import EngineUnavailable, UnicornEngine
     try:
-        engine = UnicornEngine(memory=64 << 20)
-        engine.close()
+        UnicornEngine(memory=64 << 20).close()
     except EngineUnavailable as error:
-        return Finding(what, str(error), False, remedy, engine=True)
+        return str(error)
     except MemoryError:
-        return Finding(what, f"libunicorn {found}, but no memory for a guest", False, "free memory", engine=True)
-    return Finding(what, f"libunicorn {found}", True, engine=True)
+        return "memory"
+    return "ok"
+
+
+def _in_a_child(attempt: Callable[[], str]) -> str | None:
+    """None when `attempt` says ok, else what it says; "" when it ended the process (libunicorn without memory)."""
+    if not hasattr(os, "fork"):
+        said = attempt()
+        return None if said == "ok" else said
+    ours, theirs = os.pipe()
+    child = os.fork()
+    if child == 0:
+        silent = os.open(os.devnull, os.O_RDWR)
+        os.dup2(silent, 1)
+        os.dup2(silent, 2)
+        try:
+            os.write(theirs, attempt().encode())
+        except MemoryError:
+            os.write(theirs, b"memory")
+        finally:
+            os._exit(0)
+    os.close(theirs)
+    with open(ours, "rb") as file:
+        said = file.read().decode()
+    os.waitpid(child, 0)
+    return None if said == "ok" else said
 
 
 def elftools() -> Finding:
@@ -90,21 +147,30 @@ def ptrace_engine() -> Finding:
     what = "engine ptrace"
     if os.uname().machine != "x86_64":
         return Finding(what, f"this processor is {os.uname().machine}", False, "use --engine unicorn", engine=True)
-    if installed("python-ptrace") is None:
-        return Finding(what, "python-ptrace is not installed", False, "pip install python-ptrace", engine=True)
     refused = _trace_a_child()
     if refused:
-        return Finding(what, f"ptrace is refused: {refused}", False,
-                       "in a container: --cap-add SYS_PTRACE, or a seccomp profile that permits ptrace", engine=True)
+        return Finding(what, f"ptrace is refused: {refused}", False, ptrace_remedy(), engine=True)
+    from translator.engines.ptrace import EngineUnavailable, PtraceEngine
     try:
-        from translator.engines.ptrace import EngineUnavailable, PtraceEngine
-    except ImportError as error:
-        return Finding(what, f"cannot be loaded: {error}", False, "use --engine unicorn", engine=True)
-    try:
-        PtraceEngine().close()
+        engine = PtraceEngine()
     except EngineUnavailable as error:
-        return Finding(what, str(error), False, "use --engine unicorn", engine=True)
-    return Finding(what, f"children can be traced, Linux {os.uname().release}", True, engine=True)
+        remedy = "in a container: a seccomp profile that permits seccomp(2)" if "seccomp" in str(error) else (
+            ptrace_remedy())
+        return Finding(what, str(error), False, remedy, engine=True)
+    notified = engine.notifications is not None
+    engine.close()
+    traps = "most calls by user notification" if notified else "all calls by ptrace stops, which take twice as long"
+    return Finding(what, f"children can be traced; {traps}; Linux {os.uname().release}", True, engine=True)
+
+
+def ptrace_remedy() -> str:
+    """What to do where tracing is refused: Yama, when it is the cause, or the container."""
+    scope = _read(YAMA)
+    if scope == "3":
+        return "sysctl kernel.yama.ptrace_scope=1, after a reboot: 3 cannot be taken back; or use --engine unicorn"
+    if scope == "2" and os.geteuid() != 0:
+        return "sysctl kernel.yama.ptrace_scope=1, or run as root; or use --engine unicorn"
+    return f"{CONTAINER}; or use --engine unicorn"
 
 
 def _trace_a_child() -> str:
@@ -127,22 +193,27 @@ def _read(path: str) -> str | None:
         return None
 
 
+YAMA = "/proc/sys/kernel/yama/ptrace_scope"
+
+
 def yama() -> Finding:
-    scope = _read("/proc/sys/kernel/yama/ptrace_scope")
+    scope = _read(YAMA)
     words = {"0": "any process of the same user may be traced", "1": "children may be traced, which is enough",
              "2": "only with CAP_SYS_PTRACE", "3": "nobody may be traced until the next boot"}
     if scope is None:
         return Finding("yama", "not active", True)
     good = scope in ("0", "1") or (scope == "2" and os.geteuid() == 0)
-    return Finding("yama", f"ptrace_scope {scope}: {words.get(scope, 'unknown')}", good,
-                   "sysctl kernel.yama.ptrace_scope=1" + (" (after a reboot)" if scope == "3" else ""))
+    return Finding("yama", f"ptrace_scope {scope}: {words.get(scope, 'unknown')}", good, ptrace_remedy())
 
 
 def seccomp_notification() -> Finding:
     available = _read("/proc/sys/kernel/seccomp/actions_avail")
     if available is None:
         return Finding("seccomp", "filters are not available", False, "a kernel with CONFIG_SECCOMP_FILTER")
-    return Finding("seccomp", f"actions: {available}", "user_notif" in available.split(), "Linux 5.0 or later")
+    if "user_notif" not in available.split():
+        return Finding("seccomp", f"no user notification: actions: {available}", False,
+                       "Linux 5.6 or later; until then calls are told by ptrace stops, which take twice as long")
+    return Finding("seccomp", f"actions: {available}", True)
 
 
 def user_namespaces() -> Finding:
@@ -172,8 +243,34 @@ def openat2() -> Finding:
 def memory() -> Finding:
     from translator.hosts import default_host, open_host
     total, available = open_host(default_host()).memory()
-    return Finding("memory", f"{available / GIGABYTE:.1f} of {total / GIGABYTE:.1f} GiB available",
-                   available >= GIGABYTE // 2, "free some: guests need what they would need natively, and 100 MiB more")
+    limit = _read("/sys/fs/cgroup/memory.max")
+    used = _read("/sys/fs/cgroup/memory.current")
+    within = ""
+    if limit is not None and limit.isdigit() and used is not None:
+        total = min(total, int(limit))
+        if int(limit) - int(used) < available:
+            available, within = int(limit) - int(used), " within the limit of the control group"
+    return Finding("memory", f"{available / GIGABYTE:.1f} of {total / GIGABYTE:.1f} GiB available{within}",
+                   available >= GIGABYTE // 2,
+                   "raise the container's limit (--memory)" if within else
+                   "free some: guests need what they would need natively, and 100 MiB more")
+
+
+def _address_space_limit() -> int | None:
+    """RLIMIT_AS in bytes, None without a limit."""
+    if sys.platform == "win32":
+        return None
+    import resource
+    soft = resource.getrlimit(resource.RLIMIT_AS)[0]
+    return None if soft == resource.RLIM_INFINITY else soft
+
+
+def address_space() -> Finding:
+    limit = _address_space_limit()
+    if limit is None:
+        return Finding("address space", "not limited", True)
+    return Finding("address space", f"{limit / GIGABYTE:.1f} GiB (ulimit -v)", limit >= ADDRESS_SPACE,
+                   f"ulimit -v unlimited: libunicorn reserves {ADDRESS_SPACE >> 30} GiB")
 
 
 def terminal() -> Finding:
