@@ -48,9 +48,13 @@ def _open(task: Task, dirfd: int, path: bytes, flags: int, mode: int, resolve: i
         import_everything(task.kernel)
     if len(files.files) >= limit and all(fd in files.files for fd in range(limit)):
         raise LinuxError(EMFILE)  # before a file is made
-    result = task.kernel.vfs.start_open(task, path, flags, mode, dirfd, resolve)
+    return installed(task, task.kernel.vfs.start_open(task, path, flags, mode, dirfd, resolve), flags)
+
+
+def installed(task: Task, result: FileDescription | Awaitable[FileDescription], flags: int) -> int | Awaitable[int]:
+    """The descriptor of what an open gave, which may still have to wait."""
     if isinstance(result, FileDescription):
-        return files.install(result, bool(flags & O_CLOEXEC), limit)
+        return task.files.install(result, bool(flags & O_CLOEXEC), task.group.rlimits[RLIMIT_NOFILE][0])
     return _installed(task, result, flags)
 
 

@@ -10,6 +10,7 @@ from syscalls.abi.fs import (
     AT_FDCWD,
     AT_NO_AUTOMOUNT,
     AT_STATX_SYNC_TYPE,
+    AT_SYMLINK_FOLLOW,
     AT_SYMLINK_NOFOLLOW,
     F_OK,
     MAY_EXEC,
@@ -22,6 +23,7 @@ from syscalls.abi.fs import (
     MS_RDONLY,
     MS_RELATIME,
     MS_SYNCHRONOUS,
+    O_LARGEFILE,
     PIPEFS_MAGIC,
     SOCKFS_MAGIC,
     ST_NOATIME,
@@ -35,16 +37,19 @@ from syscalls.abi.fs import (
     STATX_BTIME,
     STATX_RESERVED,
     TMPFS_MAGIC,
+    VALID_OPEN_FLAGS,
     pack_stat,
     pack_statfs,
     pack_statx,
 )
 from syscalls.fs.inode import S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK
-from syscalls.table import REFUSED, STUB, syscall
+from syscalls.table import PARTIAL, syscall
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from syscalls.abi.kinds import AccessMode, AtFlags, StatfsLayout, StatLayout, StatxLayout
+    from collections.abc import Awaitable
+
+    from syscalls.abi.kinds import AccessMode, AtFlags, OpenFlags, StatfsLayout, StatLayout, StatxLayout
     from syscalls.fs.inode import Inode, Stat
     from syscalls.fs.mounts import Location
     from syscalls.table import S32, U32, Addr, DirFd, Fd, Flags, OptPath, Out, OutBuf, Path
@@ -238,24 +243,45 @@ def ustat(task: Task, dev: U32, ubuf: Addr) -> int:
     raise LinuxError(EINVAL)
 
 
-@syscall(139, support=STUB(EINVAL, "the numbers of file system types mean nothing to programs of today"))
+@syscall(139)
 def sysfs(task: Task, option: S32, arg1: Addr, arg2: Addr) -> int:
+    """File system types by number, in the order of /proc/filesystems: its index, its name, how many there are."""
+    from syscalls.fs.procfs_system import KEPT_FILE_SYSTEMS
+    names = [name.encode() for _, name in KEPT_FILE_SYSTEMS]
+    if option == 1:
+        name = task.mem.path(arg1)
+        if name not in names:
+            raise LinuxError(EINVAL)
+        return names.index(name)
+    if option == 2:
+        index = arg1 & 0xFFFFFFFF
+        if index >= len(names):
+            raise LinuxError(EINVAL)
+        task.mem.write(arg2, names[index] + b"\0")
+        return 0
+    if option == 3:
+        return len(names)
     raise LinuxError(EINVAL)
 
 
-@syscall(303, since="2.6.39", support=REFUSED(95, "a file is known by its path; there are no handles that outlive it"))
+HANDLES = PARTIAL("/proc and objects without a path have none; a handle is stale after a rename by another program")
+
+
+@syscall(303, since="2.6.39", support=HANDLES, needs=("files.tree",))
 def name_to_handle_at(task: Task, dirfd: DirFd, path: Path, handle: Addr, mount_id: Addr, flags: Flags[AtFlags]) -> int:
-    from syscalls.abi.errno import EOPNOTSUPP
-    if flags & ~(0x400 | AT_EMPTY_PATH | 0x200 | 1):
+    from syscalls.fs.handles import name_to_handle
+    if flags & ~(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH):
         raise LinuxError(EINVAL)
-    task.kernel.vfs.resolve(task, path, dirfd, follow=bool(flags & 0x400), empty_path=bool(flags & AT_EMPTY_PATH))
-    raise LinuxError(EOPNOTSUPP)
+    vfs = task.kernel.vfs
+    location = vfs.resolve(task, path, dirfd, follow=bool(flags & AT_SYMLINK_FOLLOW),
+                           empty_path=bool(flags & AT_EMPTY_PATH))
+    name_to_handle(vfs, task, location, handle, mount_id)
+    return 0
 
 
-@syscall(304, since="2.6.39", support=REFUSED(95, "there are no file handles"))
-def open_by_handle_at(task: Task, mount_fd: DirFd, handle: Addr, flags: S32) -> int:
-    from syscalls.abi.errno import EOPNOTSUPP, EPERM
-    from syscalls.credentials import CAP_DAC_READ_SEARCH
-    if not task.cred.capable(CAP_DAC_READ_SEARCH):
-        raise LinuxError(EPERM)
-    raise LinuxError(EOPNOTSUPP)
+@syscall(304, since="2.6.39", support=HANDLES, needs=("files.tree",))
+def open_by_handle_at(task: Task, mount_fd: DirFd, handle: Addr, flags: Flags[OpenFlags]) -> int | Awaitable[int]:
+    from syscalls.calls.open import installed
+    from syscalls.fs.handles import open_by_handle
+    wanted = flags & VALID_OPEN_FLAGS | O_LARGEFILE
+    return installed(task, open_by_handle(task.kernel.vfs, task, mount_fd, handle, wanted), wanted)

@@ -216,14 +216,15 @@ def tty_drivers(task: Task) -> bytes:
 
 def system_nodes(filesystem: ProcFs) -> dict[bytes, Inode]:
     """The entries of /proc that are no processes."""
+    from syscalls.fs.procfs_config import config
     from syscalls.fs.procfs_sys import sys_directory
 
     def directory(children: dict[bytes, Inode]) -> SimpleDirectory:
         return SimpleDirectory(filesystem, children, 0o555)
 
     out: dict[bytes, Inode] = {name: TextFile(filesystem, read) for name, read in (
-        (b"buddyinfo", buddyinfo), (b"cgroups", cgroups), (b"cmdline", command_line), (b"cpuinfo", cpuinfo),
-        (b"crypto", b""), (b"devices", devices), (b"diskstats", b""), (b"dma", b" 4: cascade\n"),
+        (b"buddyinfo", buddyinfo), (b"cgroups", cgroups), (b"cmdline", command_line), (b"config.gz", config),
+        (b"cpuinfo", cpuinfo), (b"crypto", b""), (b"devices", devices), (b"diskstats", b""), (b"dma", b" 4: cascade\n"),
         (b"execdomains", b"0-0\tLinux           \t[kernel]\n"), (b"filesystems", filesystems),
         (b"interrupts", interrupts), (b"iomem", b""), (b"ioports", b""), (b"loadavg", loadavg), (b"locks", locks),
         (b"meminfo", meminfo), (b"misc", b""), (b"modules", b""),

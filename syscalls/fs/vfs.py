@@ -77,6 +77,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from syscalls.fs.handles import HandleTable
     from syscalls.fs.hostfs import HostFs
     from syscalls.kernel import Kernel
     from syscalls.lease import Lease
@@ -113,6 +114,8 @@ class Vfs:
         """Leases that are held, by the identity of the file."""
         self.running: dict[tuple[int, int], int] = {}
         """How many programs run from a file, by identity: those cannot be opened for writing."""
+        self.handles: HandleTable | None = None
+        """Of name_to_handle_at: made when first used."""
         self.next_mount = 1
         self.next_device = 0xE000
         self.mounts: dict[int, Mount] = {}
@@ -286,7 +289,7 @@ class Vfs:
                 raise LinuxError(EISDIR)
             if created:
                 return self._opened(task, location, flags & ~O_TRUNC)
-            return self._open_location(task, location, flags)
+            return self.open_location(task, location, flags)
         if resolve or flags & O_TMPFILE_BIT:
             location = self._found(self._walk(task, path, start, not flags & O_NOFOLLOW, resolve))
         else:
@@ -297,7 +300,7 @@ class Vfs:
             return self._open_tmpfile(task, location, flags, mode)
         if flags & O_PATH:
             return PathDescription(flags & ~O_CLOEXEC, location.pin(), location.inode)
-        return self._open_location(task, location, flags)
+        return self.open_location(task, location, flags)
 
     def _create_for_open(self, task: Task, walk: Walk, flags: int, mode: int) -> tuple[Location, bool]:
         """The file that O_CREAT opens, and whether it is new (open_last_lookups)."""
@@ -340,9 +343,9 @@ class Vfs:
             place.dentry.deleted = True
         return self._count_writer(inode.open(task, flags & ~CREATION_FLAGS, place))
 
-    def _open_location(self, task: Task, location: Location,
+    def open_location(self, task: Task, location: Location,
                        flags: int) -> FileDescription | Awaitable[FileDescription]:
-        """may_open and what follows, for a file that was there."""
+        """may_open and what follows, for a file that was there: found by its path, or by a handle."""
         inode = location.inode
         kind = inode.mode & S_IFMT
         access = _ACCESS[flags & O_ACCMODE]
