@@ -178,7 +178,7 @@ def _share(parent: Parent, child: Task, flags: int) -> None:
         child.files = parent.files
         child.files.sharers += 1
     else:
-        child.files = parent.files.copy()
+        child.files = parent.files.copy(parent.kernel.nr_open)
     if flags & CLONE_FS:
         child.fs = parent.fs
         child.fs.sharers += 1

@@ -130,7 +130,7 @@ def _reset_task(task: Task, program: Program) -> None:
     """What an exec resets besides memory (man 2 execve, "Effect on process attributes")."""
     group = task.group
     if task.files.sharers > 1:
-        files = task.files.copy()
+        files = task.files.copy(task.kernel.nr_open)
         task.files.drop(task)
         task.files = files
     task.files.close_on_exec(task)

@@ -286,8 +286,11 @@ class FdTable:
         for fd in sorted(self.cloexec):
             self.close(task, fd)
 
-    def copy(self) -> FdTable:
-        """dup_fd: a new table with the same descriptions."""
+    def copy(self, limit: int) -> FdTable:
+        """dup_fd: a new table with the same descriptions.  EMFILE when it would have more than `limit` entries
+        (fs.nr_open), in steps of 64."""
+        if len(self.files) >= limit or (limit < 1 << 16 and max(self.files, default=0) | 63 >= limit):
+            raise LinuxError(EMFILE)
         other = FdTable()
         other.files = {fd: file.retain() for fd, file in self.files.items()}
         other.cloexec = set(self.cloexec)

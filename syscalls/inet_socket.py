@@ -209,6 +209,11 @@ class InetSocket(HostBackedSocket):
         error_number: int = unpack("<i", self.host.getsockopt(SOL_SOCKET, SO_ERROR, 4))[0]
         if error_number:
             self.state = TCP_CLOSE
+            try:
+                # The host's socket is unconnected again when a connect has reported the failure.
+                self.host.connect(address)
+            except HostError:
+                pass
             raise LinuxError(error_number)
         self.state = TCP_ESTABLISHED
         try:

@@ -108,6 +108,7 @@ class Kernel:
         self.timer_sequence = 0
         self.last_poll_ns = 0
         self.next_pid = 1
+        self.tasks_made = 0
         self.gaps: dict[tuple[str, int], Gap] = {}
         self.shm: ShmNamespace | None = None
         """System V shared memory: made when first used."""
@@ -121,6 +122,8 @@ class Kernel:
         """Another kernel's answers, laid over this one (syscalls/profiles)."""
         self.first_ended: Callable[[], None] | None = None
         """Called when the first process has ended."""
+        self.nr_open = self.pipe_max_size = 1 << 20
+        """/proc/sys/fs: how high descriptors may go, and how large a pipe a user without CAP_SYS_RESOURCE may have."""
         self.hostname = host.nodename()
         self.release, self.version, self.banner = RELEASE, VERSION, BANNER
         self.domainname = b"(none)"

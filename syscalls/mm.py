@@ -398,7 +398,7 @@ class Mm:
         for area in self.areas.overlapping(start, end):
             if area.prot & (PROT_READ | PROT_WRITE | PROT_EXEC):
                 low, high = max(area.start, start), min(area.end, end)
-                write = area.prot & PROT_WRITE and not area.flags & VM_SHARED
+                write = area.prot & PROT_WRITE and not (area.flags & VM_SHARED and area.prot & PROT_READ)
                 self.space.reach(low, high - low, PROT_WRITE if write else PROT_READ)
 
     def forget(self, start: int, end: int) -> None:

@@ -17,6 +17,7 @@ from syscalls.abi.net import (
     FIOSETOWN,
     IFF_BROADCAST,
     IFF_LOOPBACK,
+    IFF_UP,
     SIOCADDRT,
     SIOCATMARK,
     SIOCDELRT,
@@ -90,10 +91,7 @@ def socket_ioctl(task: Task, socket: Socket, code: int, arg: int) -> int:
         name = task.mem.read(arg, IFNAMSIZ)[:15].partition(b"\0")[0]
         task.mem.write(arg + IFNAMSIZ, answer(find_interface(task.kernel, name), code))
     elif code in _CHANGES:
-        if not task.cred.capable(CAP_NET_ADMIN):
-            raise LinuxError(EPERM)
-        task.kernel.gap(task, "ioctl that changes an interface", code)
-        raise LinuxError(EPERM)
+        _change(task, code, task.mem.read(arg, IFREQ))
     elif code == SIOCETHTOOL:
         raise LinuxError(EOPNOTSUPP)
     else:
@@ -101,6 +99,24 @@ def socket_ioctl(task: Task, socket: Socket, code: int, arg: int) -> int:
             task.kernel.gap(task, "ioctl on a socket", code)
         raise LinuxError(ENOTTY)
     return 0
+
+
+def _change(task: Task, code: int, request: bytes) -> None:
+    """The interfaces are the host's: only what is so already can be asked for.  ENODEV, EPERM."""
+    if code not in (SIOCADDRT, SIOCDELRT):
+        interface = find_interface(task.kernel, request[:IFNAMSIZ - 1].partition(b"\0")[0])
+        if not task.cred.capable(CAP_NET_ADMIN):
+            raise LinuxError(EPERM)
+        if code == SIOCSIFFLAGS and not (int.from_bytes(request[16:18], "little") ^ interface.flags) & IFF_UP:
+            return
+        if code == SIOCSIFADDR and (AF_INET, request[20:24]) in [each[:2] for each in interface.addresses]:
+            return
+        if code == SIOCSIFMTU and int.from_bytes(request[16:20], "little") == interface.mtu:
+            return
+    elif not task.cred.capable(CAP_NET_ADMIN):
+        raise LinuxError(EPERM)
+    task.kernel.gap(task, "ioctl that changes an interface", code)
+    raise LinuxError(EPERM)
 
 
 def interfaces(kernel: Kernel) -> list[HostInterface]:

@@ -35,6 +35,7 @@ from syscalls.abi.net import (
     SOL_NETLINK,
     SOL_SOCKET,
 )
+from syscalls.netdevice import CAP_NET_ADMIN
 from syscalls.sockets import READ_EVENTS, WRITE_EVENTS, Control, Message, Socket, UserCredentials
 
 TYPE_CHECKING = False
@@ -231,6 +232,8 @@ class NetlinkSocket(Socket):
         if kind == RTM_GETROUTE:
             return [(RTM_NEWROUTE, payload) for payload in rtnetlink.routes(kernel, family, body, dump)]
         if kind in (RTM_GETNEIGH, RTM_GETRULE, RTM_GETQDISC) and dump:
+            return []
+        if kind == RTM_NEWLINK and task.cred.capable(CAP_NET_ADMIN) and rtnetlink.is_so_already(kernel, body):
             return []
         task.kernel.gap(task, "rtnetlink request", kind)
         if kind & 3 != 2:

@@ -40,8 +40,6 @@ if TYPE_CHECKING:
 
 PAGE = 4096
 DEFAULT_SLOTS = 16
-MAX_SIZE = 1 << 20
-"""/proc/sys/fs/pipe-max-size: what a user without CAP_SYS_RESOURCE may ask for."""
 O_DIRECT = 0o40000
 FIONREAD = 0x541B
 STATUS_FLAGS = O_NONBLOCK | O_DIRECT | 0o20000  # and FASYNC
@@ -196,7 +194,8 @@ class Pipe:
         slots = 1
         while slots * PAGE < size:
             slots *= 2
-        if slots > self.max_slots and slots * PAGE > MAX_SIZE and not task.cred.capable(CAP_SYS_RESOURCE):
+        limit = task.kernel.pipe_max_size
+        if slots > self.max_slots and slots * PAGE > limit and not task.cred.capable(CAP_SYS_RESOURCE):
             raise LinuxError(EPERM)
         if slots < len(self.slot_ends):
             raise LinuxError(EBUSY)

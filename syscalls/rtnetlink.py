@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from struct import pack, unpack_from
 
-from syscalls.abi.errno import ENETUNREACH, LinuxError
+from syscalls.abi.errno import ENETUNREACH, ENODEV, LinuxError
 from syscalls.abi.net import AF_INET, AF_INET6, IFF_BROADCAST, IFF_LOOPBACK, IFF_LOWER_UP, IFF_RUNNING, IFF_UP
 from syscalls.netdevice import broadcast, hardware_type, interfaces
 
@@ -74,6 +74,18 @@ def links(kernel: Kernel) -> list[tuple[HostInterface, bytes]]:
         payload += attribute(IFLA_STATS64, bytes(200)) + attribute(IFLA_STATS, bytes(100))
         found.append((interface, payload))
     return found
+
+
+def is_so_already(kernel: Kernel, body: bytes) -> bool:
+    """Whether a RTM_NEWLINK asks for flags that the link has (`ip link set lo up`).  ENODEV."""
+    wanted = wanted_link(body)
+    if len(body) < 16 or not wanted or set(attributes(body[16:])) - {IFLA_IFNAME}:
+        return False
+    flags, change = unpack_from("<II", body, 8)
+    for interface in interfaces(kernel):
+        if wanted in (interface.index, interface.name):
+            return not (flags ^ interface.flags) & change
+    raise LinuxError(ENODEV)
 
 
 def _scope(family: int, address: bytes) -> int:

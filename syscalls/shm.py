@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from struct import Struct
 
-from syscalls.abi.errno import EINVAL, ENOMEM, LinuxError
+from syscalls.abi.errno import EINVAL, ENOMEM, ENOSPC, EPERM, LinuxError
 from syscalls.abi.mm import (
     IPC_PRIVATE,
     MAP_FIXED,
@@ -23,6 +23,7 @@ from syscalls.abi.mm import (
 from syscalls.mm import MAY_ALL, Mm, page_align
 from syscalls.shared_memory import SharedMemory
 from syscalls.sysv_ipc import IpcObject, IpcTable
+from syscalls.task import RLIMIT_MEMLOCK
 from translator.machine import PAGE_MASK, PAGE_SIZE, PROT_EXEC, PROT_READ, PROT_WRITE
 
 TYPE_CHECKING = False
@@ -37,6 +38,7 @@ SHMID_DS = Struct("<QqqqiiQ16x")
 SHMINFO64 = Struct("<5Q32x")
 SHM_INFO_LAYOUT = Struct("<i4x5Q")
 SHMMIN = 1
+CAP_IPC_LOCK = 14
 
 
 class Segment(IpcObject):
@@ -60,13 +62,15 @@ def seconds(task: Task) -> int:
 
 
 class ShmNamespace:
-    """All segments of a kernel."""
+    """All segments of a kernel.  `max_size`, `max_pages` and the table's limit are those of /proc/sys/kernel."""
 
-    __slots__ = ("kernel", "table")
+    __slots__ = ("kernel", "max_pages", "max_size", "table")
 
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
         self.table: IpcTable[Segment] = IpcTable(SHMMNI)
+        self.max_size = SHMMAX
+        self.max_pages = SHMALL
 
     def attached(self, segment: Segment) -> int:
         """shm_nattch: mappings of it in all processes."""
@@ -96,10 +100,14 @@ class ShmNamespace:
         self.sweep()
 
         def make() -> Segment:
-            if not SHMMIN <= size <= SHMMAX:
+            if not SHMMIN <= size <= self.max_size:
                 raise LinuxError(EINVAL)
+            if self._pages() + page_align(size) // PAGE_SIZE > self.max_pages:
+                raise LinuxError(ENOSPC)
             if flags & SHM_HUGETLB:
-                # No huge pages are configured.
+                # Locked memory, so not for everybody; and no huge pages are configured.
+                if not task.cred.capable(CAP_IPC_LOCK) and page_align(size) > task.group.soft_limit(RLIMIT_MEMLOCK):
+                    raise LinuxError(EPERM)
                 raise LinuxError(ENOMEM)
             if size > 1 << 30 and size > self.kernel.host.memory()[0]:
                 raise LinuxError(ENOMEM)
@@ -169,11 +177,28 @@ class ShmNamespace:
                                                    segment.cpid, segment.lpid, self.attached(segment))
 
     def limits(self) -> bytes:
-        return SHMINFO64.pack(SHMMAX, SHMMIN, SHMMNI, SHMMNI, SHMALL)
+        return SHMINFO64.pack(self.max_size, SHMMIN, self.table.limit, self.table.limit, self.max_pages)
+
+    def _pages(self) -> int:
+        return sum(segment.memory.size() for segment in self.table.objects.values()) // PAGE_SIZE
 
     def usage(self) -> bytes:
-        pages = sum(segment.memory.size() for segment in self.table.objects.values()) // PAGE_SIZE
+        # Segments count as if every page of them had been touched: engines keep the pages.
+        pages = self._pages()
         return SHM_INFO_LAYOUT.pack(len(self.table.objects), pages, pages, 0, 0, 0)
+
+
+def describe_segments(kernel: Kernel) -> bytes:
+    """/proc/sysvipc/shm (sysvipc_shm_proc_show)."""
+    out = [b"       key      shmid perms                  size  cpid  lpid nattch   uid   gid  cuid  cgid      atime"
+           b"      dtime      ctime                   rss                  swap\n"]
+    segments = namespace(kernel)
+    segments.sweep()
+    out += [b"%10d %10d  %4o %21d %5d %5d  %5d %5d %5d %5d %5d %10d %10d %10d %21d %21d\n" % (
+        each.key, each.id, each.mode, each.size, each.cpid, each.lpid, segments.attached(each), each.uid, each.gid,
+        each.cuid, each.cgid, each.atime, each.dtime, each.ctime, each.memory.size(), 0)
+        for each in segments.table.objects.values()]
+    return b"".join(out)
 
 
 def namespace(kernel: Kernel) -> ShmNamespace:

@@ -29,6 +29,7 @@ from syscalls.abi.ipc import (
     MSG_COPY,
     MSG_EXCEPT,
     MSG_NOERROR,
+    MSGMAX,
     MSGMNB,
     MSGMNI,
     MSQID_DS,
@@ -36,6 +37,9 @@ from syscalls.abi.ipc import (
     SEM_UNDO,
     SEMID_DS,
     SEMMNI,
+    SEMMNS,
+    SEMMSL,
+    SEMOPM,
     SEMVMX,
 )
 from syscalls.wait import RESTART_NEVER, RESTART_NOHAND, WaitQueue, sleep_on
@@ -100,15 +104,28 @@ class IpcObject:
         return PERM.pack(self.key, self.uid, self.gid, self.cuid, self.cgid, self.mode, 0)
 
 
+INDEX_BITS = 15
+"""A number is a slot of the table in its low bits (IPCMNI_SHIFT), and above it how often the slots went round."""
+INDEX_MASK = (1 << INDEX_BITS) - 1
+SEQUENCES = 1 << 31 - INDEX_BITS
+FIRST_CYCLE = 64
+"""Slots go round among so many at least (ipc_min_cycle)."""
+
+
 class IpcTable(Generic[T]):
     """All objects of one kind (struct ipc_ids)."""
 
     def __init__(self, limit: int) -> None:
         self.objects: dict[int, T] = {}
+        self.slots: dict[int, T] = {}
         self.keys: dict[int, int] = {}
         """The number of the object that was made with a key."""
         self.limit = limit
-        self.next_id = 0
+        self.wanted_id = -1
+        """/proc/sys/kernel/*_next_id: the number the next object is to have; -1 for any."""
+        self.cursor = 0
+        self.last_index = -1
+        self.sequence = 0
 
     def get(self, task: Task, key: int, flags: int, make: Callable[[], T], fits: Callable[[T], bool]) -> int:
         """ipcget(): find by key or make.  ENOENT, EEXIST, EINVAL (`fits` says no), EACCES, ENOSPC."""
@@ -124,14 +141,31 @@ class IpcTable(Generic[T]):
             if not flags & IPC_CREAT:
                 raise LinuxError(ENOENT)
         made = make()
-        if len(self.objects) >= self.limit:
+        if self.full():
             raise LinuxError(ENOSPC)
-        made.id = self.next_id
-        self.next_id += 1
-        self.objects[made.id] = made
+        made.id = self._new_id()
+        self.objects[made.id] = self.slots[made.id & INDEX_MASK] = made
         if key != IPC_PRIVATE:
             self.keys[key] = made.id
         return made.id
+
+    def _new_id(self) -> int:
+        """ipc_idr_alloc(): the next free slot, round and round; or the number asked for, if its slot is free."""
+        wanted, self.wanted_id = self.wanted_id, -1
+        if wanted >= 0:
+            index = wanted & INDEX_MASK
+            while index in self.slots:
+                index += 1
+            return (wanted & ~INDEX_MASK) + index
+        cycle = min(max(len(self.objects) * 3 // 2, FIRST_CYCLE), self.limit)
+        index = self.cursor if self.cursor < cycle else 0
+        while index in self.slots:
+            index = index + 1 if index + 1 < cycle else 0
+        self.cursor = index + 1
+        if index <= self.last_index:
+            self.sequence = (self.sequence + 1) % SEQUENCES
+        self.last_index = index
+        return (self.sequence << INDEX_BITS) + index
 
     def find(self, id: int) -> T:
         """EINVAL when there is none of that number."""
@@ -140,21 +174,38 @@ class IpcTable(Generic[T]):
             raise LinuxError(EINVAL)
         return found
 
+    def at_index(self, index: int) -> T:
+        """For the *_STAT commands, which go through the table.  EINVAL for an empty slot."""
+        found = self.slots.get(index & INDEX_MASK)
+        if found is None:
+            raise LinuxError(EINVAL)
+        return found
+
     def remove(self, found: T) -> None:
         found.removed = True
         del self.objects[found.id]
+        del self.slots[found.id & INDEX_MASK]
+
+    def full(self) -> bool:
+        return len(self.objects) >= self.limit
 
     def highest(self) -> int:
-        """The highest index in use; 0 with none, as IPC_INFO answers."""
-        return max(self.objects, default=0)
+        """The highest slot in use; 0 with none, as IPC_INFO answers."""
+        return max(self.slots, default=0)
 
 
 class IpcNamespace:
-    """Semaphore sets and message queues of one kernel: `Kernel.ipc`."""
+    """Semaphore sets and message queues of one kernel: `Kernel.ipc`.  Its limits are those of /proc/sys/kernel."""
 
     def __init__(self) -> None:
         self.semaphores: IpcTable[SemaphoreSet] = IpcTable(SEMMNI)
         self.queues: IpcTable[MessageQueue] = IpcTable(MSGMNI)
+        self.message_size = MSGMAX
+        self.queue_bytes = MSGMNB
+        self.set_size = SEMMSL
+        self.all_semaphores = SEMMNS
+        self.operations = SEMOPM
+        self.used_semaphores = 0
 
 
 def namespace(kernel: Kernel) -> IpcNamespace:
@@ -345,7 +396,7 @@ class MessageQueue(IpcObject):
         super().__init__(task, key, mode)
         self.messages: list[tuple[int, bytes]] = []
         self.bytes = 0
-        self.max_bytes = MSGMNB
+        self.max_bytes = namespace(task.kernel).queue_bytes
         self.stime = self.rtime = 0
         self.last_sender = self.last_receiver = 0
         self.senders = WaitQueue()
@@ -409,7 +460,7 @@ class MessageQueue(IpcObject):
 
     def set_size(self, task: Task, size: int) -> None:
         """IPC_SET of msg_qbytes: EPERM above the default without CAP_SYS_RESOURCE."""
-        if size > MSGMNB and not task.cred.capable(CAP_SYS_RESOURCE):
+        if size > namespace(task.kernel).queue_bytes and not task.cred.capable(CAP_SYS_RESOURCE):
             raise LinuxError(EPERM)
         self.max_bytes = size
         self.senders.wake()

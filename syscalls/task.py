@@ -148,6 +148,9 @@ class Task:
     def __init__(self, kernel: Kernel, tid: int, group: ThreadGroup, cpu: Cpu) -> None:
         self.kernel = kernel
         self.tid = tid
+        kernel.tasks_made += 1
+        self.serial = kernel.tasks_made
+        """Its number in order of birth, never used again."""
         self.group = group
         self.cpu = cpu
         cpu.owner = self

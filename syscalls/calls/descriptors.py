@@ -44,7 +44,7 @@ def close_range(task: Task, first: U32, last: U32, flags: Flags[CloseRangeFlags]
         raise LinuxError(EINVAL)
     if flags & CLOSE_RANGE_UNSHARE and task.files.sharers > 1:
         shared = task.files
-        task.files = shared.copy()
+        task.files = shared.copy(task.kernel.nr_open)
         shared.drop(task)
     table = task.files
     numbers = sorted(fd for fd in table.files if first <= fd <= last)

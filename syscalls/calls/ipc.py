@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from struct import pack, unpack
 
-from syscalls.abi.errno import E2BIG, EFAULT, EINVAL, ERANGE, LinuxError
+from syscalls.abi.errno import E2BIG, EFAULT, EINVAL, ENOSPC, ERANGE, LinuxError
 from syscalls.abi.ipc import (
     GETALL,
     GETNCNT,
@@ -22,18 +22,11 @@ from syscalls.abi.ipc import (
     MSG_STAT,
     MSG_STAT_ANY,
     MSGINFO,
-    MSGMAX,
-    MSGMNB,
-    MSGMNI,
     SEM_INFO,
     SEM_STAT,
     SEM_STAT_ANY,
     SEMBUF,
     SEMINFO,
-    SEMMNI,
-    SEMMNS,
-    SEMMSL,
-    SEMOPM,
     SEMVMX,
     SETALL,
     SETVAL,
@@ -55,15 +48,19 @@ READ, WRITE = 0o444, 0o222
 @syscall(64)
 def semget(task: Task, key: S32, count: S32, flags: Octal) -> int:
     from syscalls.sysv_ipc import SemaphoreSet, namespace
-    if not 0 <= count <= SEMMSL:
+    space = namespace(task.kernel)
+    if not 0 <= count <= space.set_size:
         raise LinuxError(EINVAL)
 
     def make() -> SemaphoreSet:
         if not count:
             raise LinuxError(EINVAL)
+        if count + space.used_semaphores > space.all_semaphores or space.semaphores.full():
+            raise LinuxError(ENOSPC)
+        space.used_semaphores += count
         return SemaphoreSet(task, key, flags, count)
 
-    return namespace(task.kernel).semaphores.get(task, key, flags, make, lambda found: count <= len(found.values))
+    return space.semaphores.get(task, key, flags, make, lambda found: count <= len(found.values))
 
 
 @syscall(65)
@@ -84,7 +81,7 @@ async def _semop(task: Task, id: int, ops: int, count: int, deadline: int | None
     from syscalls.sysv_ipc import namespace
     if count < 1 or id < 0:
         raise LinuxError(EINVAL)
-    if count > SEMOPM:
+    if count > namespace(task.kernel).operations:
         raise LinuxError(E2BIG)
     operations = list(SEMBUF.iter_unpack(task.mem.read(ops, count * 6)))
     found = namespace(task.kernel).semaphores.find(id)
@@ -94,17 +91,19 @@ async def _semop(task: Task, id: int, ops: int, count: int, deadline: int | None
 @syscall(66)
 def semctl(task: Task, id: S32, number: S32, command: S32, arg: U64) -> int:
     from syscalls.sysv_ipc import namespace
-    table = namespace(task.kernel).semaphores
+    space = namespace(task.kernel)
+    table = space.semaphores
     if id < 0:
         raise LinuxError(EINVAL)
     if command in (IPC_INFO, SEM_INFO):
-        used = sum(len(found.values) for found in table.objects.values())
+        used = space.used_semaphores
         sets = len(table.objects)
-        task.mem.write(arg, SEMINFO.pack(SEMMNS, SEMMNI, SEMMNS, SEMMNS, SEMMSL, SEMOPM, 500,
+        task.mem.write(arg, SEMINFO.pack(space.all_semaphores, table.limit, space.all_semaphores,
+                                         space.all_semaphores, space.set_size, space.operations, 500,
                                          sets if command == SEM_INFO else 20, SEMVMX,
                                          used if command == SEM_INFO else SEMVMX))
         return table.highest()
-    found = table.find(id)
+    found = table.at_index(id) if command in (SEM_STAT, SEM_STAT_ANY) else table.find(id)
     if command in (IPC_STAT, SEM_STAT, SEM_STAT_ANY):
         if command != SEM_STAT_ANY:
             found.check(task, READ)
@@ -113,6 +112,7 @@ def semctl(task: Task, id: S32, number: S32, command: S32, arg: U64) -> int:
     if command == IPC_RMID:
         found.check_owner(task)
         table.remove(found)
+        space.used_semaphores -= len(found.values)
         found.destroy()
         return 0
     if command == IPC_SET:
@@ -168,7 +168,7 @@ def msgget(task: Task, key: S32, flags: Octal) -> int:
 async def msgsnd(task: Task, id: S32, message: In[MessageLayout], size: S64, flags: S32) -> int:
     from syscalls.sysv_ipc import namespace
     kind = task.mem.u64(message)
-    if not 0 <= size <= MSGMAX or id < 0 or not 0 < kind < 1 << 63:
+    if not 0 <= size <= namespace(task.kernel).message_size or id < 0 or not 0 < kind < 1 << 63:
         raise LinuxError(EINVAL)
     data = task.mem.read(message + 8, size) if size else b""
     return await namespace(task.kernel).queues.find(id).send(task, kind, data, flags)
@@ -192,7 +192,8 @@ async def msgrcv(task: Task, id: S32, message: Out[MessageLayout], size: S64, ki
 @syscall(71)
 def msgctl(task: Task, id: S32, command: S32, arg: Addr) -> int:
     from syscalls.sysv_ipc import namespace
-    table = namespace(task.kernel).queues
+    space = namespace(task.kernel)
+    table = space.queues
     if id < 0 or command < 0:
         raise LinuxError(EINVAL)
     if command in (IPC_INFO, MSG_INFO):
@@ -200,10 +201,12 @@ def msgctl(task: Task, id: S32, command: S32, arg: Addr) -> int:
         if command == MSG_INFO:
             pool, messages, size = len(queues), sum(len(q.messages) for q in queues), sum(q.bytes for q in queues)
         else:
-            pool, messages, size = MSGMNI * MSGMNB // 1024, MSGMNB, MSGMNB
-        task.mem.write(arg, MSGINFO.pack(pool, messages, MSGMAX, MSGMNB, MSGMNI, 16, size, 0xFFFF))
+            size = messages = space.queue_bytes
+            pool = table.limit * space.queue_bytes // 1024
+        task.mem.write(arg, MSGINFO.pack(pool, messages, space.message_size, space.queue_bytes, table.limit, 16, size,
+                                         0xFFFF))
         return table.highest()
-    found = table.find(id)
+    found = table.at_index(id) if command in (MSG_STAT, MSG_STAT_ANY) else table.find(id)
     if command in (IPC_STAT, MSG_STAT, MSG_STAT_ANY):
         if command != MSG_STAT_ANY:
             found.check(task, READ)

@@ -17,15 +17,13 @@ if TYPE_CHECKING:
     from syscalls.task import Task, ThreadGroup
 
 RLIM_NLIMITS = 16
-NR_OPEN = 1048576
-"""The default of fs.nr_open: RLIMIT_NOFILE cannot be raised above it."""
 
 
 def _set(task: Task, group: ThreadGroup, resource: int, soft: int, hard: int) -> None:
     """do_prlimit().  EINVAL: soft above hard; EPERM: raising hard without CAP_SYS_RESOURCE."""
     if soft > hard:
         raise LinuxError(EINVAL)
-    if resource == RLIMIT_NOFILE and hard > NR_OPEN:
+    if resource == RLIMIT_NOFILE and hard > task.kernel.nr_open:
         raise LinuxError(EPERM)
     if hard > group.rlimits[resource][1] and not task.cred.capable(CAP_SYS_RESOURCE):
         raise LinuxError(EPERM)

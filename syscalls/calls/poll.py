@@ -47,6 +47,8 @@ SELECT_IN = POLLRDNORM | POLLRDBAND | POLLIN | POLLHUP | POLLERR
 SELECT_OUT = POLLWRBAND | POLLWRNORM | POLLOUT | POLLERR
 SELECT_EX = POLLPRI
 MSEC = 1_000_000
+STICKY_TIMEOUTS = 0x4000000
+"""personality(2): select and poll do not say what is left of the time."""
 
 
 def _listen(queues: Queues, queue: WaitQueue, mask: int) -> None:
@@ -181,7 +183,10 @@ async def _timed(task: Task, call: Awaitable[int], blocked: int | None, timeout:
 
 
 def _write_left(task: Task, timeout: int, delay: int | None, start: int, pack: Callable[[int], bytes]) -> bool:
-    """False when the timeout lies in read-only memory: then the call cannot be restarted."""
+    """False when the timeout lies in read-only memory, or the personality says that it does not change: then the call
+    cannot be restarted (poll_select_finish)."""
+    if task.personality & STICKY_TIMEOUTS:
+        return False
     if not delay:
         return True
     left = max(0, start + delay - task.kernel.clock.monotonic())

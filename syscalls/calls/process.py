@@ -183,7 +183,7 @@ def unshare(task: Task, flags: U64) -> int:
         old_fs, task.fs = task.fs, task.fs.copy()
         old_fs.drop()
     if flags & CLONE_FILES and task.files.sharers > 1:
-        old_files, task.files = task.files, task.files.copy()
+        old_files, task.files = task.files, task.files.copy(task.kernel.nr_open)
         old_files.drop(task)
     if flags & CLONE_SYSVSEM and task.group.sem_undo:
         from syscalls.sysv_ipc import apply_undo

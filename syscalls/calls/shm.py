@@ -66,7 +66,8 @@ def shmctl(task: Task, number: S32, command: S32, buffer: InOut[ShmidDs]) -> int
     if command not in (IPC_STAT, SHM_STAT, SHM_STAT_ANY, IPC_SET, IPC_RMID, SHM_LOCK, SHM_UNLOCK):
         raise LinuxError(EINVAL)
     wanted = task.mem.read(buffer, 48) if command == IPC_SET else b""
-    segment = segments.table.find(number)
+    by_index = command in (SHM_STAT, SHM_STAT_ANY)
+    segment = segments.table.at_index(number) if by_index else segments.table.find(number)
     if command in (IPC_STAT, SHM_STAT, SHM_STAT_ANY):
         if command != SHM_STAT_ANY:
             segment.check(task, SHM_R | 0o44)

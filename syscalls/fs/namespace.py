@@ -238,7 +238,7 @@ def _tmpfs(vfs: Vfs, task: Task, data: bytes) -> FileSystem:
 def attach(vfs: Vfs, filesystem: FileSystem, location: Location, flags: int, kind: bytes, source: bytes,
            root: bytes = b"") -> Mount:
     """Put a file system on top of a place."""
-    if location.dentry.deleted:
+    if location.dentry.deleted or getattr(location.inode, "ephemeral", False):
         raise LinuxError(ENOENT)
     point = pin_dentry(location.mount.filesystem, location.dentry)
     mount = Mount(vfs.next_mount, kind, source or b"none", flags, location.mount, point, root)
@@ -246,6 +246,7 @@ def attach(vfs: Vfs, filesystem: FileSystem, location: Location, flags: int, kin
     vfs.next_mount += 1
     vfs.mounts[mount.id] = mount
     location.mount.attach(mount)
+    vfs.mounts_changed()
     return mount
 
 
@@ -308,6 +309,7 @@ def unmount(vfs: Vfs, task: Task, path: bytes, flags: int) -> None:
         raise LinuxError(EBUSY)
     mount.parent.detach(mount)
     _forget(vfs, mount)
+    vfs.mounts_changed()
     if vfs.notifier is not None:
         vfs.notifier(location.inode.identity(task), IN_UNMOUNT, b"", 0)
 

@@ -29,7 +29,7 @@ PROC_MAGIC = 0x9FA0
 PROC_DEVICE = 22
 DT_DIR, DT_REG, DT_LNK = 4, 8, 10
 PID_NUMBERS = 1 << 32
-"""Inode numbers of process nodes begin here: task number << 20, and the place in the directory."""
+"""Inode numbers of process nodes begin here: which task of the run << 20, and the place in the directory."""
 SUID_DUMP_USER = 1
 
 
@@ -154,7 +154,7 @@ class TaskDirectory(SimpleDirectory):
 
 
 def number_of(target: Task, index: int, whole: bool) -> int:
-    return PID_NUMBERS + (target.tid << 20 | whole << 19 | index)
+    return PID_NUMBERS + (target.serial << 20 | whole << 19 | index)
 
 
 _tables: dict[bool, dict[bytes, tuple[int, Maker]]] = {}
@@ -166,8 +166,9 @@ def entry_table(whole: bool) -> dict[bytes, tuple[int, Maker]]:
     if table is None:
         from syscalls.fs.procfs_links import LINK_ENTRIES
         from syscalls.fs.procfs_memory import MEMORY_ENTRIES
+        from syscalls.fs.procfs_mounts import MOUNT_ENTRIES
         from syscalls.fs.procfs_task import TASK_ENTRIES
-        makers: dict[bytes, Maker] = {**TASK_ENTRIES, **MEMORY_ENTRIES, **LINK_ENTRIES}
+        makers: dict[bytes, Maker] = {**TASK_ENTRIES, **MEMORY_ENTRIES, **LINK_ENTRIES, **MOUNT_ENTRIES}
         if not whole:
             for name in (b"task", b"autogroup", b"coredump_filter", b"mountstats", b"timers", b"map_files",
                          b"timerslack_ns"):

@@ -1,24 +1,17 @@
-"""What /proc/PID shows of a process's files: fd, fdinfo, cwd, root, exe, mounts, namespaces.
+"""What /proc/PID shows of a process's files: fd, fdinfo, cwd, root, exe, namespaces.
 
-Mirrors fs/proc/fd.c, fs/proc/namespaces.c and fs/proc_namespace.c.
+Mirrors fs/proc/fd.c and fs/proc/namespaces.c.
 """
 
 from __future__ import annotations
 
 from syscalls.abi.errno import EACCES, ENOENT, LinuxError
 from syscalls.abi.fs import (
-    MS_NOATIME,
-    MS_NODEV,
-    MS_NODIRATIME,
-    MS_NOEXEC,
-    MS_NOSUID,
-    MS_RDONLY,
-    MS_RELATIME,
     O_ACCMODE,
     O_CLOEXEC,
     O_PATH,
 )
-from syscalls.fs.procfs import TaskSubdirectory, check_exists, may_access, owner, text
+from syscalls.fs.procfs import TaskSubdirectory, check_exists, may_access, owner
 from syscalls.fs.procfs_task import memory_of
 from syscalls.fs.simple import MagicLink, Node, SimpleDirectory, SymlinkNode, TextFile
 
@@ -28,7 +21,6 @@ if TYPE_CHECKING:
 
     from syscalls.fd import FileDescription
     from syscalls.fs.inode import Inode
-    from syscalls.fs.mounts import Mount
     from syscalls.fs.procfs import Maker, ProcFs
     from syscalls.fs.vfs import Location
     from syscalls.task import Task
@@ -137,14 +129,17 @@ class DescriptorDirectory(SimpleDirectory):
         target = self.target
         number = (self.number << 20) + fd + FD_NUMBERS
         uid, gid = owner(target)
+        node: SymlinkNode | TextFile
         if self.info:
-            return TextFile(self.proc, lambda task: fdinfo(target, task, fd), mode=0o400, uid=uid, gid=gid,
+            node = TextFile(self.proc, lambda task: fdinfo(target, task, fd), mode=0o400, uid=uid, gid=gid,
                             number=number)
-        file = _descriptors(target)[fd]
-        access = file.flags & O_ACCMODE
-        mode = 0 if file.flags & O_PATH else (0o500, 0o300, 0o700, 0o700)[access]
-        return MagicLink(self.proc, lambda task: file_name(self._file(fd), task),
-                         lambda task: file_place(self._file(fd), task), mode=mode, uid=uid, gid=gid, number=number)
+        else:
+            file = _descriptors(target)[fd]
+            mode = 0 if file.flags & O_PATH else (0o500, 0o300, 0o700, 0o700)[file.flags & O_ACCMODE]
+            node = MagicLink(self.proc, lambda task: file_name(self._file(fd), task),
+                             lambda task: file_place(self._file(fd), task), mode=mode, uid=uid, gid=gid, number=number)
+        node.ephemeral = True
+        return node
 
     def _file(self, fd: int) -> FileDescription:
         file = _descriptors(self.target).get(fd)
@@ -168,75 +163,6 @@ def fdinfo(target: Task, task: Task, fd: int) -> bytes:
     lines = [f"pos:\t{position}", f"flags:\t0{flags:o}", f"mnt_id:\t{mount}", f"ino:\t{inode}"]
     lines += [f"{name}:\t{value}" for name, value in file.fdinfo(task)]
     return ("\n".join(lines) + "\n").encode()
-
-
-# --- mounts
-
-_FLAG_NAMES = ((MS_NOSUID, "nosuid"), (MS_NODEV, "nodev"), (MS_NOEXEC, "noexec"), (MS_NOATIME, "noatime"),
-               (MS_NODIRATIME, "nodiratime"))
-
-
-def escape(path: bytes) -> bytes:
-    """mangle(): blanks and backslashes in octal."""
-    for c in b"\\ \t\n#":
-        path = path.replace(bytes((c,)), b"\\%03o" % c)
-    return path
-
-
-def _options(mount: Mount) -> bytes:
-    words = ["ro" if mount.flags & MS_RDONLY else "rw"]
-    words += [name for bit, name in _FLAG_NAMES if mount.flags & bit]
-    if mount.flags & MS_RELATIME:
-        words.append("relatime")
-    return ",".join(words).encode()
-
-
-def _super_options(mount: Mount) -> bytes:
-    state = b"ro" if mount.filesystem.readonly else b"rw"
-    return state + b"," + mount.options if mount.options else state
-
-
-def visible_mounts(target: Task, task: Task) -> list[tuple[Mount, bytes]]:
-    """The mounts below the target's root, each with where it is seen."""
-    if target.dead:
-        return []
-    from syscalls.fs.mounts import Dentry, Location
-    root = target.fs.root
-    out = []
-    for mount in task.kernel.vfs.mounts.values():
-        if not mount.attached():
-            continue
-        place = Location(mount, Dentry(mount.root), root.inode).inside(root)
-        if place is not None:
-            out.append((mount, place))
-    return out
-
-
-def _type(mount: Mount) -> bytes:
-    return mount.filesystem.name.encode() if mount.type in (b"hostfs", b"") else mount.type
-
-
-def mounts(target: Task, task: Task) -> bytes:
-    return b"".join(b"%s %s %s %s 0 0\n" % (escape(mount.source), escape(place), _type(mount),
-                                            _options(mount) + (b"," + mount.options if mount.options else b""))
-                    for mount, place in visible_mounts(target, task))
-
-
-def mountinfo(target: Task, task: Task) -> bytes:
-    out = []
-    for mount, place in visible_mounts(target, task):
-        device = mount.filesystem.device
-        major, minor = device >> 8 & 0xFFF, device & 0xFF | device >> 12 & 0xFFF00
-        parent = mount.parent.id if mount.parent is not None else mount.id
-        out.append(b"%d %d %d:%d %s %s %s - %s %s %s\n" % (
-            mount.id, parent, major, minor, escape(b"/" + mount.root), escape(place), _options(mount),
-            _type(mount), escape(mount.source), _super_options(mount)))
-    return b"".join(out)
-
-
-def mountstats(target: Task, task: Task) -> bytes:
-    return b"".join(b"device %s mounted on %s with fstype %s\n" % (escape(mount.source), escape(place), _type(mount))
-                    for mount, place in visible_mounts(target, task))
 
 
 # --- namespaces: the initial ones, with their well-known numbers (include/linux/proc_ns.h)
@@ -292,7 +218,4 @@ LINK_ENTRIES: dict[bytes, Maker] = {
     b"exe": _place(_exe),
     b"ns": _namespaces,
     b"net": _network,
-    b"mounts": text(0o444, mounts),
-    b"mountinfo": text(0o444, mountinfo),
-    b"mountstats": text(0o400, mountstats),
 }

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from syscalls.abi.errno import EACCES, EINVAL, EIO, LinuxError
 from syscalls.abi.fs import SEEK_CUR, SEEK_SET
-from syscalls.abi.mm import VM_GROWSDOWN, VM_MAYSHARE
+from syscalls.abi.mm import VM_GROWSDOWN, VM_LOCKED, VM_MAYSHARE
 from syscalls.fd import FileDescription
 from syscalls.fs.inode import S_IFREG
 from syscalls.fs.procfs import check_exists, may_access, owner, text
-from syscalls.fs.procfs_task import memory_of, pagemap
+from syscalls.fs.procfs_task import memory_of
 from syscalls.fs.simple import Node
 from translator.machine import GuestFault
 
@@ -94,17 +94,20 @@ def maps(target: Task, task: Task) -> bytes:
 
 
 _ZERO_ROWS = ("KSM", "LazyFree", "AnonHugePages", "ShmemPmdMapped", "FilePmdMapped", "Shared_Hugetlb",
-              "Private_Hugetlb", "Swap", "SwapPss", "Locked")
+              "Private_Hugetlb", "Swap", "SwapPss")
 
 
-def _counters(resident: int, anonymous: bool, shared: bool) -> list[tuple[str, int]]:
+def _counters(resident: int, area: Vma) -> list[tuple[str, int]]:
+    anonymous, shared = area.backing is None, area.shared
     clean = 0 if anonymous else resident
     dirty = resident if anonymous else 0
     rows = [("Rss", resident), ("Pss", resident), ("Pss_Dirty", dirty),
             ("Shared_Clean", clean if shared else 0), ("Shared_Dirty", dirty if shared else 0),
             ("Private_Clean", 0 if shared else clean), ("Private_Dirty", 0 if shared else dirty),
             ("Referenced", resident), ("Anonymous", dirty)]
-    return rows + [(name, 0) for name in _ZERO_ROWS]
+    rows += [(name, 0) for name in _ZERO_ROWS]
+    rows.append(("Locked", resident if area.flags & VM_LOCKED else 0))
+    return rows
 
 
 def _resident(mm: Mm, area: Vma) -> int:
@@ -121,7 +124,7 @@ def smaps(target: Task, task: Task) -> bytes:
     for area in mm.vmas:
         size = area.end - area.start
         rows = [("Size", size), ("KernelPageSize", 4096), ("MMUPageSize", 4096),
-                *_counters(_resident(mm, area), area.backing is None, area.shared)]
+                *_counters(_resident(mm, area), area)]
         out.append(area_line(area, task))
         out.append("".join(f"{name + ':':<16}{value >> 10:8d} kB\n" for name, value in rows).encode())
         out.append(f"THPeligible:    {0:8d}\nVmFlags: {area.mnemonics()} \n".encode())
@@ -141,7 +144,7 @@ def smaps_rollup(target: Task, task: Task) -> bytes:
         resident = _resident(mm, area)
         kind = "Pss_Anon" if area.backing is None else "Pss_File" if area.location is not None else "Pss_Shmem"
         kinds[kind] += resident
-        for name, value in _counters(resident, area.backing is None, area.shared):
+        for name, value in _counters(resident, area):
             totals[name] = totals.get(name, 0) + value
     rows = []
     for name, value in totals.items():
@@ -217,6 +220,9 @@ class MemNode(Node):
         check_exists(self.target)
         if not may_access(task, self.target):
             raise LinuxError(EACCES)
+        return self.description(flags, location)
+
+    def description(self, flags: int, location: Location) -> FileDescription:
         return MemDescription(flags, location, self)
 
 
@@ -305,13 +311,18 @@ def _map_files(filesystem: ProcFs, target: Task, number: int) -> Node:
     return TaskSubdirectory(filesystem, target, names, 0o500, number, guarded=True)
 
 
+def _pagemap(filesystem: ProcFs, target: Task, number: int) -> Node:
+    from syscalls.fs.procfs_pagemap import PagemapNode
+    return PagemapNode(filesystem, target, number)
+
+
 MEMORY_ENTRIES: dict[bytes, Maker] = {
     b"maps": text(0o444, maps, guarded=True),
     b"numa_maps": text(0o444, numa_maps, guarded=True),
     b"mem": MemNode,
     b"smaps": text(0o444, smaps, guarded=True),
     b"smaps_rollup": text(0o444, smaps_rollup, guarded=True),
-    b"pagemap": text(0o400, pagemap, guarded=True),
+    b"pagemap": _pagemap,
     b"map_files": _map_files,
     b"cmdline": text(0o444, cmdline),
     b"environ": text(0o400, environ, guarded=True),

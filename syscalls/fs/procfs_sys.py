@@ -4,6 +4,7 @@ them; a write to one is kept, when the writer is root, and changes what is read.
 from __future__ import annotations
 
 from syscalls.abi.errno import EINVAL, EPERM, LinuxError
+from syscalls.fs.procfs_ipc import ipc_settings
 from syscalls.fs.simple import Node, SimpleDirectory, TextFile
 
 TYPE_CHECKING = False
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from syscalls.kernel import Kernel
     from syscalls.task import Task
 
-HOST_NAME_MAX = 64
+HOST_NAME_MAX, PID_MAX = 64, 4194304
 
 _NUMBERS: dict[str, str] = {
     "abi/vsyscall32": "1",
@@ -26,14 +27,14 @@ _NUMBERS: dict[str, str] = {
     "fs/inode-nr": "0\t0", "fs/inotify/max_queued_events": "16384", "fs/inotify/max_user_instances": "128",
     "fs/inotify/max_user_watches": "65536", "fs/epoll/max_user_watches": "5000000", "fs/lease-break-time": "45",
     "fs/leases-enable": "1", "fs/mount-max": "100000", "fs/mqueue/msg_max": "10", "fs/mqueue/msgsize_max": "8192",
-    "fs/mqueue/queues_max": "256", "fs/nr_open": "1048576", "fs/overflowgid": "65534", "fs/overflowuid": "65534",
-    "fs/pipe-max-size": "1048576", "fs/pipe-user-pages-hard": "0", "fs/pipe-user-pages-soft": "16384",
+    "fs/mqueue/queues_max": "256", "fs/overflowgid": "65534", "fs/overflowuid": "65534",
+    "fs/pipe-user-pages-hard": "0", "fs/pipe-user-pages-soft": "16384",
     "fs/protected_fifos": "0", "fs/protected_hardlinks": "1", "fs/protected_regular": "0",
     "fs/protected_symlinks": "0", "fs/suid_dumpable": "0",
     "kernel/cap_last_cap": "40", "kernel/core_pattern": "core", "kernel/core_uses_pid": "0",
     "kernel/core_pipe_limit": "0", "kernel/ctrl-alt-del": "0", "kernel/dmesg_restrict": "0",
-    "kernel/kptr_restrict": "0", "kernel/modules_disabled": "1", "kernel/msgmax": "8192", "kernel/msgmnb": "16384",
-    "kernel/msgmni": "32000", "kernel/ngroups_max": "65536", "kernel/overflowgid": "65534",
+    "kernel/kptr_restrict": "0", "kernel/modules_disabled": "1",
+    "kernel/ngroups_max": "65536", "kernel/overflowgid": "65534",
     "kernel/overflowuid": "65534", "kernel/panic": "0", "kernel/perf_event_paranoid": "4",
     "kernel/perf_event_max_sample_rate": "100000", "kernel/perf_event_mlock_kb": "516", "kernel/pid_max": "4194304",
     "kernel/print-fatal-signals": "0", "kernel/printk": "4\t4\t1\t7", "kernel/pty/max": "4096",
@@ -42,9 +43,7 @@ _NUMBERS: dict[str, str] = {
     "kernel/randomize_va_space": "0", "kernel/sched_autogroup_enabled": "0", "kernel/sched_rr_timeslice_ms": "100",
     "kernel/sched_rt_period_us": "1000000", "kernel/sched_rt_runtime_us": "950000",
     "kernel/seccomp/actions_avail": "", "kernel/seccomp/actions_logged": "",
-    "kernel/sem": "32000\t1024000000\t500\t32000",
-    "kernel/shm_rmid_forced": "0", "kernel/shmall": "18446744073692774399", "kernel/shmmax": "18446744073692774399",
-    "kernel/shmmni": "4096", "kernel/sysctl_writes_strict": "1", "kernel/tainted": "0",
+    "kernel/shm_rmid_forced": "0", "kernel/sysctl_writes_strict": "1", "kernel/tainted": "0",
     "kernel/unprivileged_bpf_disabled": "2", "kernel/yama/ptrace_scope": "0",
     "net/core/rmem_default": "212992", "net/core/rmem_max": "212992", "net/core/somaxconn": "4096",
     "net/core/wmem_default": "212992", "net/core/wmem_max": "212992", "net/core/netdev_max_backlog": "1000",
@@ -76,7 +75,7 @@ _READ_ONLY = frozenset(("fs/aio-nr", "fs/dentry-state", "fs/inode-nr", "kernel/c
                         "kernel/random/entropy_avail", "kernel/random/poolsize", "kernel/seccomp/actions_avail",
                         "net/ipv4/tcp_available_congestion_control"))
 _BEHAVIOUR = frozenset(("kernel/randomize_va_space", "vm/overcommit_memory", "vm/max_map_count", "vm/mmap_min_addr",
-                        "kernel/pid_max", "fs/nr_open", "fs/pipe-max-size"))
+                        "kernel/pid_max", "vm/nr_hugepages", "vm/nr_overcommit_hugepages"))
 """What pylx itself goes by: writing the value it has is accepted, another is refused, so that nobody is misled."""
 
 
@@ -118,6 +117,23 @@ def _name_file(filesystem: ProcFs, kernel: Kernel, attribute: str) -> TextFile:
     return TextFile(filesystem, lambda task: bytes(getattr(kernel, attribute)) + b"\n", write)
 
 
+def _number_file(filesystem: ProcFs, kernel: Kernel, attribute: str, least: int, most: int, step: int) -> TextFile:
+    """A setting that the kernel goes by; what is written is rounded up to a multiple of `step`."""
+
+    def write(task: Task, data: bytes) -> int | None:
+        _require_root(task)
+        try:
+            value = int(data.rstrip(b"\0"))
+        except ValueError:
+            raise LinuxError(EINVAL) from None
+        if not least <= value <= most:
+            raise LinuxError(EINVAL)
+        setattr(kernel, attribute, -(-value // step) * step)
+        return None
+
+    return TextFile(filesystem, lambda task: b"%d\n" % getattr(kernel, attribute), write)
+
+
 def make_uuid(raw: bytes) -> bytes:
     """A random UUID (version 4) in text."""
     value = bytearray(raw)
@@ -139,6 +155,18 @@ def _special(filesystem: ProcFs) -> dict[str, TextFile]:
     def threads(task: Task) -> bytes:
         return b"%d\n" % min(kernel.host.memory()[0] // 131072, 4194304)
 
+    def set_last_pid(task: Task, data: bytes) -> int | None:
+        """The next task gets the number after this one, if it is free."""
+        _require_root(task)
+        try:
+            last = int(data.rstrip(b"\0"))
+        except ValueError:
+            raise LinuxError(EINVAL) from None
+        if not 0 <= last < PID_MAX:
+            raise LinuxError(EINVAL)
+        kernel.next_pid = last + 1
+        return None
+
     readers: dict[str, Callable[[Task], bytes] | bytes] = {
         "kernel/ostype": b"Linux\n",
         "kernel/osrelease": kernel.release + b"\n",
@@ -147,12 +175,14 @@ def _special(filesystem: ProcFs) -> dict[str, TextFile]:
         "kernel/random/boot_id": boot,
         "kernel/random/uuid": lambda task: make_uuid(kernel.random(16)) + b"\n",
         "kernel/threads-max": threads,
-        "kernel/ns_last_pid": lambda task: b"%d\n" % (kernel.next_pid - 1),
         "kernel/pty/nr": lambda task: b"%d\n" % (len(kernel.ptys.inodes) if kernel.ptys is not None else 0),
         "fs/file-nr": lambda task: b"%d\t0\t9223372036854775807\n" % sum(
             len(member.files.files) for member in kernel.tasks.values() if not member.dead),
     }
     out = {name: TextFile(filesystem, reader) for name, reader in readers.items()}
+    out["fs/nr_open"] = _number_file(filesystem, kernel, "nr_open", 64, 2147483584, 64)
+    out["fs/pipe-max-size"] = _number_file(filesystem, kernel, "pipe_max_size", 4096, 1 << 31, 4096)
+    out["kernel/ns_last_pid"] = TextFile(filesystem, lambda task: b"%d\n" % (kernel.next_pid - 1), set_last_pid)
     out["kernel/hostname"] = _name_file(filesystem, kernel, "hostname")
     out["kernel/domainname"] = _name_file(filesystem, kernel, "domainname")
     return out
@@ -168,6 +198,7 @@ def sys_directory(filesystem: ProcFs) -> Node:
             made.append(True)
             files = {name: _setting(filesystem, name, value) for name, value in _NUMBERS.items()}
             files.update(_special(filesystem))
+            files.update(ipc_settings(filesystem))
             for name in sorted(files):
                 _insert(filesystem, top, name.encode().split(b"/"), files[name])
         return top

@@ -217,6 +217,7 @@ def tty_drivers(task: Task) -> bytes:
 def system_nodes(filesystem: ProcFs) -> dict[bytes, Inode]:
     """The entries of /proc that are no processes."""
     from syscalls.fs.procfs_config import config
+    from syscalls.fs.procfs_ipc import sysvipc_directory
     from syscalls.fs.procfs_sys import sys_directory
 
     def directory(children: dict[bytes, Inode]) -> SimpleDirectory:
@@ -244,21 +245,5 @@ def system_nodes(filesystem: ProcFs) -> dict[bytes, Inode]:
     out[b"driver"] = directory({})
     out[b"irq"] = directory({})
     out[b"acpi"] = directory({})
-    out[b"sysvipc"] = directory({
-        b"msg": TextFile(filesystem, _message_queues), b"sem": TextFile(filesystem, _semaphores),
-        b"shm": TextFile(filesystem, _SHM_HEAD)})
+    out[b"sysvipc"] = sysvipc_directory(filesystem)
     return out
-
-
-def _semaphores(task: Task) -> bytes:
-    from syscalls.sysv_ipc import describe_semaphores
-    return describe_semaphores(task.kernel)
-
-
-def _message_queues(task: Task) -> bytes:
-    from syscalls.sysv_ipc import describe_queues
-    return describe_queues(task.kernel)
-
-
-_SHM_HEAD = (b"       key      shmid perms                  size  cpid  lpid nattch   uid   gid  cuid  cgid      atime"
-             b"      dtime      ctime                   rss                  swap\n")

@@ -5,7 +5,7 @@ Every function gets the process looked at and the task that looks.
 
 from __future__ import annotations
 
-from syscalls.abi.errno import EACCES, EINVAL, EIO, EPERM, LinuxError
+from syscalls.abi.errno import EACCES, EINVAL, EPERM, LinuxError
 from syscalls.abi.signal import SIG_IGN
 from syscalls.credentials import CAP_SYS_RESOURCE
 from syscalls.fs.procfs import ThreadsDirectory, may_access, text
@@ -432,11 +432,6 @@ def set_clear_refs(target: Task, task: Task, data: bytes) -> int | None:
     if not 1 <= _number(data) <= 5:
         raise LinuxError(EINVAL)
     return None
-
-
-def pagemap(target: Task, task: Task) -> bytes:
-    """Physical addresses are nobody's business; guests have none."""
-    raise LinuxError(EIO)
 
 
 TASK_ENTRIES: dict[bytes, Maker] = {

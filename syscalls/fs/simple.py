@@ -42,6 +42,8 @@ class SimpleFileSystem(FileSystem):
 class Node(Inode):
     """Attributes in memory.  `mode` with its type; `number` 0 takes the file system's next inode number."""
 
+    ephemeral = False
+    """Nothing can be mounted on it: it may be gone the next moment (proc's descriptors)."""
     fixed = False
     """chmod, chown and utime are refused with EPERM, as /proc/PID does."""
 

@@ -51,7 +51,7 @@ from syscalls.abi.fs import (
     RESOLVE_BENEATH,
     RESOLVE_IN_ROOT,
 )
-from syscalls.fd import FileDescription
+from syscalls.fd import POLLERR, POLLPRI, FileDescription
 from syscalls.fs.directory import OpenDirectory
 from syscalls.fs.hostfs import HostFs, HostInode
 from syscalls.fs.inode import (
@@ -72,6 +72,7 @@ from syscalls.fs.mounts import Dentry, FsContext, Location, Mount, parent_path
 from syscalls.fs.permission import may_create, owner_or_capable, permission
 from syscalls.fs.regular import RegularDescription
 from syscalls.fs.walk import DOT, DOTDOT, NORM, ROOT, Walk, inode_of, locate
+from syscalls.wait import WaitQueue
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -118,6 +119,8 @@ class Vfs:
         """Of name_to_handle_at: made when first used."""
         self.next_mount = 1
         self.next_device = 0xE000
+        self.mount_event = 0
+        self.mount_queue = WaitQueue()
         self.mounts: dict[int, Mount] = {}
         """By mount id; the root is 1."""
         self.root: Location
@@ -133,6 +136,11 @@ class Vfs:
         """The tree that the first process finds: the host's files below `root`, and the pseudo file systems."""
         from syscalls.fs.namespace import mount_boot
         mount_boot(self, root)
+
+    def mounts_changed(self) -> None:
+        """Tell those who poll /proc/PID/mounts (touch_mnt_namespace)."""
+        self.mount_event += 1
+        self.mount_queue.wake(POLLERR | POLLPRI)
 
     def new_device(self) -> int:
         """A st_dev for a file system without a device: major 0, and a minor that the host's are not likely to have."""

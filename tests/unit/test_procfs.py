@@ -12,8 +12,8 @@ import pytest
 
 from syscalls.abi.errno import EACCES, EINVAL, ENOENT, EPERM, ESRCH, LinuxError
 from syscalls.abi.fs import O_RDONLY, O_RDWR
-from syscalls.fs.procfs_links import escape
 from syscalls.fs.procfs_memory import area_line
+from syscalls.fs.procfs_mounts import escape
 from syscalls.fs.procfs_task import bit_list
 from syscalls.kernel import Kernel
 from syscalls.task import Task

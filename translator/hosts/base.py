@@ -21,11 +21,15 @@ UTIME_NOW = 1 << 63
 """As a time for utime(): the host's own current time, which whoever may write the file may set (man 2 utimensat)."""
 
 
+EMFILE, ENFILE = 24, 23
+
+
 class HostError(Exception):
-    """A host operation failed; `errno` is a Linux error number, EIO where the system gave none."""
+    """A host operation failed; `errno` is a Linux error number, EIO where the system gave none.  When this process
+    has no descriptor left, that is a shortage of the guests' whole system, not of one guest: ENFILE."""
 
     def __init__(self, errno: int | None, message: str = "") -> None:
-        self.errno = errno or 5
+        self.errno = ENFILE if errno == EMFILE else errno or 5
         self.message = message
 
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from translator.hosts.base import HostFile, HostInterface, HostSocket, HostTerminal, HostTree, Poller
 
 _INFINITY = 2**64 - 1
+MANY, RESERVED = 1 << 16, 256
+"""Descriptors: a limit that no guest reaches, and how many pylx keeps for itself below that."""
 
 
 class LinuxHost:
@@ -42,6 +44,10 @@ class LinuxHost:
                 break
             except (OSError, ValueError):
                 continue
+        if most == hard < MANY:
+            # Guests may not have them all: a guest that opens all it can gets EMFILE, and pylx goes on.
+            room = hard - min(RESERVED, hard // 8)
+            self._limits[resource.RLIMIT_NOFILE] = min(self._limits[resource.RLIMIT_NOFILE][0], room), room
         self._cpus = len(os.sched_getaffinity(0))
         """As pylx was started: an engine may keep to one of them."""
         self._ignored = ignored_signals()
