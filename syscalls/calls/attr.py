@@ -61,10 +61,14 @@ def _changed(task: Task, location: Location | None) -> None:
 
 # --- mode
 
+def _set_mode_of(task: Task, location: Location, mode: int) -> int:
+    if location.inode.mode & S_IFMT == S_IFLNK:
+        raise LinuxError(EOPNOTSUPP)
+    return _set_mode(task, location, location.inode, mode)
+
+
 def _set_mode(task: Task, location: Location | None, inode: Inode, mode: int) -> int:
     from syscalls.fs.permission import chmod_mode
-    if inode.mode & S_IFMT == S_IFLNK:
-        raise LinuxError(EOPNOTSUPP)
     inode.chmod(task, chmod_mode(task, inode, mode & 0o7777))
     _changed(task, location)
     return 0
@@ -72,8 +76,7 @@ def _set_mode(task: Task, location: Location | None, inode: Inode, mode: int) ->
 
 @syscall(90, needs=("files.mode-bits",))
 def chmod(task: Task, path: Path, mode: Mode) -> int:
-    location = _find(task, AT_FDCWD, path, 0)
-    return _set_mode(task, location, location.inode, mode)
+    return _set_mode_of(task, _find(task, AT_FDCWD, path, 0), mode)
 
 
 @syscall(91, needs=("files.mode-bits",))
@@ -84,14 +87,12 @@ def fchmod(task: Task, fd: Fd, mode: Mode) -> int:
 
 @syscall(268, since="2.6.16", needs=("files.mode-bits",))
 def fchmodat(task: Task, dirfd: DirFd, path: Path, mode: Mode) -> int:
-    location = _find(task, dirfd, path, 0)
-    return _set_mode(task, location, location.inode, mode)
+    return _set_mode_of(task, _find(task, dirfd, path, 0), mode)
 
 
 @syscall(452, since="6.6", needs=("files.mode-bits",))
 def fchmodat2(task: Task, dirfd: DirFd, path: Path, mode: Mode, flags: Flags[AtFlags]) -> int:
-    location = _find(task, dirfd, path, flags)
-    return _set_mode(task, location, location.inode, mode)
+    return _set_mode_of(task, _find(task, dirfd, path, flags), mode)
 
 
 @syscall(95)

@@ -60,13 +60,13 @@ STAT_FLAGS = AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH | AT_NO_AUTOMOUNT | AT_STATX_SY
 
 @syscall(4, needs=("files.tree", "files.mode-bits", "files.ownership", "files.nanosecond-times"))
 def stat(task: Task, path: Path, statbuf: Out[StatLayout]) -> int:
-    task.mem.write(statbuf, pack_stat(task.kernel.vfs.resolve(task, path).inode.stat(task)))
+    task.mem.write(statbuf, pack_stat(task.kernel.vfs.status(task, path)))
     return 0
 
 
 @syscall(6, needs=("files.tree", "files.mode-bits", "files.ownership", "files.nanosecond-times"))
 def lstat(task: Task, path: Path, statbuf: Out[StatLayout]) -> int:
-    task.mem.write(statbuf, pack_stat(task.kernel.vfs.resolve(task, path, follow=False).inode.stat(task)))
+    task.mem.write(statbuf, pack_stat(task.kernel.vfs.status(task, path, follow=False)))
     return 0
 
 
@@ -80,12 +80,16 @@ def fstat(task: Task, fd: Fd, statbuf: Out[StatLayout]) -> int:
 def newfstatat(task: Task, dirfd: DirFd, path: OptPath, statbuf: Out[StatLayout], flags: Flags[AtFlags]) -> int:
     if flags & ~STAT_FLAGS and (path or not flags & AT_EMPTY_PATH or dirfd < 0):
         raise LinuxError(EINVAL)  # not looked at for a descriptor itself (vfs_fstatat)
-    status, _ = _stat_at(task, dirfd, path, flags)
+    if path:
+        status = task.kernel.vfs.status(task, path, dirfd, follow=not flags & AT_SYMLINK_NOFOLLOW)
+    else:
+        status, _ = _stat_at(task, dirfd, path, flags)
     task.mem.write(statbuf, pack_stat(status))
     return 0
 
 
-def _stat_at(task: Task, dirfd: int, path: bytes | None, flags: int) -> tuple[Stat, Location | None]:
+def _stat_at(task: Task, dirfd: int, path: bytes | None, flags: int,
+             btime: bool = False) -> tuple[Stat, Location | None]:
     """vfs_statx: NULL or "" with AT_EMPTY_PATH is the descriptor itself."""
     if path is None and not flags & AT_EMPTY_PATH:
         task.mem.path(0)
@@ -93,7 +97,7 @@ def _stat_at(task: Task, dirfd: int, path: bytes | None, flags: int) -> tuple[St
         file = task.files.get_raw(dirfd)
         return file.stat(task), file.location
     location = task.kernel.vfs.resolve(task, path or b"", dirfd, follow=not flags & AT_SYMLINK_NOFOLLOW,
-                                       empty_path=bool(flags & AT_EMPTY_PATH))
+                                       empty_path=bool(flags & AT_EMPTY_PATH), btime=btime)
     return location.inode.stat(task), location
 
 
@@ -105,7 +109,7 @@ def statx(task: Task, dirfd: DirFd, path: OptPath, flags: Flags[AtFlags], mask: 
         raise LinuxError(EINVAL)
     if flags & ~STAT_FLAGS and (path or not flags & AT_EMPTY_PATH or dirfd < 0):
         raise LinuxError(EINVAL)
-    status, location = _stat_at(task, dirfd, path, flags)
+    status, location = _stat_at(task, dirfd, path, flags, bool(mask & STATX_BTIME))
     is_root, mount = False, 0
     if location is not None:
         mount = location.mount.id

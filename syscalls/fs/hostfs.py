@@ -65,6 +65,9 @@ class HostFs(FileSystem):
         self.backings: dict[tuple[int, int], HostBacking] = {}
         self.versions = 0
         self.links: dict[bytes, tuple[int, int, int, bytes]] = {}
+        self.head_links: dict[bytes, bytes] = {}
+        """Links in the root directory that lead to plain paths below it (/lib -> usr/lib), as far as walks met them.
+        head_target says whether one still does."""
         self.hidden: set[bytes] = set()
         """Names that guests must not see: what stands in for files without one (O_TMPFILE)."""
         self._trusted: Credentials | None = None
@@ -103,8 +106,33 @@ class HostFs(FileSystem):
         target = self.tree.readlink(path)
         if len(self.links) >= _KNOWN_LINKS:
             self.links.clear()
+        if b"/" not in path and not any(part in (b"", b".", b"..") for part in target.split(b"/")):
+            self.head_links[path] = target
         self.links[path] = (stat.ino, stat.ctime_ns, stat.dev, target)
         return target
+
+    def head_target(self, head: bytes) -> bytes:
+        """Where a link of the root directory leads, from the root; b"" when it has become something else.  One host
+        call without a walk."""
+        try:
+            target = self.tree.readlink(head)
+        except HostError:
+            target = b""
+        if target != self.head_links[head]:
+            del self.head_links[head]
+            return b""
+        return target
+
+    def create_at(self, path: bytes, flags: int, mode: int) -> HostInode | None:
+        """Make a file, for somebody whom the host trusts; None when that cannot be done in one step."""
+        file = self.tree.create(path, flags & _OPEN_FLAGS & ~O_TRUNC, mode & 0o7777)
+        if file is None:
+            return None
+        inode = HostInode(self, Dentry(path), None)
+        inode.handle = Handle(file, flags & O_ACCMODE)
+        inode.is_new = inode.pending = True
+        inode.mode = mode
+        return inode
 
     def backing(self, key: tuple[int, int]) -> HostBacking:
         backing = self.backings.get(key)
@@ -266,8 +294,13 @@ class HostInode(Inode):
         self._changed()
 
     def _changed(self) -> None:
+        """chmod and chown may do other than what was asked (set-ID bits): who needs to know looks again."""
         self.fresh = None
-        self._look()
+        try:
+            del self.mode
+            del self.uid, self.gid
+        except AttributeError:
+            pass  # the owner was not known, or nothing was
 
     def utime(self, task: Task, atime_ns: int | None, mtime_ns: int | None) -> None:
         if self.handle is not None:

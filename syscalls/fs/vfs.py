@@ -33,6 +33,7 @@ from syscalls.abi.fs import (
     MAY_WRITE,
     MS_NODEV,
     MS_NOEXEC,
+    MS_NOSYMFOLLOW,
     MS_RDONLY,
     O_ACCMODE,
     O_CLOEXEC,
@@ -68,7 +69,7 @@ from syscalls.fs.inode import (
     Stat,
 )
 from syscalls.fs.locks import LockTable
-from syscalls.fs.mounts import Dentry, FsContext, Location, Mount, parent_path
+from syscalls.fs.mounts import Dentry, FsContext, Location, Mount, join, parent_path
 from syscalls.fs.permission import may_create, owner_or_capable, permission
 from syscalls.fs.regular import RegularDescription
 from syscalls.fs.walk import DOT, DOTDOT, NORM, ROOT, Walk, inode_of, locate
@@ -172,27 +173,83 @@ class Vfs:
         return location
 
     def resolve(self, task: Task, path: bytes, dirfd: int = AT_FDCWD, *, follow: bool = True,
-                empty_path: bool = False) -> Location:
-        """Where a path leads.  ENOENT, ENOTDIR, ELOOP, EACCES, ENAMETOOLONG, EBADF."""
+                empty_path: bool = False, btime: bool = False) -> Location:
+        """Where a path leads.  ENOENT, ENOTDIR, ELOOP, EACCES, ENAMETOOLONG, EBADF.  btime: the caller is going to
+        ask for the birth time, which some file systems can tell along with the rest."""
         if not path:
             return self._empty(task, dirfd, empty_path)
         start = self._start(task, path, dirfd)
-        mount = start.mount
-        filesystem = mount.filesystem
-        known = None
-        if isinstance(filesystem, HostFs) and filesystem.trusts(task.cred) and plain(path):
-            # The short way for what is mostly asked: one host call, and nothing in the way.
-            base = start.dentry.path
-            target = path.lstrip(b"/") if path[:1] == b"/" else path
-            if base:
-                target = base + b"/" + target
-            if target.partition(b"/")[0] not in mount.heads and not start.dentry.deleted:
-                found, stat = filesystem.tree.lookup(target)
-                if found == len(target) and (not follow or stat.mode & S_IFMT != S_IFLNK):
-                    dentry = Dentry(target)
-                    return Location(mount, dentry, HostInode(filesystem, dentry, stat))
-                known = (target, found, stat)
-        return self._found(self._walk(task, path, start, follow, 0, known))
+        found = self._find(task, path, start, follow, btime)
+        if found is not None:
+            filesystem, target, stat = found
+            dentry = Dentry(target)
+            return Location(start.mount, dentry, HostInode(filesystem, dentry, stat))
+        return self._found(self._walk(task, path, start, follow))
+
+    def status(self, task: Task, path: bytes, dirfd: int = AT_FDCWD, *, follow: bool = True,
+               empty_path: bool = False) -> Stat:
+        """resolve and then stat, for those who need nothing else."""
+        if path:
+            found = self._find(task, path, self._start(task, path, dirfd), follow, False)
+            if found is not None:
+                return found[2]
+        return self.resolve(task, path, dirfd, follow=follow, empty_path=empty_path).inode.stat(task)
+
+    def _find(self, task: Task, path: bytes, start: Location, follow: bool,
+              btime: bool) -> tuple[HostFs, bytes, Stat] | None:
+        """The short way for what is mostly asked: where the host can follow the path, one call for all of it and one
+        for each link that the path ends in.  None: walk.  ENOENT, ENOTDIR, ... as the walk would raise them."""
+        filesystem = self._trusted(task, start)
+        if filesystem is None:
+            return None
+        target = self._straight(filesystem, path, start)
+        links = 0
+        while target:
+            stat = filesystem.tree.find(target, btime)
+            if stat is None:
+                return None
+            if not follow or stat.mode & S_IFMT != S_IFLNK:
+                return filesystem, target, stat
+            links += 1
+            if links > _FEW_LINKS or start.mount.flags & MS_NOSYMFOLLOW:
+                return None
+            link = filesystem.target(target, stat)
+            if link[:1] != b"/":
+                inner = plain_path(link)
+                target = self._past_mounts(start.mount, filesystem, join(parent_path(target), inner)) if inner else b""
+            elif task.fs.root.mount is start.mount:
+                target = self._straight(filesystem, link, task.fs.root)
+            else:
+                return None
+        return None
+
+    def _trusted(self, task: Task, start: Location) -> HostFs | None:
+        """The file system of `start` if it is the host's, whose permission checks are right for this task."""
+        filesystem = start.mount.filesystem
+        return filesystem if isinstance(filesystem, HostFs) and filesystem.trusts(task.cred) else None
+
+    def _straight(self, filesystem: HostFs, path: bytes, start: Location) -> bytes:
+        """The path in the file system of `start` when the host can follow it all alone: plain components, no mount
+        point on the way.  Otherwise b""."""
+        inner = _plain_paths.get(path)
+        if inner is None:
+            inner = plain_path(path)
+        dentry = start.dentry
+        if not inner or dentry.deleted:
+            return b""
+        return self._past_mounts(start.mount, filesystem, dentry.path + b"/" + inner if dentry.path else inner)
+
+    def _past_mounts(self, mount: Mount, filesystem: HostFs, inner: bytes) -> bytes:
+        """The same path unless mount points may be on the way (b"" then), past a link that it begins with."""
+        head, _, rest = inner.partition(b"/")
+        if head in mount.heads:
+            return b""
+        if rest and head in filesystem.head_links and not mount.flags & MS_NOSYMFOLLOW:
+            target = filesystem.head_target(head)
+            if not target or target.partition(b"/")[0] in mount.heads:
+                return b""
+            return target + b"/" + rest
+        return inner
 
     def _empty(self, task: Task, dirfd: int, allowed: bool) -> Location:
         if not allowed:
@@ -206,10 +263,9 @@ class Vfs:
             raise LinuxError(ENOENT)
         return self.anonymous_location(file.inode, file.describe())
 
-    def _walk(self, task: Task, path: bytes, start: Location, follow: bool, resolve: int = 0,
-              known: tuple[bytes, int, Stat] | None = None) -> Walk:
+    def _walk(self, task: Task, path: bytes, start: Location, follow: bool, resolve: int = 0) -> Walk:
         root = start if resolve & (RESOLVE_IN_ROOT | RESOLVE_BENEATH) else task.fs.root
-        return Walk(task, start, root, resolve).run(path, follow, known)
+        return Walk(task, start, root, resolve).run(path, follow)
 
     def _found(self, walk: Walk) -> Location:
         location = walk.location()
@@ -286,6 +342,10 @@ class Vfs:
             raise LinuxError(ENOENT)
         start = self._start(task, b"." if resolve & (RESOLVE_IN_ROOT | RESOLVE_BENEATH) else path, dirfd)
         if flags & O_CREAT:
+            if not resolve and self.notifier is None:
+                new = self._create_straight(task, path, start, flags, mode)
+                if new is not None:
+                    return new
             follow = not flags & (O_EXCL | O_NOFOLLOW)
             bare = path.rstrip(b"/")
             if bare and bare != path:
@@ -309,6 +369,21 @@ class Vfs:
         if flags & O_PATH:
             return PathDescription(flags & ~O_CLOEXEC, location.pin(), location.inode)
         return self.open_location(task, location, flags)
+
+    def _create_straight(self, task: Task, path: bytes, start: Location, flags: int,
+                         mode: int) -> FileDescription | None:
+        """The file that O_CREAT makes, where the host can do that in one step; None: look closer."""
+        mount = start.mount
+        if mount.flags & MS_RDONLY:
+            return None
+        filesystem = self._trusted(task, start)
+        target = self._straight(filesystem, path, start) if filesystem is not None else b""
+        if filesystem is None or not target:
+            return None
+        inode = filesystem.create_at(target, flags, S_IFREG | mode & 0o7777 & ~task.fs.umask)
+        if inode is None:
+            return None
+        return self._opened(task, Location(mount, inode.dentry, inode), flags & ~O_TRUNC)
 
     def _create_for_open(self, task: Task, walk: Walk, flags: int, mode: int) -> tuple[Location, bool]:
         """The file that O_CREAT opens, and whether it is new (open_last_lookups)."""
@@ -485,12 +560,24 @@ class Vfs:
             self.notifier(directory.identity(task), mask, name, cookie)
 
 
-def plain(path: bytes) -> bool:
-    """Whether a path is but components: no empty ones, `.`, `..` or slash at its end."""
-    if b"/." in path or b"//" in path:
-        if b"//" in path or b"/./" in path or b"/../" in path or path.endswith((b"/.", b"/..")):
-            return False
-    first = path[0]
-    if first == 46 and (path[1:2] in (b"", b"/") or path[:3] in (b"..", b"../")):
-        return False
-    return path[-1] != 47
+_plain_paths: dict[bytes, bytes] = {}
+"""What plain_path said: programs ask for the same paths again and again."""
+_MAX_PLAIN_PATHS = 8192
+_FEW_LINKS = 8
+"""More links than that are left to the walk, which counts all of them."""
+
+
+def plain_path(path: bytes) -> bytes:
+    """The path without a leading slash when it is but components: no empty ones, `.`, `..` or slash at its end.
+    Otherwise b""."""
+    inner = path.removeprefix(b"/")
+    plain = inner
+    if not inner or inner[0] == 47 or inner[-1] == 47 or b"//" in inner:
+        plain = b""
+    elif b"/." in path or inner[0] == 46:
+        if any(part in (b".", b"..") for part in inner.split(b"/")):
+            plain = b""
+    if len(_plain_paths) >= _MAX_PLAIN_PATHS:
+        _plain_paths.clear()
+    _plain_paths[path] = plain
+    return plain

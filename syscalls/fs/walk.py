@@ -19,7 +19,7 @@ from syscalls.abi.fs import (
     RESOLVE_NO_XDEV,
 )
 from syscalls.fs.hostfs import HostFs, HostInode
-from syscalls.fs.inode import S_IFDIR, S_IFLNK, S_IFMT, Inode, Stat
+from syscalls.fs.inode import S_IFDIR, S_IFLNK, S_IFMT, Inode
 from syscalls.fs.mounts import Dentry, Location, Mount, enter, join, parent_path
 from syscalls.fs.permission import permission
 
@@ -73,9 +73,9 @@ class Walk:
 
     # --- walking
 
-    def run(self, path: bytes, follow: bool, known: tuple[bytes, int, Stat] | None = None) -> Walk:
+    def run(self, path: bytes, follow: bool) -> Walk:
         """Walk `path` from where this stands.  follow: a link at the end as well; a slash after it does that in any
-        case.  known: what the host said of the first run of components, when that was asked already."""
+        case."""
         if path[:1] == b"/":
             if self.resolve & RESOLVE_BENEATH:
                 raise LinuxError(EXDEV)
@@ -98,8 +98,7 @@ class Walk:
                 continue
             filesystem = self.mount.filesystem
             if isinstance(filesystem, HostFs) and filesystem.trusts(self.task.cred):
-                link = self._run(filesystem, name, todo, known)
-                known = None
+                link = self._run(filesystem, name, todo)
             else:
                 link = self._step(name, not todo)
             if self.missing:
@@ -200,8 +199,7 @@ class Walk:
         self.inode = child
         return child if child.mode & S_IFMT == S_IFLNK else None
 
-    def _run(self, filesystem: HostFs, name: bytes, todo: list[bytes],
-             known: tuple[bytes, int, Stat] | None) -> Inode | None:
+    def _run(self, filesystem: HostFs, name: bytes, todo: list[bytes]) -> Inode | None:
         """As many components as the host can find at once; returns a link that stands in the way."""
         names = [name]
         while todo and todo[-1] not in (b".", b".."):
@@ -224,10 +222,7 @@ class Walk:
             current = self.inode
             if isinstance(current, HostInode) and current.dentry.deleted:
                 raise LinuxError(ENOENT)
-        if known is not None and known[0] == target:
-            found, stat = known[1], known[2]
-        else:
-            found, stat = filesystem.tree.lookup(target)
+        found, stat = filesystem.tree.lookup(target)
         kind = stat.mode & S_IFMT
         if found == len(target):
             self._note_parent(todo, target)

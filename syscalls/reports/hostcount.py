@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _classes: dict[tuple[type, str], type] = {}
 HANDED_OUT = {
     "host.tree": "tree", "host.poller": "poller", "host.socket": "socket", "host.stream": "file",
-    "host.terminal": "terminal", "tree.open": "file", "tree.watch": "watch",
+    "host.terminal": "terminal", "tree.open": "file", "tree.create": "file", "tree.watch": "watch",
 }
 """Operations whose result is a host object, and what it is called."""
 UNTIMED = {"poller.poll"}

@@ -35,6 +35,35 @@ def test_lookup_says_how_far_it_got(tree: HostTree, tmp_path: Path) -> None:
         assert stat.ino == os.lstat(tmp_path / os.fsdecode(path[:walked])).st_ino
 
 
+@on_linux
+@pytest.mark.parametrize("host", ["linux"], indirect=True)
+@pytest.mark.parametrize("confined", [False, True])
+def test_find_and_create_do_what_lookup_and_open_do(host: Host, tmp_path: Path, confined: bool) -> None:
+    (tmp_path / "a/b").mkdir(parents=True)
+    (tmp_path / "a/b/file").write_text("x")
+    (tmp_path / "a/link").symlink_to("b")
+    (tmp_path / "a/dangling").symlink_to("b/none")
+    tree = host.tree(os.fsencode(tmp_path), confined)
+    for path in (b"a", b"a/b/file", b"a/link"):
+        found = tree.find(path)
+        assert found is not None and (found.ino, found.mode) == (tree.lstat(path).ino, tree.lstat(path).mode)
+    timed = tree.find(b"a/b/file", True)
+    assert timed is not None and timed.btime_ns == tree.btime(b"a/b/file")
+    assert tree.find(b"a/link/file") is None
+    assert tree.find(b"a/dangling/x") is None
+    for path, number in ((b"a/none", errno.ENOENT), (b"none/x/y", errno.ENOENT), (b"a/b/file/x", errno.ENOTDIR),
+                         (b"a/" + b"n" * 256, errno.ENAMETOOLONG)):
+        assert errno_of(tree.find, path) == number
+    for path in (b"a/b/file", b"a/link", b"a/link/new", b"a/dangling", b"none/x", b"a/b/file/x"):
+        assert tree.create(path, O_RDWR, 0o600) is None
+    assert sorted(entry.name for entry in (tmp_path / "a/b").iterdir()) == ["file"]
+    made = tree.create(b"a/b/new", O_RDWR, 0o1640)
+    assert made is not None and made.pwrite(b"text", 0) == 4
+    assert made.stat().mode == S_IFREG | 0o1640
+    made.close()
+    tree.close()
+
+
 @pytest.mark.skipif(os.name != "posix", reason="symbolic links, FIFOs and mode bits")
 def test_make_list_remove(tree: HostTree, tmp_path: Path) -> None:
     tree.mkdir(b"d", 0o1770)

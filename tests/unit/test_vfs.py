@@ -75,6 +75,56 @@ def test_no_follow(task: Task) -> None:
     assert where(task, b"loop", follow=False) == b"/loop"
 
 
+def test_links_of_the_root_directory_are_asked_for_again(task: Task, tree: Path) -> None:
+    filesystem = task.kernel.vfs.root.mount.filesystem
+    assert where(task, b"/link/file") == b"/a/b/file"
+    assert filesystem.head_links == {b"link": b"a/b"}  # type: ignore[attr-defined]
+    assert where(task, b"/link/file") == b"/a/b/file"
+    (tree / "other").mkdir()
+    (tree / "other" / "file").write_bytes(b"else")
+    (tree / "link").unlink()
+    (tree / "link").symlink_to("other")
+    assert where(task, b"/link/file") == b"/other/file"
+    assert task.kernel.vfs.status(task, b"/link/file").size == 4
+    (tree / "link").unlink()
+    (tree / "link").mkdir()
+    assert failure(task.kernel.vfs.status, task, b"/link/file") == errno.ENOENT
+    (tree / "link").rmdir()
+    assert failure(where, task, b"/link/file") == errno.ENOENT
+    (tree / "link").symlink_to("/absolute")
+    assert failure(where, task, b"/link/x") == errno.ENOTDIR
+
+
+def test_many_links_at_the_end(task: Task, tree: Path) -> None:
+    (tree / "n0").write_bytes(b"")
+    for number in range(1, 42):
+        (tree / f"n{number}").symlink_to(f"n{number - 1}")
+    assert where(task, b"/n3") == b"/n0"
+    assert where(task, b"/n40") == b"/n0"
+    assert failure(where, task, b"/n41") == errno.ELOOP
+
+
+def test_a_link_into_a_mount(task: Task, tree: Path) -> None:
+    (tree / "proc").mkdir(exist_ok=True)
+    (tree / "a" / "status").symlink_to("../proc/version")
+    (tree / "a" / "mounts").symlink_to("/proc/uptime")
+    (tree / "p").symlink_to("proc")
+    for path in (b"/a/status", b"/a/mounts", b"/p/version", b"/p/version"):
+        assert task.kernel.vfs.resolve(task, path).mount.type == b"proc"
+
+
+def test_creating_where_something_is(task: Task, tree: Path) -> None:
+    assert failure(opened, task, b"/a/b/file", fs.O_CREAT | fs.O_EXCL | fs.O_RDWR) == errno.EEXIST
+    opened(task, b"/dangling", fs.O_CREAT | fs.O_RDWR).release()
+    assert (tree / "a" / "new").exists()
+    file = opened(task, b"/link/made", fs.O_CREAT | fs.O_RDWR | fs.O_TRUNC)
+    assert file.write(task, b"text") == 4
+    assert (tree / "a" / "b" / "made").read_bytes() == b"text"
+    assert file.stat(task).mode == 0o100644
+    assert failure(opened, task, b"/loop", fs.O_CREAT | fs.O_RDWR) == errno.ELOOP
+    assert failure(opened, task, b"/none/x", fs.O_CREAT | fs.O_RDWR) == errno.ENOENT
+
+
 def test_unprivileged_walk(kernel: Kernel, tree: Path) -> None:
     (tree / "a").chmod(0o700)
     user = make_task(kernel, 1000, 1000)

@@ -157,6 +157,15 @@ class HostTree(Protocol):
         existing object of that stat.  n == len(path): all of it; otherwise that object is a symbolic link or
         no directory, or the next component does not exist."""
 
+    def find(self, path: bytes, btime: bool = False) -> HostStat | None:
+        """lookup for those who need all of the path (never b""): its stat, with btime_ns when that is asked for; None
+        when a link stands on the way, or when the host cannot tell so quickly.  HostError ENOENT, ENOTDIR, ...: as
+        for a path that is free of links so far."""
+
+    def create(self, path: bytes, flags: int, mode: int) -> HostFile | None:
+        """Make and open a regular file where nothing is; flags and mode as in open.  None when that cannot be done
+        or a link stands on the way: ask lookup why."""
+
     def open(self, path: bytes, flags: int, mode: int) -> HostFile:
         """flags: Linux O_ bits; O_NOFOLLOW is implied; O_CREAT honours mode exactly (the host umask is 0).
         Never sleeps: FIFOs and devices are opened with O_NONBLOCK.  O_APPEND is for append() to honour, not kept."""

@@ -25,9 +25,11 @@ if TYPE_CHECKING:
 _PATH_ONLY = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _DIRECTORY_PATH = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_DIRECTORY
 _CREATES = os.O_CREAT | (os.O_TMPFILE & ~os.O_DIRECTORY)
+_O_CREAT_EXCL = 0o300
 _LONGEST = 4000
 """Longer paths are walked in pieces: the host takes 4095 bytes at once, but a guest may be deeper than that."""
 _MISSING = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG))
+_TRY_ANOTHER_WAY = frozenset((errno.ELOOP, errno.EAGAIN, errno.EINTR))
 _S_IFMT = 0o170000
 _S_IFLNK = 0o120000
 _S_IFDIR = 0o040000
@@ -139,10 +141,30 @@ class LinuxTree:
             error = calls.get_errno()
             if error in _MISSING:
                 return self._lookup_above(path, error)
+            if error == errno.ELOOP:
+                return self._first_link(path)
         try:
             return len(path), self._stat_path(path)
         except HostError as failed:
             return self._lookup_above(path, failed.errno)
+
+    def find(self, path: bytes, btime: bool = False) -> HostStat | None:
+        if not self._openat2 or len(path) > _LONGEST:
+            return None
+        fd = calls.try_openat2(self._root, path, self._walk_how)
+        if fd >= 0:
+            try:
+                stat = calls.host_stat(os.fstat(fd))
+                if btime:
+                    stat.btime_ns = calls.btime(fd)
+                return stat
+            finally:
+                os.close(fd)
+        error = calls.get_errno()
+        if error in _TRY_ANOTHER_WAY:
+            return None
+        # The walk met no link before the component that is not there.
+        raise HostError(error)
 
     def _lookup_above(self, path: bytes, error: int) -> tuple[int, HostStat]:
         """How far path can be walked, when looking it up failed with that error: mostly to its parent."""
@@ -212,6 +234,13 @@ class LinuxTree:
             if error.errno == errno.EPERM and flags & O_APPEND:
                 return LinuxFile(self._open(path, host_flags | os.O_APPEND, mode))  # chattr +a
             raise
+
+    def create(self, path: bytes, flags: int, mode: int) -> HostFile | None:
+        if not self._openat2 or len(path) > _LONGEST:
+            return None
+        how = calls.open_how(open_flags(flags | _O_CREAT_EXCL), mode & 0o7777, self._resolve)
+        fd = calls.try_openat2(self._root, path, how)
+        return LinuxFile(fd) if fd >= 0 else None
 
     # Making and removing
 

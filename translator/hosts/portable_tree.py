@@ -122,6 +122,12 @@ class PortableTree:
                 break
         return walked, host_stat(status)
 
+    def find(self, path: bytes, btime: bool = False) -> HostStat | None:
+        return None
+
+    def create(self, path: bytes, flags: int, mode: int) -> HostFile | None:
+        return None
+
     def readlink(self, path: bytes) -> bytes:
         host = self._path(path)
         try:
