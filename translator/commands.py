@@ -46,6 +46,8 @@ class ReportOptions:
         self.output: str | None = None
         self.mode = ""
         """static, or "" for the table or a run."""
+        self.emit = ""
+        """What to write of a run in place of its report: seccomp."""
         self.jobs = 0
         """Processes to use at once, 0 for as many as there are processors."""
         self.rest: list[str] = []
@@ -65,7 +67,7 @@ def parse_coverage(words: list[str]) -> ReportOptions | str:
             if out.mode:
                 raise CommandError(f"--{out.mode} and {word} cannot go together")
             out.mode = word[2:]
-        elif option in ("--format", "--output", "--jobs"):
+        elif option in ("--format", "--output", "-o", "--jobs", "--emit"):
             if not equals:
                 index += 1
                 if index >= len(words):
@@ -73,8 +75,12 @@ def parse_coverage(words: list[str]) -> ReportOptions | str:
                 attached = words[index]
             if option == "--format":
                 out.format = attached
-            elif option == "--output":
+            elif option in ("--output", "-o"):
                 out.output = attached
+            elif option == "--emit":
+                if attached != "seccomp":
+                    raise CommandError(f"--emit {attached}: what can be written is seccomp")
+                out.emit = attached
             else:
                 out.jobs = whole_number(option, attached)
         elif not word.startswith("-") or word in ("-", "--"):
@@ -115,6 +121,8 @@ def coverage(words: list[str], options: list[str]) -> int:
 
 
 def table_report(report: ReportOptions) -> int:
+    if report.emit:
+        raise CommandError(f"--emit {report.emit} needs a program to run")
     if report.rest:
         raise CommandError(f"{report.rest[0]} is an option of a run, and no program was given")
     if report.format not in TABLE_FORMATS:
@@ -219,9 +227,15 @@ class RunObserver:
     def finish(self, kernel: Kernel) -> None:
         import os
 
+        self.recorder.ended()
+        if self.report.emit:
+            import json
+
+            from syscalls.reports.seccomp import profile
+            write(json.dumps(profile(self.recorder), indent=1) + "\n", self.report.output, sys.stderr)
+            return
         from syscalls.reports.run import document
         root = os.path.abspath(self.arguments.root) if self.arguments.root is not None else ""
-        self.recorder.ended()
         found = document(self.recorder, kernel, hosts(), self.arguments.command, "" if root == "/" else root)
         # The program's own output is on stdout: the report goes beside it.
         write(form(found, self.report.format), self.report.output, sys.stderr)
