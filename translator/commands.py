@@ -223,6 +223,11 @@ class RunObserver:
     def attach(self, kernel: Kernel) -> None:
         from syscalls.reports.measure import attach
         attach(kernel, self.recorder)
+        if kernel.profile is None:
+            from syscalls.profiles.load import watching
+            profile = watching()
+            profile.watch(kernel)
+            self.recorder.watched = profile.met
 
     def finish(self, kernel: Kernel) -> None:
         import os

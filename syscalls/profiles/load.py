@@ -171,6 +171,14 @@ def why_missing(record: Syscall, since: int = 0) -> dict[str, str]:
     return {"reason": reason, "source": source, "effect": _effect(record.name)}
 
 
+def watching() -> Profile:
+    """WSL 1's answers that depend on strings or on the state of the kernel, to be watched for: what the values of
+    arguments alone tell, reports find out themselves."""
+    out = Profile("wsl1", "WSL 1")
+    out.add([rule for name in calls() for rule in wsl1_rules(name) if rule.live])
+    return out
+
+
 # --- files
 
 def from_file(path: str) -> Profile:
@@ -217,4 +225,4 @@ def from_file(path: str) -> Profile:
     return out
 
 
-__all__ = ["NoSuchProfile", "all_wsl1_rules", "load", "missing_calls", "wsl1", "wsl1_rules"]
+__all__ = ["NoSuchProfile", "all_wsl1_rules", "load", "missing_calls", "watching", "wsl1", "wsl1_rules"]

@@ -16,11 +16,13 @@ ORDER = ("decides", "differs", "fallback", "none")
 
 
 class Meeting:
-    __slots__ = ("comm", "count", "rule")
+    __slots__ = ("comm", "count", "failed", "rule")
 
     def __init__(self, rule: Rule | PathRule, comm: str) -> None:
         self.rule = rule
         self.count = 0
+        self.failed = 0
+        """Of a watched call: how many failed here, too."""
         self.comm = comm
 
 
@@ -31,13 +33,14 @@ class Met:
         self.first: Callable[[Rule | PathRule, Task], Any] | None = None
         """Called when a rule is met for the first time."""
 
-    def count(self, rule: Rule | PathRule, task: Task) -> None:
+    def count(self, rule: Rule | PathRule, task: Task, *, failed: bool = False) -> None:
         meeting = self.meetings.get(id(rule))
         if meeting is None:
             meeting = self.meetings[id(rule)] = Meeting(rule, task.comm.decode("utf-8", "backslashreplace"))
             if self.first is not None:
                 self.first(rule, task)
         meeting.count += 1
+        meeting.failed += failed
 
     def sorted(self) -> list[Meeting]:
         """What is likely to matter first."""

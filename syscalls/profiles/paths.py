@@ -41,6 +41,12 @@ class PathRule:
         return self.result
 
 
+def pattern(prefix: str) -> bytes:
+    """A regular expression for the paths that a rule is about, as programs write them."""
+    from re import escape
+    return escape(prefix.encode()).replace(rb"\*", rb"(?:\d+|self|thread-self)")
+
+
 class Tree:
     """Rules by directory: those about names in it, and those further down."""
 
@@ -116,4 +122,4 @@ def _hook(directory: Inode, tree: Tree, filesystem: SimpleFileSystem, met: Met) 
     directory.children_of = children_of  # type: ignore[method-assign]
 
 
-__all__ = ["PathRule", "dress"]
+__all__ = ["PathRule", "dress", "pattern"]

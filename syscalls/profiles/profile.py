@@ -15,6 +15,7 @@ from translator.hosts.base import HostError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from syscalls.fs.inode import FileSystem
@@ -40,6 +41,7 @@ class Profile:
         self._laid: dict[int, Syscall] = {}
         """Entries of the table that were replaced."""
         self._seen: set[int] = set()
+        self._guard_by: Callable[[Syscall, list[Rule], Met], Syscall] = guarded
 
     def add(self, rules: list[Rule]) -> None:
         for rule in rules:
@@ -54,6 +56,14 @@ class Profile:
             kernel.release = self.release
             kernel.version = self.version
             kernel.banner = self.banner
+        self._guard(kernel, guarded)
+
+    def watch(self, kernel: Kernel) -> None:
+        """Count what would be answered otherwise, and answer nothing."""
+        self._guard(kernel, watched)
+
+    def _guard(self, kernel: Kernel, guard: Callable[[Syscall, list[Rule], Met], Syscall]) -> None:
+        self._guard_by = guard
         declare = kernel.declare
 
         def declare_guarded(number: int) -> None:
@@ -62,7 +72,7 @@ class Profile:
             self._guard_table()
 
         kernel.declare = declare_guarded
-        kernel.at_shutdown.append(self.lift)
+        kernel.at_shutdown.insert(0, self.lift)  # what was laid last goes first
         self._guard_table()
 
     def _guard_table(self) -> None:
@@ -73,7 +83,7 @@ class Profile:
                 rules = self.rules.get(record.name)
                 if rules:
                     self._laid[number] = record
-                    TABLE[number] = guarded(record, rules, self.met)
+                    TABLE[number] = self._guard_by(record, rules, self.met)
 
     def lift(self) -> None:
         """Put the table back: another kernel may be made in this process (tests)."""
@@ -88,9 +98,51 @@ class Profile:
         dress(self.paths, filesystem, top, self.met)
 
 
+def _like(record: Syscall) -> Syscall:
+    return Syscall(record.number, record.handler, record.since, record.support, record.needs, record.unsupported)
+
+
+def watched(record: Syscall, rules: list[Rule], met: Met) -> Syscall:
+    """A declaration that counts which rules apply to its calls, and how many of these fail here, too."""
+    out = _like(record)
+
+    def call(task: Task, args: tuple[int, ...]) -> Any:
+        matching = [rule for rule in rules if rule.matches(task, args)]
+        if not matching:
+            return record.call(task, args)
+        try:
+            value = record.call(task, args)
+        except (LinuxError, HostError) as error:
+            _note(matching, met, task, error.errno)
+            raise
+        if value.__class__ is CoroutineType:
+            return _noted_later(matching, met, task, value)
+        _note(matching, met, task, 0)
+        return value
+
+    out.call = call
+    return out
+
+
+def _note(rules: list[Rule], met: Met, task: Task, errno: int) -> None:
+    for rule in rules:
+        if rule.kind != AFTER or rule.errno == errno:
+            met.count(rule, task, failed=bool(errno) and rule.kind != AFTER)
+
+
+async def _noted_later(rules: list[Rule], met: Met, task: Task, waiting: Any) -> Any:
+    try:
+        value = await waiting
+    except (LinuxError, HostError) as error:
+        _note(rules, met, task, error.errno)
+        raise
+    _note(rules, met, task, 0)
+    return value
+
+
 def guarded(record: Syscall, rules: list[Rule], met: Met) -> Syscall:
     """A declaration whose handler is asked only when no rule answers."""
-    out = Syscall(record.number, record.handler, record.since, record.support, record.needs, record.unsupported)
+    out = _like(record)
     takes_fd = bool(record.params) and record.argument_kinds()[0] == "Fd"
     before = [rule for rule in rules if rule.kind != AFTER]
     after = [rule for rule in rules if rule.kind == AFTER]

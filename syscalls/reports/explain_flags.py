@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from re import match
+
 from syscalls.profiles.load import calls, wsl1_rules
 from syscalls.profiles.met import plain
+from syscalls.profiles.paths import pattern
 from syscalls.reports import facts
 from syscalls.reports.explain import paragraph
 
@@ -45,7 +48,7 @@ def wsl1_text(rule: Rule) -> str:
 
 
 def _file(path: str) -> str | None:
-    rows = [row for row in facts.table("wsl1_paths") if path.startswith(row["prefix"])]
+    rows = [row for row in facts.table("wsl1_paths") if match(pattern(row["prefix"]), path.encode())]
     if not rows:
         return None
     lines = [path, ""]

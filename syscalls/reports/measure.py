@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cache
+from re import compile
+
 from syscalls.abi.errno import NAMES
 from syscalls.kernel import Kernel
 from syscalls.reports.hostcount import count_host
@@ -12,7 +15,9 @@ from syscalls.trace import Tracer
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from re import Pattern
 
+    from syscalls.profiles.met import Met
     from syscalls.table import Syscall
     from syscalls.task import Task
     from translator.hosts.base import Host
@@ -61,6 +66,8 @@ class Recorder:
         self.file_systems: dict[bytes, str] = {}
         """Types mounted -> how that ended."""
         self.gap_sites: dict[tuple[str, int], Site] = {}
+        self.watched: Met | None = None
+        """What was met of WSL 1's answers that the values of arguments do not tell."""
         self.processes = 0
         self.asleep: dict[int, int] = {}
         """Since when the tasks that sleep in a call do."""
@@ -231,18 +238,14 @@ def _path(task: Task, record: Syscall, args: tuple[int, ...]) -> bytes:
         return b""
     if record.name in ("execve", "execveat", "mount"):
         return path
-    return path if path.startswith(_lacking()) else b""
+    return path if _lacking().match(path) else b""
 
 
-_prefixes: tuple[bytes, ...] = ()
-
-
-def _lacking() -> tuple[bytes, ...]:
-    global _prefixes
-    if not _prefixes:
-        from syscalls.reports.facts import table
-        _prefixes = tuple(row["prefix"].encode() for row in table("wsl1_paths"))
-    return _prefixes
+@cache
+def _lacking() -> Pattern[bytes]:
+    from syscalls.profiles.paths import pattern
+    from syscalls.reports.facts import table
+    return compile(b"|".join(pattern(row["prefix"]) for row in table("wsl1_paths")))
 
 
 def attach(kernel: Kernel, recorder: Recorder) -> None:

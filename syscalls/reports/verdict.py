@@ -7,15 +7,19 @@ found it required; what none of these excuses decides.
 
 from __future__ import annotations
 
+from re import match
+
 from syscalls.abi.errno import NAMES
 from syscalls.profiles.load import wsl1_rules
-from syscalls.profiles.rules import AFTER
+from syscalls.profiles.paths import pattern
+from syscalls.profiles.rules import AFTER, Rule
 from syscalls.reports import facts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from syscalls.profiles.met import Met
     from syscalls.reports.measure import Recorder, Tally
 
 SELDOM = 0.2
@@ -89,7 +93,7 @@ def wsl1(recorder: Recorder, ended_well: bool) -> dict[str, Any]:
         findings += argument_findings(tally, ended_well)
     for path, (call, opened) in recorder.paths.items():
         for row in facts.table("wsl1_paths"):
-            if path.startswith(row["prefix"].encode()):
+            if match(pattern(row["prefix"]), path):
                 findings.append({
                     "call": call, "what": path.decode("utf-8", "backslashreplace"), "count": 1, "answer": row["result"],
                     "source": row["source"], "reason": row["reason"],
@@ -101,7 +105,17 @@ def wsl1(recorder: Recorder, ended_well: bool) -> dict[str, Any]:
                              "count": 1, "answer": "ENODEV", "effect": FALLBACK if ended != "ok" and ended_well
                              else DECIDES, "source": "WSL#131, #85",
                              "reason": "lxcore has volfs, drvfs, tmpfs, procfs, sysfs, cgroupfs and binfmt only"})
+    if recorder.watched is not None:
+        findings += watched_findings(recorder.watched, ended_well)
     return _verdict("WSL 1", findings, f"{facts.source('wsl1_calls')}; {facts.source('wsl1_rules')}")
+
+
+def watched_findings(met: Met, ended_well: bool) -> list[dict[str, Any]]:
+    """What WSL 1 would have answered otherwise because of the state of the kernel."""
+    return [{"call": each.rule.call, "what": each.rule.what, "count": each.count, "answer": each.rule.answer_text,
+             "effect": FALLBACK if ended_well and each.failed == each.count else each.rule.effect,
+             "reason": each.rule.reason, "source": each.rule.source}
+            for each in met.sorted() if isinstance(each.rule, Rule) and each.rule.call != "mount"]
 
 
 def argument_findings(tally: Tally, ended_well: bool) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -25,6 +26,11 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
                for source in SOURCES]
     assert [process.wait(60) for process in running] == [0] * len(running)
     return {source.stem: folder / source.stem for source in SOURCES}
+
+
+AGREEING = ([source.stem for source in SOURCES] if FULL else
+            ["memfd", "rename_open", "seek_hole", "record_lock", "pagemap"])
+"""Of which the verdict of a run without the profile is compared with what the profile does."""
 
 
 def answer(text: bytes) -> str:
@@ -57,3 +63,22 @@ def test_gap(name: str, engine: str, host: str, programs: dict[str, Path], tmp_p
         f"{what} ->" in line)), "")
     assert source in reason, wsl1.stderr.decode()
     assert ", once, first by " in reason or " times, first by " in reason
+
+
+@pytest.mark.parametrize("name", AGREEING)
+def test_the_verdict_without_the_profile_agrees(name: str, programs: dict[str, Path], tmp_path: Path) -> None:
+    """`pylx coverage` says of WSL 1 what `--profile wsl1` does."""
+    expected = EXPECTED.search((HERE / f"{name}.c").read_text())
+    assert expected is not None
+    _, what, source = expected.groups()
+    options = ["coverage", "--output", str(tmp_path / "report.json")]
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    outcome = run([*pylx_command(options, ENGINES[-1]), str(programs[name])], scratch, 60, env=environment(scratch))
+    assert outcome.status == 0, outcome
+    verdict = json.loads((tmp_path / "report.json").read_text())["verdicts"]["wsl1"]
+    # A status of a whole call is told with its first gap's source, a rule with its own; paths are told in full.
+    found = [finding for finding in verdict["findings"] if what in (finding["what"], finding["call"])
+             or what in finding["what"]]
+    assert found, verdict
+    assert source in found[0]["source"] or found[0]["answer"] == "ENOSYS"

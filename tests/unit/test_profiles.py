@@ -12,7 +12,7 @@ from syscalls.abi.errno import ENOSYS, EOPNOTSUPP, LinuxError
 from syscalls.profiles.conditions import CONDITIONS
 from syscalls.profiles.load import WSL1_BUILD, NoSuchProfile, calls, load, missing_calls, wsl1, wsl1_rules
 from syscalls.profiles.met import Met, line, plain
-from syscalls.profiles.profile import Profile, guarded
+from syscalls.profiles.profile import Profile, guarded, watched
 from syscalls.profiles.rules import Rule, number
 from syscalls.reports import facts
 from syscalls.table import TABLE, Syscall
@@ -90,6 +90,22 @@ def test_answers() -> None:
     assert answer(served, rule("fcntl", "command=0x30", "EINVAL"), args=(4, *args[1:]))[0] == 0x30
     with pytest.raises(LinuxError):
         answer(fails, rule("fcntl", "-", "EINTR->0"))
+
+
+def test_watching_answers_nothing_and_counts() -> None:
+    def fails(task: Any, args: tuple[int, ...]) -> int:
+        raise LinuxError(args[1])
+
+    rules = [rule("fcntl", "command=11", "EINVAL"), rule("fcntl", "-", "EAGAIN->0")]
+    record = Syscall(0, CALLS["fcntl"].handler, "1.0", CALLS["fcntl"].support, (), {})
+    record.call = fails
+    met = Met(Profile("test", "Test"))
+    call = watched(record, rules, met).call
+    for errno in (11, 4):
+        with pytest.raises(LinuxError) as error:
+            call(TASK, (3, errno, 0, 0, 0, 0))
+        assert error.value.errno == errno
+    assert [(each.rule, each.count, each.failed) for each in met.sorted()] == [(rules[0], 1, 1), (rules[1], 1, 0)]
 
 
 def test_what_was_met_is_told_by_weight() -> None:
