@@ -11,6 +11,11 @@ if TYPE_CHECKING:
 
 def task_cpu_ns(task: Task) -> int:
     """CPU time of a thread until now."""
+    if task.dead:
+        return task.cpu_ns
+    own = task.cpu.time_ns()
+    if own >= 0:
+        return own + task.system_ns
     kernel = task.kernel
     spent = task.cpu_ns
     if task is kernel.current and kernel.slice_start:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from syscalls.abi.errno import EAGAIN, LinuxError
 from syscalls.abi.signal import SIGCHLD
-from syscalls.accounting import group_rss_kb, task_system_ns
+from syscalls.accounting import group_rss_kb, task_cpu_ns, task_system_ns
 from syscalls.job import kill_orphaned, leave_pgrp, notify_parent_of_exit, notify_parent_of_stop
 from syscalls.siginfo import SigInfo
 from syscalls.signals import kill_task, live_tasks, recalc, send_group
@@ -52,6 +52,7 @@ def exit_task(task: Task, status: int) -> None:
     if task.coroutine is not None and kernel.current is not task:
         task.coroutine.close()
     task.coroutine = None
+    task.cpu_ns = task_cpu_ns(task)
     task.dead = True
     task.sigpending = False
     _retarget(task)

@@ -3,7 +3,8 @@
 The engine calls `syscall` for each SYSCALL instruction, mostly from inside the running guest: a call that can be
 answered is answered there.  A call that has to sleep leaves its coroutine in `Task.coroutine`, the guest stops, and
 the scheduler (`run`) goes on with the next task that is ready; with none, it sleeps in the host's poller until a
-host event or the next timer.  Everything runs in one thread.
+host event or the next timer.  The kernel is one thread; guest threads may run beside it, where the engine can do that,
+and while it sleeps.
 """
 
 from __future__ import annotations
@@ -262,6 +263,8 @@ class Kernel:
             self._run_timers()
 
     def _idle(self) -> None:
+        if self.engine.running:
+            self.engine.watch(self.poller)
         timers = self.timers
         while timers and timers[0][2].expired is None:
             heappop(timers)
@@ -286,6 +289,7 @@ class Kernel:
             if task.coroutine is not None or task.dead:
                 return
         if task.sigpending:
+            task.cpu.halt()
             task.signals.handle(task)
             if task.dead or task.coroutine is not None:
                 return
@@ -310,7 +314,10 @@ class Kernel:
         self.slice_start = 0
         if task.group.watches_cpu:
             from syscalls.timers import check_cpu_timers
+            task.cpu.halt()
             check_cpu_timers(task)
+        if task.cpu.running:
+            return
         if task.coroutine is None and not task.dead and task.state is RUNNING:
             self.make_ready(task)
 
@@ -321,6 +328,7 @@ class Kernel:
         task: Task = cpu.owner  # type: ignore[assignment]
         if not task.syscalls & SAMPLE_MASK:
             return self._sampled(task, cpu, number, args)
+        self.current = task
         task.call_number = number
         task.call_args = args
         task.syscalls += 1
@@ -442,6 +450,12 @@ class Kernel:
             self.tracer.left(task, record, args, value)
         if value is not NO_RESULT:
             task.cpu.set(RAX, value)
+
+    def trapped(self, cpu: Cpu) -> None:
+        """TrapSink: a task that was running without us has stopped."""
+        task: Task = cpu.owner  # type: ignore[assignment]
+        if task.coroutine is None and task.state is RUNNING:
+            self.make_ready(task)
 
     def fault(self, cpu: Cpu, fault: CpuFault) -> None:
         """TrapSink: an instruction of the guest faulted."""

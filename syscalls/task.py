@@ -189,7 +189,7 @@ class Task:
         self.no_new_privs = False
         self.keep_capabilities = False
         self.cpu_ns = 0
-        """Time in guest code and in its system calls."""
+        """Time in guest code and in its system calls, as the kernel measures it: see accounting.task_cpu_ns."""
         self.system_ns = 0
         """The part of it in system calls, estimated."""
         self.syscalls = 0
@@ -237,9 +237,13 @@ class Task:
         return await sleep_on(self, [(queue, mask)], deadline_ns, restart=restart)
 
     def interrupt(self) -> None:
-        """Make a sleeping task look at its signals: `sigpending` was set."""
-        if self.sleeper is not None and (self.interruptible or self.killed()):
+        """Make a sleeping or running task look at its signals: `sigpending` was set."""
+        if self.sleeper is not None:
+            if self.interruptible or self.killed():
+                self.kernel.make_ready(self)
+        elif self.cpu.running:
             self.kernel.make_ready(self)
+            self.kernel.engine.kick()
 
     def __repr__(self) -> str:
         return f"<Task {self.tid} of {self.group.pid} {self.comm.decode('utf-8', 'backslashreplace')}>"

@@ -9,8 +9,13 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Callable, Hashable, Mapping
     from typing import Protocol
+
+    class Poller(Protocol):
+        """What `Engine.watch` needs of hosts.base.Poller."""
+
+        def arm(self, fileno: int, mask: int, ready: Callable[[int], None]) -> None: ...
 else:
     Protocol = object
 
@@ -176,7 +181,8 @@ class AddressSpace(Protocol):
 
 
 class Cpu(Protocol):
-    """One guest thread's registers.  Every method may be called inside `TrapSink.syscall` and between runs.
+    """One guest thread's registers.  Every method may be called inside `TrapSink.syscall` and between runs; a look at
+    registers stops a thread that is running.
 
     Inside and after a system call RIP is that of the next instruction, RCX and R11 hold what the SYSCALL
     instruction leaves there (RIP and EFLAGS), ORIG_RAX the number.
@@ -186,6 +192,17 @@ class Cpu(Protocol):
     """The kernel's Task: set by the kernel."""
     space: AddressSpace
     """May be replaced (execve) while the CPU is not running guest code."""
+
+    @property
+    def running(self) -> bool:
+        """`Engine.run` has returned, but the thread runs on."""
+
+    def halt(self) -> None:
+        """Stop it if it is running; a call that it has made and that was not served yet is made again later."""
+
+    def time_ns(self) -> int:
+        """CPU time that the guest's instructions have taken; -1 when the engine does not know, and the kernel has to
+        measure `run`."""
 
     def get(self, reg: int) -> int: ...
     def set(self, reg: int, value: int) -> None: ...
@@ -218,6 +235,9 @@ class TrapSink(Protocol):
     def fault(self, cpu: Cpu, fault: CpuFault) -> None:
         """The guest's instruction at RIP faulted and the engine has stopped it there."""
 
+    def trapped(self, cpu: Cpu) -> None:
+        """A thread that was running has stopped: it wants `Engine.run`, if nothing keeps it."""
+
 
 class Engine(Protocol):
     """Runs guest code.  One engine serves all guest processes of a run.
@@ -229,12 +249,20 @@ class Engine(Protocol):
 
     name: str
 
+    @property
+    def running(self) -> Mapping[int, Cpu]:
+        """The CPUs that are running now although no `run` waits for them; always empty where one runs at a time."""
+
+    def watch(self, poller: Poller) -> None:
+        """Have the poller wake up when one of them traps; `TrapSink.trapped` is called then."""
+
     def attach(self, sink: TrapSink) -> None: ...
     def new_space(self) -> AddressSpace: ...
     def new_cpu(self, space: AddressSpace) -> Cpu: ...
 
     def run(self, cpu: Cpu, slice_ns: int) -> None:
-        """Run guest code until the sink stops it, it faults, `kick` is called or the time slice ends."""
+        """Run guest code until the sink stops it, it faults, `kick` is called or the time slice ends.  It may be left
+        running (`Cpu.running`)."""
 
     def kick(self) -> None:
         """Make the current `run` return soon.  Callable from a signal handler and from another thread."""

@@ -31,6 +31,9 @@ class Recorder:
         self.stopped = value is None
         return value
 
+    def trapped(self, cpu: Cpu) -> None:
+        """`Guest.go` runs it again anyway."""
+
     def fault(self, cpu: Cpu, fault: CpuFault) -> None:
         self.faults.append(fault)
         self.stopped = True

@@ -7,7 +7,7 @@ signal handler is a Python function at an address of its own.  Time is virtual.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Generator, Hashable
+from collections.abc import Callable, Generator, Hashable, Mapping
 from inspect import GEN_CREATED, getgeneratorstate
 from types import SimpleNamespace
 from typing import Any
@@ -117,6 +117,14 @@ class FakeCpu:
         self.children: list[Program] = []
         """What the next children run."""
 
+    running = False
+
+    def halt(self) -> None:
+        """It does not run."""
+
+    def time_ns(self) -> int:
+        return -1
+
     def get(self, reg: int) -> int:
         return self.registers[reg]
 
@@ -147,6 +155,7 @@ class FakeCpu:
 
 class FakeEngine:
     name = "fake"
+    running: Mapping[int, FakeCpu] = {}
 
     def __init__(self) -> None:
         self.sink: Any = None

@@ -1,4 +1,5 @@
-"""Which CPU pylx and its guests run on: one at a time, because stops of a guest on another CPU cost four times as much.
+"""Which CPU pylx and its guests run on.  They stay together, because stops of a guest on another CPU cost four times as
+much; only threads that compute, and so stop rarely, are released.
 
 The price of staying is that the host's scheduler cannot move us away when others want this CPU.  So now and then we
 look how long we have waited for it (/proc/*/schedstat), and go elsewhere when that is much.
@@ -52,6 +53,18 @@ class Placement:
             except OSError:
                 pass
         return self.cpu
+
+    @property
+    def spreads(self) -> bool:
+        """Whether there is another CPU, for threads that compute."""
+        return self.cpu != NOWHERE
+
+    def release(self, tid: int) -> None:
+        """Let the host choose among all CPUs for a thread."""
+        try:
+            os.sched_setaffinity(tid, self.allowed)
+        except OSError:
+            pass
 
     def look(self, now: int, tid: int) -> None:
         """Called often: `now` in nanoseconds, `tid` of the guest thread that has been running."""

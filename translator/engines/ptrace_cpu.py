@@ -7,6 +7,7 @@ another address space.
 
 from __future__ import annotations
 
+import os
 from array import array
 
 from translator.engines.placement import NOWHERE
@@ -16,10 +17,12 @@ from translator.machine import CS, EFLAGS, FS_BASE, GS_BASE, ORIG_RAX, RAX, RIP,
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from translator.engines.ptrace import PtraceEngine
+    from translator.engines.ptrace_run import Call
     from translator.engines.ptrace_space import PtraceSpace
     from translator.machine import AddressSpace
 
 USER_CS, USER_SS = 0x33, 0x2B
+UNDER_WAY = -1
 WORD = (1 << 64) - 1
 FLAGS_SETTABLE = 0x254DD5
 """CF PF AF ZF SF TF DF OF NT RF AC ID: user mode may change these."""
@@ -31,8 +34,8 @@ MXCSR_MASK = 0xFFFF
 class PtraceCpu:
     """Implements machine.Cpu."""
 
-    __slots__ = ("_space", "changed", "engine", "extended", "notice", "orig_rax", "owner", "place", "registers",
-                 "result", "tid", "words")
+    __slots__ = ("_space", "changed", "earlier_ns", "engine", "extended", "free", "notice", "orig_rax", "owner",
+                 "place", "quick", "registers", "result", "resumed_ns", "tid", "trap", "words")
 
     def __init__(self, engine: PtraceEngine, space: PtraceSpace) -> None:
         self.engine = engine
@@ -51,7 +54,17 @@ class PtraceCpu:
         self.place = NOWHERE
         """The CPU it is on."""
         self.notice = 0
-        """The notification that the host thread awaits the answer of; the buffer is out of date then."""
+        """The notification that the host thread awaits the answer of, UNDER_WAY while it runs; the buffer is out of
+        date then."""
+        self.trap: Call | None = None
+        """A call that it has made, not served yet: number and arguments."""
+        self.free = False
+        """It is a thread that computes, and runs where the host likes.  `resumed_ns`: since when; `quick`: calls that
+        it has made soon after one another."""
+        self.resumed_ns = 0
+        self.quick = 0
+        self.earlier_ns = 0
+        """CPU time of host threads that it had before, less what this one had been used for before."""
         self.result = 0
         """RAX of that answer."""
         self.extended: bytes | None = engine.initial_xstate
@@ -71,8 +84,13 @@ class PtraceCpu:
 
     def bind(self) -> int:
         """Get a host thread.  MemoryError, TraceeGone."""
-        self.tid = self._space.process.take_thread()
+        process = self._space.process
+        used = bool(process.idle)
+        self.tid = process.take_thread()
+        if used:
+            self.earlier_ns -= _runtime_ns(self.tid)
         self.place = NOWHERE
+        self.free = False
         self.changed = True
         return self.tid
 
@@ -80,19 +98,44 @@ class PtraceCpu:
         """Give the host thread back to its process."""
         if self.tid:
             self.extended = self.fpstate()
-            process = self._space.process
-            if process.alive:
-                process.idle.append(self.tid)
-            self.tid = 0
+            self.earlier_ns = self.time_ns()
+            self._part()
+
+    def _part(self) -> None:
+        process = self._space.process
+        self.engine.running.pop(self.tid, None)
+        if process.alive:
+            process.idle.append(self.tid)
+        self.tid = 0
 
     def close(self) -> None:
         if self.tid:
-            process = self._space.process
-            if self.notice and process.alive:
-                self.engine.withdraw(self)
-            if process.alive:
-                process.idle.append(self.tid)
-            self.tid = 0
+            if self.notice and self._space.process.alive:
+                self._settle()
+            self._part()
+
+    @property
+    def running(self) -> bool:
+        return self.notice == UNDER_WAY
+
+    def halt(self) -> None:
+        if self.notice:
+            self._settle()
+        elif self.trap is not None:
+            self.words[RAX] = self.trap[0]
+            self.words[RIP] -= 2
+            self.orig_rax = WORD
+            self.trap = None
+
+    def _settle(self) -> None:
+        """Make the buffer true."""
+        if self.notice == UNDER_WAY:
+            self.engine.halt(self)
+        else:
+            self.engine.withdraw(self)
+
+    def time_ns(self) -> int:
+        return self.earlier_ns + (_runtime_ns(self.tid) if self.tid else 0)
 
     # --- registers
 
@@ -100,7 +143,7 @@ class PtraceCpu:
         if reg == ORIG_RAX:
             return self.orig_rax
         if self.notice:
-            self.engine.withdraw(self)
+            self._settle()
         return self.words[reg]
 
     def set(self, reg: int, value: int) -> None:
@@ -108,10 +151,10 @@ class PtraceCpu:
             self.orig_rax = value & WORD
             return
         if self.notice:
-            if reg == RAX:
+            if reg == RAX and self.trap is None and self.notice != UNDER_WAY:
                 self.result = value & WORD
                 return
-            self.engine.withdraw(self)
+            self._settle()
         if reg == EFLAGS:
             value = value & FLAGS_SETTABLE | FLAGS_FIXED
         self.words[reg] = value & WORD
@@ -119,14 +162,14 @@ class PtraceCpu:
 
     def regs(self) -> list[int]:
         if self.notice:
-            self.engine.withdraw(self)
+            self._settle()
         out = self.words.tolist()
         out[ORIG_RAX] = self.orig_rax
         return out
 
     def set_regs(self, regs: list[int]) -> None:
         if self.notice:
-            self.engine.withdraw(self)
+            self._settle()
         words = self.words
         words[:] = array("Q", [value & WORD for value in regs])
         words[EFLAGS] = regs[EFLAGS] & FLAGS_SETTABLE | FLAGS_FIXED
@@ -145,7 +188,7 @@ class PtraceCpu:
         if self.extended is not None:
             return self.extended
         if self.notice:
-            self.engine.withdraw(self)
+            self._settle()
         try:
             image = self.engine.xstate.get(self.tid)
         except TraceeGone:
@@ -154,7 +197,7 @@ class PtraceCpu:
 
     def set_fpstate(self, image: bytes) -> None:
         if self.notice:
-            self.engine.withdraw(self)
+            self._settle()
         state = bytearray(image)
         initial = self.engine.initial_xstate
         if len(state) < len(initial):
@@ -171,7 +214,7 @@ class PtraceCpu:
 
     def reset(self, entry: int, stack: int) -> None:
         if self.notice:
-            self.engine.withdraw(self)
+            self._settle()
         self.words[:] = array("Q", bytes(27 * 8))
         words = self.words
         words[CS], words[SS], words[EFLAGS] = USER_CS, USER_SS, FLAGS_FIXED
@@ -182,9 +225,33 @@ class PtraceCpu:
 
     def clone(self, space: AddressSpace) -> PtraceCpu:
         if self.notice:
-            self.engine.withdraw(self)
+            self._settle()
         twin = PtraceCpu(self.engine, space)  # type: ignore[arg-type]
         twin.words[:] = self.words
         twin.orig_rax = self.orig_rax
         twin.extended = self.fpstate()
         return twin
+
+
+def _runtime_ns(tid: int) -> int:
+    """CPU time of a host thread; 0 when it is gone."""
+    try:
+        fd = os.open(f"/proc/{tid}/schedstat", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return _ticks_ns(tid)
+    try:
+        return int(os.read(fd, 64).split()[0])
+    except OSError:
+        return 0
+    finally:
+        os.close(fd)
+
+
+def _ticks_ns(tid: int) -> int:
+    """The same on hosts without scheduler statistics, in clock ticks."""
+    try:
+        with open(f"/proc/{tid}/task/{tid}/stat", "rb", buffering=0) as file:
+            fields = file.read(1024).rpartition(b")")[2].split()
+    except OSError:
+        return 0
+    return (int(fields[11]) + int(fields[12])) * 10_000_000

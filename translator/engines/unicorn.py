@@ -66,9 +66,9 @@ from translator.machine import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-    from translator.machine import AddressSpace, Cpu, TrapSink
+    from translator.machine import AddressSpace, Cpu, Poller, TrapSink
 
 EngineUnavailable = EngineError
 
@@ -169,6 +169,12 @@ class UnicornEngine:
 
     def cpuinfo(self) -> dict[str, str]:
         return cpuinfo()
+
+    running: Mapping[int, Cpu] = {}
+    """One thread runs at a time, inside `run`."""
+
+    def watch(self, poller: Poller) -> None:
+        """Never called: nothing runs by itself."""
 
     def kick(self) -> None:
         self._kicked = True

@@ -78,6 +78,16 @@ class UnicornCpu:
         self.state = state
         """The saved context; out of date while this CPU is loaded."""
 
+    @property
+    def running(self) -> bool:
+        return False
+
+    def halt(self) -> None:
+        """Nothing: outside `run` it does not run."""
+
+    def time_ns(self) -> int:
+        return -1
+
     # A read or write of registers goes to the processor or to the saved context; the calls differ in name only.
 
     def _read(self, batch: RegisterBatch) -> None:
