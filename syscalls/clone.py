@@ -141,6 +141,7 @@ def copy_process(parent: Parent, request: CloneRequest) -> Task:
     if not flags & CLONE_VM:
         child.rseq, child.rseq_length, child.rseq_signature = (
             parent.rseq, parent.rseq_length, parent.rseq_signature)
+        child.rseq_by_host = parent.rseq_by_host
 
     cpu.set(RAX, 0)
     if request.stack:

@@ -144,6 +144,7 @@ def _reset_task(task: Task, program: Program) -> None:
     task.set_child_tid = task.clear_child_tid = 0
     task.robust_list = 0
     task.rseq = 0
+    task.rseq_by_host = False
     task.keep_capabilities = False
     group.has_execed = True
     group.exit_signal = 17

@@ -131,7 +131,11 @@ def release_mm(task: Task) -> None:
     if task.robust_list or task.pi_futexes:
         from syscalls.futex import release_robust
         release_robust(task)
-    task.rseq = 0
+    if task.rseq:
+        task.rseq = 0
+        if task.rseq_by_host and task.mm.users > 1:
+            from syscalls.rseq import forget
+            forget(task)
     addr = task.clear_child_tid
     if addr:
         task.clear_child_tid = 0

@@ -1,7 +1,8 @@
 """Futexes: wait, wake, requeue, and what happens to those of a task that ends (kernel/futex/).
 
-The kernel is one thread and no guest runs while it works, so that reading a futex word, deciding and queueing is
-atomic without locks.  Priority-inheritance futexes are in `futex_pi.py`.
+The kernel is one thread: between reading a word and queueing no other call is served, so no wake-up is lost.  Guest
+threads may run meanwhile, so words are changed by compare-and-swap only.  Priority-inheritance futexes are in
+`futex_pi.py`.
 """
 
 from __future__ import annotations
@@ -188,19 +189,20 @@ def _apply(task: Task, addr: int, operation: int) -> int:
         argument = 1 << (argument & 31)
     if kind > OP_XOR:
         raise LinuxError(ENOSYS)
-    old = task.mem.u32(addr)
-    if kind == OP_SET:
-        new = argument
-    elif kind == OP_ADD:
-        new = old + argument
-    elif kind == OP_OR:
-        new = old | argument
-    elif kind == OP_ANDN:
-        new = old & ~argument
-    else:
-        new = old ^ argument
-    task.mem.put_u32(addr, new)
-    return old
+    while True:
+        old = task.mem.u32(addr)
+        if kind == OP_SET:
+            new = argument
+        elif kind == OP_ADD:
+            new = old + argument
+        elif kind == OP_OR:
+            new = old | argument
+        elif kind == OP_ANDN:
+            new = old & ~argument
+        else:
+            new = old ^ argument
+        if task.mem.swap_u32(addr, old, new):
+            return old
 
 
 def _compare(old: int, operation: int) -> bool:
@@ -297,14 +299,16 @@ def _futex_death(task: Task, addr: int, is_pi: bool, pending: bool) -> None:
     """handle_futex_death(): the word gets FUTEX_OWNER_DIED, and one waiter wakes."""
     if addr & 3:
         raise LinuxError(EINVAL)
-    value = task.mem.u32(addr)
-    owner = value & TID_MASK
-    if pending and not is_pi and not owner:
-        # It died between unlocking in user space and the wake.
-        wake_address(task, addr)
-        return
-    if owner != task.tid:
-        return
-    task.mem.put_u32(addr, value & WAITERS | OWNER_DIED)
+    while True:
+        value = task.mem.u32(addr)
+        owner = value & TID_MASK
+        if pending and not is_pi and not owner:
+            # It died between unlocking in user space and the wake.
+            wake_address(task, addr)
+            return
+        if owner != task.tid:
+            return
+        if task.mem.swap_u32(addr, value, value & WAITERS | OWNER_DIED):
+            break
     if not is_pi and value & WAITERS:
         wake_address(task, addr)

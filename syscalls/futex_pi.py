@@ -41,6 +41,11 @@ def _state(task: Task, key: Hashable) -> PiState | None:
     return task.kernel.pi_states.get(key)
 
 
+def _waited_for(task: Task, key: Hashable) -> bool:
+    state = _state(task, key)
+    return state is not None and bool(state.waiters)
+
+
 def _drop_if_idle(task: Task, state: PiState) -> None:
     if not state.waiters:
         state.set_owner(None)
@@ -83,38 +88,48 @@ def _attach(task: Task, key: Hashable, value: int) -> PiState:
 
 def _try_take(task: Task, taker: Task, key: Hashable, addr: int, value: int, more_waiters: bool) -> bool:
     """futex_lock_pi_atomic()'s easy case: nobody holds the lock and nobody waits for it."""
-    state = _state(task, key)
-    if (state is not None and state.waiters) or value & TID_MASK:
+    if _waited_for(task, key) or value & TID_MASK:
         return False
-    task.mem.put_u32(addr, value & OWNER_DIED | taker.tid | (WAITERS if more_waiters else 0))
-    return True
+    return task.mem.swap_u32(addr, value, value & OWNER_DIED | taker.tid | (WAITERS if more_waiters else 0))
+
+
+def _mark(task: Task, addr: int, value: int) -> int | None:
+    """Set FUTEX_WAITERS, so that the owner unlocks through the kernel; None when the word was changed meanwhile."""
+    if value & WAITERS or task.mem.swap_u32(addr, value, value | WAITERS):
+        return value | WAITERS
+    return None
+
+
+def _take_or_mark(task: Task, key: Hashable, addr: int) -> int | None:
+    """Get the lock (None), or the word with FUTEX_WAITERS set.  EDEADLK."""
+    while True:
+        value = task.mem.u32(addr)
+        if value & TID_MASK == task.tid:
+            raise LinuxError(EDEADLK)
+        if _try_take(task, task, key, addr, value, False):
+            return None
+        if value & TID_MASK or _waited_for(task, key):
+            marked = _mark(task, addr, value)
+            if marked is not None:
+                return marked
 
 
 def trylock(task: Task, addr: int, private: bool) -> int:
     """FUTEX_TRYLOCK_PI.  EAGAIN, EDEADLK."""
     key = futex_key(task, addr, private)
-    value = task.mem.u32(addr)
-    if value & TID_MASK == task.tid:
-        raise LinuxError(EDEADLK)
-    if _try_take(task, task, key, addr, value, False):
+    value = _take_or_mark(task, key, addr)
+    if value is None:
         return 0
-    task.mem.put_u32(addr, value | WAITERS)
-    state = _attach(task, key, value | WAITERS)
-    _drop_if_idle(task, state)
+    _drop_if_idle(task, _attach(task, key, value))
     raise LinuxError(EAGAIN)
 
 
 async def lock(task: Task, addr: int, private: bool, deadline_ns: int | None) -> int:
     """FUTEX_LOCK_PI.  `deadline_ns` is monotonic.  EDEADLK, ESRCH, ETIMEDOUT, EINVAL."""
     key = futex_key(task, addr, private)
-    value = task.mem.u32(addr)
-    if value & TID_MASK == task.tid:
-        raise LinuxError(EDEADLK)
-    if _try_take(task, task, key, addr, value, False):
+    value = _take_or_mark(task, key, addr)
+    if value is None:
         return 0
-    if not value & WAITERS:
-        task.mem.put_u32(addr, value | WAITERS)
-        value |= WAITERS
     state = _attach(task, key, value)
     if _would_deadlock(task, state):
         _drop_if_idle(task, state)
@@ -148,12 +163,10 @@ def _hand_over(state: PiState, died: bool) -> None:
     """Give the lock to its first waiter: the word, the owner, the wake-up."""
     waiter = state.waiters.pop(0)
     heir = waiter.task
-    value = heir.mem.u32(waiter.addr)
-    if died:
-        value |= OWNER_DIED
-    else:
-        value &= OWNER_DIED
-    heir.mem.put_u32(waiter.addr, value & OWNER_DIED | WAITERS | heir.tid)
+    while True:
+        value = heir.mem.u32(waiter.addr)
+        if heir.mem.swap_u32(waiter.addr, value, (OWNER_DIED if died else 0) | WAITERS | heir.tid):
+            break
     state.set_owner(heir)
     heir.pi_blocked_on = None
     waiter.woken = True
@@ -164,21 +177,21 @@ def _hand_over(state: PiState, died: bool) -> None:
 def unlock(task: Task, addr: int, private: bool) -> int:
     """FUTEX_UNLOCK_PI.  EPERM: not the owner."""
     key = futex_key(task, addr, private)
-    value = task.mem.u32(addr)
-    if value & TID_MASK != task.tid:
-        raise LinuxError(EPERM)
-    state = _state(task, key)
-    if state is not None and state.waiters:
-        if state.owner is not task:
+    while True:
+        value = task.mem.u32(addr)
+        if value & TID_MASK != task.tid:
+            raise LinuxError(EPERM)
+        state = _state(task, key)
+        if state is not None and state.waiters:
+            if state.owner is not task:
+                raise LinuxError(EINVAL)
+            _hand_over(state, False)
+            return 0
+        if task.kernel.futexes.get(key):
+            # Plain waiters on a PI futex: mixed use.
             raise LinuxError(EINVAL)
-        task.mem.put_u32(addr, 0)
-        _hand_over(state, False)
-        return 0
-    if task.kernel.futexes.get(key):
-        # Plain waiters on a PI futex: mixed use.
-        raise LinuxError(EINVAL)
-    task.mem.put_u32(addr, 0)
-    return 0
+        if task.mem.swap_u32(addr, value, 0):
+            return 0
 
 
 def owner_exits(task: Task) -> None:
@@ -259,14 +272,16 @@ def requeue(task: Task, addr: int, target: int, wake_count: int, requeue_count: 
         value = task.mem.u32(target)
         if value & TID_MASK == waiter.task.tid:
             raise LinuxError(EDEADLK)
-        if done == 0 and _try_take(task, waiter.task, target_key, target, value, bool(waiters and requeue_count)):
+        if _try_take(task, waiter.task, target_key, target, value, bool(waiters and requeue_count)):
             waiter.wake()
             done += 1
             continue
-        if not value & WAITERS:
-            task.mem.put_u32(target, value | WAITERS)
-            value |= WAITERS
-        state = _attach(task, target_key, value)
+        marked = _mark(task, target, value) if value & TID_MASK or _waited_for(task, target_key) else None
+        if marked is None:
+            # The word was changed meanwhile: look again.
+            waiters.insert(0, waiter)
+            continue
+        state = _attach(task, target_key, marked)
         if _would_deadlock(waiter.task, state):
             _drop_if_idle(task, state)
             raise LinuxError(EDEADLK)

@@ -1,7 +1,8 @@
 """Restartable sequences (man 2 rseq; kernel/rseq.c).
 
-One task runs at a time, on the CPU that it has chosen by its affinity, so that the CPU fields change only with that;
-what can break a critical section is pre-emption or a signal, and then the abort handler runs.
+Where one task runs at a time it is on the CPU that it has chosen by its affinity, so that the CPU fields change only
+with that; what can break a critical section is pre-emption or a signal, and then the abort handler runs.  Where the
+host schedules guest threads the area is registered with it too (Cpu.rseq), and only signals are left to us.
 """
 
 from __future__ import annotations
@@ -65,4 +66,13 @@ def fix_ip(task: Task) -> None:
 
 def preempted(task: Task) -> None:
     """Another task ran since this one did."""
-    fix_ip(task)
+    if not task.rseq_by_host:
+        fix_ip(task)
+
+
+def forget(task: Task) -> None:
+    """The area is not used any more: by unregistering, exec or exit, before its memory may be used otherwise."""
+    if task.rseq_by_host:
+        task.rseq_by_host = False
+        task.cpu.rseq(0, 0, 0)
+    task.rseq = 0

@@ -220,6 +220,8 @@ class Task:
         """Priority-inheritance futexes that this task owns and others wait for (futex.py)."""
         self.pi_blocked_on: Any = None
         """The PI futex that this task waits for."""
+        self.rseq_by_host = False
+        """The engine's host keeps the CPU numbers and critical sections true (Cpu.rseq)."""
         self.rseq_signature = 0
         self.rseq_length = 0
 

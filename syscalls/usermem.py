@@ -148,6 +148,13 @@ class UserMemory:
     def put_u32(self, addr: int, value: int) -> None:
         self.write(addr, _U32.pack(value & 0xFFFFFFFF))
 
+    def swap_u32(self, addr: int, old: int, new: int) -> bool:
+        """Write a word that other threads may be changing, if it still is `old` (futex_cmpxchg_value_locked)."""
+        try:
+            return self.space.cas32(addr, old, new & 0xFFFFFFFF) == old
+        except GuestFault:
+            raise LinuxError(EFAULT) from None
+
     def put_u64(self, addr: int, value: int) -> None:
         self.write(addr, _U64.pack(value & 0xFFFFFFFFFFFFFFFF))
 

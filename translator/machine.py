@@ -204,6 +204,16 @@ class Cpu(Protocol):
         """CPU time that the guest's instructions have taken; -1 when the engine does not know, and the kernel has to
         measure `run`."""
 
+    def allow(self, cpus: set[int]) -> None:
+        """The host's CPUs that it may run on, where that can be chosen."""
+
+    def processor(self) -> int:
+        """The CPU that it ran on last; -1 when that means nothing."""
+
+    def rseq(self, area: int, length: int, signature: int) -> bool:
+        """Register a restartable sequence area (man 2 rseq; area 0: none) with who schedules this thread.  False when
+        that is the kernel alone, because no two threads run at once."""
+
     def get(self, reg: int) -> int: ...
     def set(self, reg: int, value: int) -> None: ...
     def regs(self) -> list[int]:

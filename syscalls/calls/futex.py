@@ -183,7 +183,7 @@ RSEQ_FLAG_UNREGISTER = 1
 
 @syscall(334, since="4.18")
 def rseq(task: Task, area: InOut[Rseq], length: U32, flags: S32, signature: U32) -> int:
-    from syscalls.rseq import RSEQ_MIN_SIZE, clear_ids, write_ids
+    from syscalls.rseq import RSEQ_MIN_SIZE, clear_ids, forget, write_ids
     if flags & RSEQ_FLAG_UNREGISTER:
         if flags & ~RSEQ_FLAG_UNREGISTER:
             raise LinuxError(EINVAL)
@@ -192,7 +192,8 @@ def rseq(task: Task, area: InOut[Rseq], length: U32, flags: S32, signature: U32)
         if task.rseq_signature != signature:
             raise LinuxError(EPERM)
         clear_ids(task)
-        task.rseq = task.rseq_length = task.rseq_signature = 0
+        forget(task)
+        task.rseq_length = task.rseq_signature = 0
         return 0
     if flags:
         raise LinuxError(EINVAL)
@@ -214,4 +215,5 @@ def rseq(task: Task, area: InOut[Rseq], length: U32, flags: S32, signature: U32)
     except LinuxError:
         task.rseq = task.rseq_length = task.rseq_signature = 0
         raise
+    task.rseq_by_host = task.cpu.rseq(area, length, signature)
     return 0

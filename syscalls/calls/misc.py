@@ -120,9 +120,9 @@ def personality(task: Task, persona: U32) -> int:
 
 @syscall(309, since="2.6.19")
 def getcpu(task: Task, cpu: Out[U32], node: Out[U32], unused: U32) -> int:
-    # All guest code runs on one virtual CPU.
+    number = task.cpu.processor()
     if cpu:
-        task.mem.put_u32(cpu, task.cpu_number)
+        task.mem.put_u32(cpu, number if number >= 0 else task.cpu_number)
     if node:
         task.mem.put_u32(node, 0)
     return 0

@@ -17,7 +17,7 @@ from syscalls.abi.process import (
 )
 from syscalls.abi.time import write_timespec
 from syscalls.credentials import CAP_SYS_ADMIN, CAP_SYS_NICE
-from syscalls.table import FAKE, syscall
+from syscalls.table import FAKE, PARTIAL, syscall
 from syscalls.task import RLIMIT_NICE, RLIMIT_RTPRIO
 from syscalls.wait import leave_engine
 
@@ -218,7 +218,7 @@ def _possible(task: Task) -> int:
     return (1 << task.kernel.host.cpus()) - 1
 
 
-@syscall(203, support=FAKE("kept and told back; all guest code runs on one virtual CPU"))
+@syscall(203, support=PARTIAL("on the unicorn engine kept and told back: all guest code runs on one virtual CPU"))
 def sched_setaffinity(task: Task, pid: Pid, length: U32, mask: In[U64]) -> int:
     raw = task.mem.read(mask, min(length, 1024))
     target = find_task(task, pid) if pid >= 0 else None
@@ -230,10 +230,11 @@ def sched_setaffinity(task: Task, pid: Pid, length: U32, mask: In[U64]) -> int:
     if not wanted:
         raise LinuxError(EINVAL)
     target.affinity = wanted.to_bytes(128, "little")
+    target.cpu.allow({number for number in range(wanted.bit_length()) if wanted >> number & 1})
     if not wanted >> target.cpu_number & 1:
         # One task runs at a time, so that each may believe to be on a CPU it has chosen.
         target.cpu_number = (wanted & -wanted).bit_length() - 1
-        if target.rseq:
+        if target.rseq and not target.rseq_by_host:
             from syscalls.rseq import preempted, write_ids
             preempted(target)
             write_ids(target)

@@ -63,6 +63,12 @@ class Space:
         self._check(addr, len(data), 2)
         self.content[addr:addr + len(data)] = data
 
+    def cas32(self, addr: int, expected: int, new: int) -> int:
+        old = int.from_bytes(self.read(addr, 4), "little")
+        if old == expected:
+            self.write(addr, new.to_bytes(4, "little"))
+        return old
+
     def _check(self, addr: int, length: int, access: int) -> None:
         if addr < 0x1000:
             raise GuestFault(addr, access, UNMAPPED)
@@ -124,6 +130,15 @@ class FakeCpu:
 
     def time_ns(self) -> int:
         return -1
+
+    def allow(self, cpus: set[int]) -> None:
+        """All guest code runs on one virtual CPU."""
+
+    def processor(self) -> int:
+        return -1
+
+    def rseq(self, area: int, length: int, signature: int) -> bool:
+        return False
 
     def get(self, reg: int) -> int:
         return self.registers[reg]

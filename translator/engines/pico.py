@@ -71,12 +71,14 @@ PATHS = 0x7000
 #   call:   syscall
 #           dec r12; cmp rax, -4095; jb next
 #   done:   int3; jmp resume
+#   cas:    lock cmpxchg [rdi], esi; int3; jmp resume
 STUB_CODE = bytes.fromhex(
     "b89d000000" "bf01000000" "be09000000" "0f05" "6a00" "6a0a" "4889e7" "31f6" "b823000000" "0f05"
     "bf01000000" "b8e7000000" "0f05" "0f1f00"
     "48bb0020000000710000" "4c8b23" "4883c340" "4d85e4" "7436" "488b03" "488b7b08" "488b7310" "488b5318" "4c8b5320"
-    "4c8b4328" "4d89f9" "83f809" "750a" "4d09ea" "4d09f0" "4c8b4b30" "0f05" "49ffcc" "483d01f0ffff" "72c1" "cc" "ebb1")
-ENTRY, RESUME, CALL, AFTER_CALL = STUB, STUB + 0x30, STUB + 0x6F, STUB + 0x71
+    "4c8b4328" "4d89f9" "83f809" "750a" "4d09ea" "4d09f0" "4c8b4b30" "0f05" "49ffcc" "483d01f0ffff" "72c1" "cc" "ebb1"
+    "f00fb137" "cc" "ebaa")
+ENTRY, RESUME, CALL, AFTER_CALL, CAS = STUB, STUB + 0x30, STUB + 0x6F, STUB + 0x71, STUB + 0x7F
 
 NR_MMAP, NR_MPROTECT, NR_MUNMAP, NR_MREMAP, NR_MADVISE, NR_CLOSE = 9, 10, 11, 25, 28, 3
 NR_CLONE, NR_PRCTL, NR_OPENAT, NR_PRLIMIT, NR_SECCOMP, NR_MINCORE = 56, 157, 257, 302, 317, 27
@@ -90,6 +92,9 @@ RLIMIT_CORE = 4
 AT_FDCWD = -100 & (1 << 64) - 1
 WORD = (1 << 64) - 1
 SIGKILL = 9
+EFAULT = 14
+FAULT_STOPS = (7 << 8 | STOPPED, 11 << 8 | STOPPED)
+"""Of SIGBUS and SIGSEGV."""
 FILTER_FLAG_NEW_LISTENER, NR_PIDFD_GETFD = 8, 438
 
 
@@ -190,6 +195,25 @@ class HostProcess:
         batch = [number, *(argument & WORD for argument in arguments)]
         return self.calls(batch + [0] * (COMMAND_WORDS - len(batch)), 1)
 
+    def compare_and_swap(self, address: int, expected: int, new: int) -> int:
+        """On a 32-bit word, atomically against threads that are running; what was there.  OSError when it cannot be
+        accessed, TraceeGone."""
+        pid = self.pid
+        words = self.registers.words
+        request(PTRACE_GETREGS, pid, 0, self.registers.address)
+        words[RIP], words[RAX], words[RDI], words[RSI] = CAS, expected, address, new
+        request(PTRACE_SETREGS, pid, 0, self.registers.address)
+        while True:
+            request(PTRACE_CONT, pid)
+            status = wait_for(pid)
+            if status == TRAP_STOP:
+                request(PTRACE_GETREGS, pid, 0, self.registers.address)
+                return words[RAX] & 0xFFFFFFFF
+            if status in FAULT_STOPS:
+                words[RIP] = RESUME
+                request(PTRACE_SETREGS, pid, 0, self.registers.address)
+                raise OSError(EFAULT, os.strerror(EFAULT))
+
     # --- threads and processes
 
     def take_thread(self) -> int:
@@ -252,10 +276,12 @@ class HostProcess:
 class Zygote:
     """The first pico process, and what it is like."""
 
-    __slots__ = ("listener", "process", "vdso_base", "vdso_parts")
+    __slots__ = ("listener", "process", "secret", "vdso_base", "vdso_parts")
 
     def __init__(self, process: HostProcess, vdso_parts: list[tuple[int, int, int]], vdso_base: int,
-                 listener: int) -> None:
+                 listener: int, secret: int) -> None:
+        self.secret = secret
+        """What tells the filter that a call is pylx's: the sixth argument."""
         self.process = process
         self.vdso_parts = vdso_parts
         """Where the vDSO and its data were put: start, end, whether it is the code."""
@@ -364,7 +390,7 @@ def _furnish(pid: int, commands: CommandPage, secret: int, notify: bool) -> Zygo
     if notify:
         listener = _take_descriptor(pid, fd)
         process.call(NR_CLOSE, fd)
-    return Zygote(process, parts, base, listener)
+    return Zygote(process, parts, base, listener, secret)
 
 
 def _take_descriptor(pid: int, fd: int) -> int:

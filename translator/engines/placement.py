@@ -45,11 +45,11 @@ class Placement:
             return  # the CPU went offline, or a cpuset changed
         self.cpu = cpu
 
-    def place(self, tid: int) -> int:
-        """Put a stopped thread where we are."""
+    def place(self, tid: int, cpus: set[int] | None = None) -> int:
+        """Put a stopped thread where we are, if that is one of `cpus`."""
         if self.cpu != NOWHERE:
             try:
-                os.sched_setaffinity(tid, {self.cpu})
+                os.sched_setaffinity(tid, {self.cpu} if cpus is None or self.cpu in cpus else cpus)
             except OSError:
                 pass
         return self.cpu
@@ -59,10 +59,10 @@ class Placement:
         """Whether there is another CPU, for threads that compute."""
         return self.cpu != NOWHERE
 
-    def release(self, tid: int) -> None:
-        """Let the host choose among all CPUs for a thread."""
+    def release(self, tid: int, cpus: set[int] | None) -> None:
+        """Let the host choose among these CPUs, or all, for a thread."""
         try:
-            os.sched_setaffinity(tid, self.allowed)
+            os.sched_setaffinity(tid, self.allowed if cpus is None else cpus)
         except OSError:
             pass
 

@@ -60,12 +60,13 @@ class PtraceEngine(GuestRunner):
         try:
             self.commands = CommandPage(self.placement)
             self.timer = SliceTimer()
-            self.child_signals = ChildSignals()
             zygote = self._zygote(notify)
+            self.child_signals = ChildSignals()
         except (OSError, TraceeGone) as error:
             self.placement.close()
             raise EngineUnavailable(_reason(error)) from None
         self.zygote = zygote.process
+        self.secret = zygote.secret
         self.vdso_parts, self.vdso_base = zygote.vdso_parts, zygote.vdso_base
         self.notifications = Notifications(zygote.listener) if zygote.listener >= 0 else None
         tid = self.zygote.pid

@@ -10,9 +10,37 @@ from __future__ import annotations
 import os
 from array import array
 
+from translator.engines.pico import CALL, EFAULT, FAULT_STOPS, STUB
 from translator.engines.placement import NOWHERE
-from translator.engines.ptrace_binding import RegisterSet, TraceeGone
-from translator.machine import CS, EFLAGS, FS_BASE, GS_BASE, ORIG_RAX, RAX, RIP, RSP, SS, TASK_SIZE
+from translator.engines.ptrace_binding import (
+    PTRACE_CONT,
+    PTRACE_GETREGS,
+    PTRACE_SETREGS,
+    TRAP_STOP,
+    RegisterSet,
+    TraceeGone,
+    request,
+    wait_for,
+)
+from translator.machine import (
+    CS,
+    EFLAGS,
+    FS_BASE,
+    GS_BASE,
+    ORIG_RAX,
+    R9,
+    R10,
+    R12,
+    RAX,
+    RBX,
+    RDI,
+    RDX,
+    RIP,
+    RSI,
+    RSP,
+    SS,
+    TASK_SIZE,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,6 +49,8 @@ if TYPE_CHECKING:
     from translator.engines.ptrace_space import PtraceSpace
     from translator.machine import AddressSpace
 
+NR_RSEQ, RSEQ_FLAG_UNREGISTER = 334, 1
+NO_RSEQ = (0, 0, 0)
 USER_CS, USER_SS = 0x33, 0x2B
 UNDER_WAY = -1
 WORD = (1 << 64) - 1
@@ -34,8 +64,8 @@ MXCSR_MASK = 0xFFFF
 class PtraceCpu:
     """Implements machine.Cpu."""
 
-    __slots__ = ("_space", "changed", "earlier_ns", "engine", "extended", "free", "notice", "orig_rax", "owner",
-                 "place", "quick", "registers", "result", "resumed_ns", "tid", "trap", "words")
+    __slots__ = ("_rseq", "_space", "changed", "cpus", "earlier_ns", "engine", "extended", "free", "notice", "orig_rax",
+                 "owner", "place", "quick", "registers", "result", "resumed_ns", "tid", "trap", "words")
 
     def __init__(self, engine: PtraceEngine, space: PtraceSpace) -> None:
         self.engine = engine
@@ -67,6 +97,10 @@ class PtraceCpu:
         """CPU time of host threads that it had before, less what this one had been used for before."""
         self.result = 0
         """RAX of that answer."""
+        self.cpus: set[int] | None = None
+        """CPUs that the guest has chosen for it."""
+        self._rseq = NO_RSEQ
+        """Area, length and signature that the host knows of."""
         self.extended: bytes | None = engine.initial_xstate
         """FPU and vector state, while it is newer than the host thread's."""
 
@@ -78,6 +112,7 @@ class PtraceCpu:
     def space(self, space: AddressSpace) -> None:
         if space is not self._space:
             self._release()
+            self._rseq = NO_RSEQ
             self._space = space  # type: ignore[assignment]
 
     # --- the host thread
@@ -92,7 +127,64 @@ class PtraceCpu:
         self.place = NOWHERE
         self.free = False
         self.changed = True
+        if self._rseq is not NO_RSEQ:
+            area, length, signature = self._rseq
+            if self._call(NR_RSEQ, area, length, 0, signature):
+                # The host will not have it: the guest's critical sections could not be kept whole.
+                raise MemoryError("rseq")
         return self.tid
+
+    def _call(self, number: int, a: int, b: int, c: int, d: int) -> int:
+        """Have the host thread itself, which is in a ptrace stop, make a call of at most four arguments; its result.
+        TraceeGone."""
+        tid = self.tid
+        registers = RegisterSet()
+        words = registers.words
+        words[:] = self.words
+        words[EFLAGS] = FLAGS_FIXED
+        words[RAX], words[RDI], words[RSI], words[RDX], words[R10] = number, a, b, c, d
+        # As the stub's leader has it: one call, then the breakpoint.
+        words[RBX], words[R9], words[R12], words[RIP] = STUB, self.engine.secret, 1, CALL
+        request(PTRACE_SETREGS, tid, 0, registers.address)
+        self.changed = True
+        while True:
+            request(PTRACE_CONT, tid)
+            status = wait_for(tid)
+            if status == TRAP_STOP:
+                request(PTRACE_GETREGS, tid, 0, registers.address)
+                return (words[RAX] ^ 1 << 63) - (1 << 63)
+            if status in FAULT_STOPS:
+                return -EFAULT
+
+    def allow(self, cpus: set[int]) -> None:
+        self.cpus = cpus
+        self.place = NOWHERE
+        if self.free or self.running:
+            self.engine.placement.release(self.tid, cpus)
+
+    def processor(self) -> int:
+        try:
+            with open(f"/proc/{self.tid}/task/{self.tid}/stat", "rb", buffering=0) as file:
+                return int(file.read(1024).rpartition(b")")[2].split()[36])
+        except (OSError, IndexError):
+            return -1
+
+    def rseq(self, area: int, length: int, signature: int) -> bool:
+        if not self.tid:
+            return False
+        if self.notice:
+            self._settle()
+        old = self._rseq
+        self._rseq = NO_RSEQ
+        try:
+            if not area:
+                return old is not NO_RSEQ and not self._call(NR_RSEQ, old[0], old[1], RSEQ_FLAG_UNREGISTER, old[2])
+            if self._call(NR_RSEQ, area, length, 0, signature):
+                return False
+        except TraceeGone:
+            return False
+        self._rseq = area, length, signature
+        return True
 
     def _release(self) -> None:
         """Give the host thread back to its process."""
@@ -230,6 +322,9 @@ class PtraceCpu:
         twin.words[:] = self.words
         twin.orig_rax = self.orig_rax
         twin.extended = self.fpstate()
+        twin.cpus = self.cpus
+        if space is not self._space:
+            twin._rseq = self._rseq
         return twin
 
 

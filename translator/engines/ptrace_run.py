@@ -135,7 +135,7 @@ class GuestRunner:
                 self._lost(cpu)
                 return
             if not cpu.free and cpu.place != placement.cpu:
-                cpu.place = placement.place(tid)
+                cpu.place = placement.place(tid, cpu.cpus)
         placement.look(now, tid)
         self._kicked = False
         tick = min(slice_ns, TICK_NS)
@@ -274,7 +274,7 @@ class GuestRunner:
             cpu.quick = 0
             cpu.place = NOWHERE
             cpu.resumed_ns = now
-            self.placement.release(tid)
+            self.placement.release(tid, cpu.cpus)
 
     def _called(self, who: int, notice: int, number: int, args: Arguments) -> PtraceCpu | None:
         """A thread that was left running has made a call, which is now its trap; None when it is nobody's."""
@@ -299,7 +299,7 @@ class GuestRunner:
         if cpu is None:
             return
         if not cpu.free and cpu.place != self.placement.cpu:
-            cpu.place = self.placement.place(who)
+            cpu.place = self.placement.place(who, cpu.cpus)
         cpu.trap = None
         value = self.sink.syscall(cpu, number, args)
         if value is None:

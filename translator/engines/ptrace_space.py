@@ -434,10 +434,16 @@ class PtraceSpace(MappingList):
         return None
 
     def cas32(self, addr: int, expected: int, new: int) -> int:
-        # One guest thread runs at a time, and none while the kernel works.
         bad = self._first_bad(addr, 4, PROT_WRITE)
         if bad != addr + 4:
             raise self.fault_at(bad, PROT_WRITE)
+        if self.engine.running:
+            # A word of memory that is shared may be used by any process.
+            self.flush()
+            try:
+                return self.process.compare_and_swap(addr, expected, new)
+            except (OSError, TraceeGone):
+                raise self.fault_at(addr, PROT_WRITE) from None
         old = int.from_bytes(self.read(addr, 4), "little")
         if old == expected:
             self.write(addr, (new & 0xFFFFFFFF).to_bytes(4, "little"))

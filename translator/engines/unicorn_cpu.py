@@ -88,6 +88,15 @@ class UnicornCpu:
     def time_ns(self) -> int:
         return -1
 
+    def allow(self, cpus: set[int]) -> None:
+        """All guest code runs on one virtual CPU."""
+
+    def processor(self) -> int:
+        return -1
+
+    def rseq(self, area: int, length: int, signature: int) -> bool:
+        return False
+
     # A read or write of registers goes to the processor or to the saved context; the calls differ in name only.
 
     def _read(self, batch: RegisterBatch) -> None:
