@@ -37,9 +37,9 @@ usage: pylx [options] program [arguments]
 
 Run a Linux x86-64 program on a Linux kernel personality written in Python.
 
-  --engine ENGINE     who executes the instructions: unicorn (default), ptrace (the processor itself, on Linux),
-                      ptrace-stops (the same without user notification, as on Linux before 5.6), or auto (ptrace
-                      where it works)
+  --engine ENGINE     who executes the instructions: ptrace (the processor itself, on Linux x86-64), unicorn (an
+                      emulated one, anywhere), auto (default: ptrace where it works and no other option asks for
+                      unicorn), or ptrace-stops (as on Linux before 5.6, without user notification)
   --host HOST         what the system calls stand on: linux, portable (default: linux on Linux, else portable)
   --root DIR          the guest's / is DIR; nothing outside it can be reached
   --cwd DIR           start in DIR (inside the guest's tree; default: where you are)
@@ -81,7 +81,7 @@ class CommandError(Exception):
 
 class Arguments:
     def __init__(self) -> None:
-        self.engine = "unicorn"
+        self.engine = "auto"
         self.host = "linux" if sys.platform == "linux" else "portable"
         self.root: str | None = None
         self.cwd: str | None = None
@@ -196,23 +196,25 @@ UNICORN_SPACE = 3 << 30
 
 
 def open_engine(arguments: Arguments, host: Host) -> Engine:
+    refused = ""
     if arguments.engine.startswith("ptrace") or (arguments.engine == "auto" and not arguments.deterministic
                                                  and not arguments.memory):
         try:
             return open_ptrace_engine(notify=arguments.engine != "ptrace-stops")
-        except CommandError:
+        except CommandError as error:
             if arguments.engine != "auto":
                 raise
+            refused = f"; {error}"
     from translator.engines.unicorn import EngineUnavailable, UnicornEngine
     limit = host.rlimit(RLIMIT_AS)[0]
     if limit < UNICORN_SPACE:
         # libunicorn would end the process with a line of its own.
         raise CommandError(f"engine unicorn needs more address space than {limit >> 20} MiB: ulimit -v unlimited, "
-                           "or use --engine ptrace")
+                           f"or use --engine ptrace{refused}")
     try:
         return UnicornEngine(memory=arguments.memory or None, deterministic=arguments.deterministic)
     except EngineUnavailable as error:
-        raise CommandError(str(error)) from None
+        raise CommandError(f"{error}{refused}") from None
 
 
 def open_ptrace_engine(notify: bool = True) -> Engine:
