@@ -30,6 +30,7 @@ USAGE = """\
 usage: pylx [options] program [arguments]
        pylx [options] coverage [--format FORMAT] [--output FILE] [program [arguments]]
        pylx [options] coverage --emit seccomp [-o FILE] program [arguments]
+       pylx [options] coverage --required [--same-output] [--only NAMES] [--timeout S] [--jobs N] -- test command
        pylx coverage --static [--root DIR] [--jobs N] [--format FORMAT] [--output FILE] PATH...
        pylx explain CALL|FLAG|FILE
        pylx doctor
@@ -59,6 +60,8 @@ coverage alone shows the table of system calls: what is served, on which host, a
 json, csv, html).  With a program it runs it and reports the calls it made, their errors, times and host operations,
 what it asked for in vain, and whether it would have run on WSL 1, gVisor and FreeBSD (--format table, json, html).
 coverage --emit seccomp writes a seccomp profile (of the OCI runtime specification) that allows what the run did.
+coverage --required runs a test command again and again, with one call stubbed (ENOSYS) or faked (success without
+effect), and says which it cannot do without; --stub CALLS and --fake CALLS do so for one run.
 coverage --static finds the calls in programs, libraries and whole directories by disassembly, without running them.
 explain tells all that is known of one call, by name or number, or of a flag or file that is known to differ.
 doctor tells what this machine permits.

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 TABLE_FORMATS = ("table", "json", "csv", "html")
 RUN_FORMATS = ("table", "json", "html")
-MODES = ("--static",)
+MODES = ("--static", "--required")
+OWN_VALUES = ("--format", "--output", "-o", "--jobs", "--emit", "--stub", "--fake", "--only", "--timeout")
 WITH_VALUE = ("--engine", "--host", "--root", "--cwd", "--env", "--argv0", "--trace-file", "--memory", "--profile")
 """Options of a run whose value is the next word."""
 
@@ -48,6 +49,13 @@ class ReportOptions:
         """static, or "" for the table or a run."""
         self.emit = ""
         """What to write of a run in place of its report: seccomp."""
+        self.answers: dict[str, str] = {}
+        """Calls to stub or fake in the run."""
+        self.programs: list[str] = []
+        """Only those of these programs, when there are any."""
+        self.timeout_s = 0
+        """For one run of --required; 0: five times what the command takes by itself, at least ten seconds."""
+        self.same_output = False
         self.jobs = 0
         """Processes to use at once, 0 for as many as there are processors."""
         self.rest: list[str] = []
@@ -67,7 +75,9 @@ def parse_coverage(words: list[str]) -> ReportOptions | str:
             if out.mode:
                 raise CommandError(f"--{out.mode} and {word} cannot go together")
             out.mode = word[2:]
-        elif option in ("--format", "--output", "-o", "--jobs", "--emit"):
+        elif word == "--same-output":
+            out.same_output = True
+        elif option in OWN_VALUES:
             if not equals:
                 index += 1
                 if index >= len(words):
@@ -81,6 +91,12 @@ def parse_coverage(words: list[str]) -> ReportOptions | str:
                 if attached != "seccomp":
                     raise CommandError(f"--emit {attached}: what can be written is seccomp")
                 out.emit = attached
+            elif option in ("--stub", "--fake"):
+                out.answers.update(dict.fromkeys(known_calls(option, attached), option[2:]))
+            elif option == "--only":
+                out.programs += attached.split(",")
+            elif option == "--timeout":
+                out.timeout_s = whole_number(option, attached)
             else:
                 out.jobs = whole_number(option, attached)
         elif not word.startswith("-") or word in ("-", "--"):
@@ -98,6 +114,17 @@ def parse_coverage(words: list[str]) -> ReportOptions | str:
     return out
 
 
+def known_calls(option: str, text: str) -> list[str]:
+    from syscalls.calls import load
+    from syscalls.table import TABLE
+    load()
+    names = {record.name for record in TABLE if record is not None}
+    for name in text.split(","):
+        if name not in names:
+            raise CommandError(f"{option} {name}: no system call of that name")
+    return text.split(",")
+
+
 def whole_number(option: str, text: str) -> int:
     if not text.isdigit() or not int(text):
         raise CommandError(f"{option} {text}: a whole number is wanted")
@@ -111,6 +138,9 @@ def coverage(words: list[str], options: list[str]) -> int:
         return 0
     if report.mode == "static":
         return static_report(report, options)
+    if report.mode == "required":
+        from translator.required import required
+        return required(report, options)
     if all(word.startswith("-") for word in report.rest):
         return table_report(report)
     arguments = cli.parse_arguments(options + report.rest)
@@ -178,6 +208,9 @@ def form(document: dict[str, Any], name: str) -> str:
     if document["kind"] == "static":
         from syscalls.reports.static.text import text as static_text
         return static_text(document)
+    if document["kind"] == "required":
+        from syscalls.reports.required import text as required_text
+        return required_text(document)
     if document["kind"] == "run":
         return run.text(document)
     return text.csv(document) if name == "csv" else text.table(document)
@@ -205,6 +238,33 @@ def hosts() -> dict[str, dict[str, Capability]]:
     return out
 
 
+def interpose(kernel: Kernel, report: ReportOptions) -> None:
+    """Stub and fake what the options say."""
+    if report.answers:
+        from syscalls.reports.interpose import Interposition
+        Interposition(report.answers, frozenset(name.encode() for name in report.programs)).lay(kernel)
+
+
+class Answering:
+    """A run whose report nobody wants: only its calls are answered as the options say."""
+
+    tells_profile = True
+
+    def __init__(self, report: ReportOptions) -> None:
+        from syscalls.kernel import Kernel
+        self.report = report
+        self.kernel_class = Kernel
+
+    def watch(self, host: Host) -> Host:
+        return host
+
+    def attach(self, kernel: Kernel) -> None:
+        interpose(kernel, self.report)
+
+    def finish(self, kernel: Kernel) -> None:
+        """Nothing to tell."""
+
+
 class RunObserver:
     """Records a run, and writes its report at the end."""
 
@@ -228,6 +288,7 @@ class RunObserver:
             profile = watching()
             profile.watch(kernel)
             self.recorder.watched = profile.met
+        interpose(kernel, self.report)
 
     def finish(self, kernel: Kernel) -> None:
         import os
@@ -247,6 +308,8 @@ class RunObserver:
 
 
 def run_report(arguments: Arguments, report: ReportOptions) -> int:
+    if report.format == "none":
+        return cli.run(arguments, Answering(report))
     if report.format not in RUN_FORMATS:
         raise CommandError(f"--format {report.format}: the forms for a run are {', '.join(RUN_FORMATS)}")
     if report.format == "html" and report.output is None:

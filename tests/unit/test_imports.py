@@ -15,7 +15,7 @@ FUZZER = "syscalls.fuzz"
 """Not part of the personality: it reads the table from outside, and drives processes of the host."""
 STATIC = "syscalls.reports.static"
 """Reads files of the host, which it finds with os.path."""
-COMMAND_LINE = ("translator.cli", "translator.commands")
+COMMAND_LINE = ("translator.cli", "translator.commands", "translator.required")
 ABOVE = ("syscalls.reports", "syscalls.profiles")
 """What looks at the personality from outside: it does not know them."""
 TRANSLATOR_SEAM = {"translator.machine", "translator.hosts.base", "translator.elf", "translator.stack"}
