@@ -183,10 +183,29 @@ def pipe(task: Task, args: tuple[int, ...]) -> bool:
     return getattr(_file(task, args[0]), "kind", "") == "pipe"
 
 
+def root(task: Task, args: tuple[int, ...]) -> bool:
+    """The caller is the superuser."""
+    return task.cred.euid == 0
+
+
+def elf32(task: Task, args: tuple[int, ...]) -> bool:
+    """execve(path, ...): a program for 32-bit processors."""
+    place = _place(task, args[0], follow=True)
+    if place is None or place.inode.mode & S_IFMT != S_IFREG:
+        return False
+    try:
+        file = place.inode.open(task, 0, place)
+        head = file.pread(task, 5, 0)
+        file.retain().release()
+    except (LinuxError, HostError):
+        return False
+    return head == b"\x7fELF\x01"
+
+
 CONDITIONS: dict[str, Callable[[Task, tuple[int, ...]], bool]] = {
     function.__name__: function for function in (
         inet, udp, listens, shrinks_mapped, shrinks_mapped_path, open_below, open_below_at, watched, watched_at,
-        same_names, same_names_at, unaligned_view, empty_file, file_mapping, must_move, pipe)}
+        same_names, same_names_at, unaligned_view, empty_file, file_mapping, must_move, pipe, root, elf32)}
 
 
 def find(name: str) -> Callable[[Task, tuple[int, ...]], bool]:

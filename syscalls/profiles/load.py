@@ -6,7 +6,7 @@ from the tables of `syscalls/reports/data`, which the reports' verdicts read, to
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from syscalls.profiles.paths import PathRule
@@ -64,17 +64,22 @@ def linux(name: str) -> Profile:
     out.release = f"{wanted}.0-pylx".encode() if len(linux) == 2 else f"{wanted}-pylx".encode()
     out.version = b"#1 SMP pylx as Linux " + wanted.encode()
     out.banner = b"(pylx) (Python)"
-    known = calls()
-    out.add(newer_calls(linux, known))
-    out.add(newer_flags(linux, known))
+    out.sources = [partial(newer_call, linux), partial(newer_flags, linux)]
     return out
 
 
-def newer_calls(linux: tuple[int, ...], known: dict[str, Syscall]) -> list[Rule]:
-    """Rules for calls that came with a later Linux."""
-    return parse([{"call": name, "when": "-", "answer": "ENOSYS", "reason": _newer(record.since, linux),
-                   "source": "", "effect": _effect(name)}
-                  for name, record in known.items() if version(record.since) > linux], known)
+def newer_call(linux: tuple[int, ...], record: Syscall) -> list[Rule]:
+    """A rule for a call that came with a later Linux."""
+    if version(record.since) <= linux:
+        return []
+    return [Rule(record, {"call": record.name, "when": "-", "answer": "ENOSYS", "reason": _newer(record.since, linux),
+                          "effect": _effect(record.name)})]
+
+
+def newer_flags(linux: tuple[int, ...], record: Syscall) -> list[Rule]:
+    """Rules for flags that came with a later Linux."""
+    return [Rule(record, row | {"reason": _newer(row["since"], linux)})
+            for row in facts.grouped("linux_since", "call").get(record.name, ()) if version(row["since"]) > linux]
 
 
 def _newer(since: str, linux: tuple[int, ...]) -> str:
@@ -85,13 +90,6 @@ def _effect(name: str) -> str:
     """What becomes of a program that lacks a call."""
     fallback = facts.by("fallbacks", "name").get(name)
     return fallback["effect"] if fallback is not None else "decides"
-
-
-def newer_flags(linux: tuple[int, ...], known: dict[str, Syscall]) -> list[Rule]:
-    """Rules for flags that came with a later Linux."""
-    rows = [row | {"source": "", "reason": _newer(row["since"], linux)} for row in facts.table("linux_since")
-            if version(row["since"]) > linux]
-    return parse(rows, known)
 
 
 # --- WSL 1
@@ -107,42 +105,42 @@ def _build(name: str) -> int:
 
 def wsl1(build: int = WSL1_BUILD) -> Profile:
     out = Profile("wsl1" if build == WSL1_BUILD else f"wsl1@{build}", f"WSL 1 (Windows build {build})")
-    known = calls()
-    # RN 14986: the release shows the build since; 3.4.0 and 4.4.0-43 before (microsoft/WSL#1090).
+    # The release shows the build since 17xxx; 3.4.0 and 4.4.0-43 before (WSL#1090, #3410; release notes 14986).
     out.release = f"4.4.0-{build}-Microsoft".encode() if build >= 17000 else b"4.4.0-43-Microsoft"
     shown = max((number for number in WSL1_VERSIONS if number <= build), default=16299)
     out.version = WSL1_VERSIONS[shown].encode()
     out.banner = WSL1_BANNER
-    own = [rule for rule in parse(facts.table("wsl1_rules"), known) if rule.in_force(build)]
-    out.add(own)
-    whole = {rule.call for rule in own if rule.when == "-"}
-    out.add([rule for rule in missing_calls(known, build) if rule.call not in whole])
-    out.add(newer_flags(CLAIMED, known))
+    out.sources = [partial(wsl1_of, build), partial(newer_flags, CLAIMED)]
     out.paths = [PathRule(row) for row in facts.table("wsl1_paths")]
     return out
 
 
+def wsl1_of(build: int, record: Syscall) -> list[Rule]:
+    """What a build of WSL 1 answered otherwise of a call; the last rule is for a call that it did not have."""
+    rules = [rule for rule in _own_rules(record) if rule.in_force(build)]
+    since = _came_later(record.name)
+    missing = facts.wsl1_status(record.name) in ("unimplemented", "never listed") or build < since
+    if missing and not any(rule.when == "-" for rule in rules):
+        rule = Rule(record, {"call": record.name, "when": "-", "answer": "ENOSYS", "effect": _effect(record.name)})
+        rule.why = partial(why_missing, record, since)
+        rules.append(rule)
+    return rules
+
+
+def _own_rules(record: Syscall) -> list[Rule]:
+    return [Rule(record, row) for row in facts.grouped("wsl1_rules", "call").get(record.name, ())]
+
+
 @cache
 def all_wsl1_rules(call: str) -> list[Rule]:
-    """What WSL 1 answered otherwise of a call, at any build: for the reports."""
-    return parse([row for row in facts.table("wsl1_rules") if row["call"] == call], calls())
+    """What WSL 1 answered otherwise of a call, at any build, by arguments and state: for the reports."""
+    return _own_rules(calls()[call])
 
 
 @cache
 def wsl1_rules(call: str) -> list[Rule]:
     """Those of the build that `wsl1` is."""
     return [rule for rule in all_wsl1_rules(call) if rule.in_force(WSL1_BUILD)]
-
-
-def missing_calls(known: dict[str, Syscall], build: int = WSL1_BUILD) -> list[Rule]:
-    """Calls that WSL 1 did not have (at a build of Windows), with the reason."""
-    rows = []
-    for name, record in known.items():
-        status = facts.wsl1_status(name)
-        since = _came_later(name)
-        if status in ("unimplemented", "never listed") or build < since:
-            rows.append({"call": name, "when": "-", "answer": "ENOSYS", **why_missing(record, since)})
-    return parse(rows, known)
 
 
 def _came_later(name: str) -> int:
@@ -156,26 +154,25 @@ def _came_later(name: str) -> int:
     return 0
 
 
-def why_missing(record: Syscall, since: int = 0) -> dict[str, str]:
+def why_missing(record: Syscall, since: int = 0) -> tuple[str, str]:
+    """Reason and source for a call that WSL 1 did not have."""
     gaps = facts.gaps_of(record.name)
     listed = facts.by("wsl1_calls", "name").get(record.name)
     evidence = listed["counter_evidence"] if listed is not None else "-"
     if since:
-        reason, source = f"not before build {since}", "release notes"
-    elif gaps:
-        reason, source = gaps[0]["why on NT"], gaps[0]["source"]
-    elif version(record.since) > CLAIMED:
-        reason, source = _newer(record.since, CLAIMED) + "; Microsoft's list ended in 2017", ""
-    else:
-        reason, source = "never on Microsoft's list", evidence if evidence not in ("-", "never listed") else ""
-    return {"reason": reason, "source": source, "effect": _effect(record.name)}
+        return f"not before build {since}", "release notes"
+    if gaps:
+        return gaps[0]["why on NT"], gaps[0]["source"]
+    if version(record.since) > CLAIMED:
+        return _newer(record.since, CLAIMED) + "; Microsoft's list ended in 2017", ""
+    return "never on Microsoft's list", evidence if evidence not in ("-", "never listed") else ""
 
 
 def watching() -> Profile:
     """WSL 1's answers that depend on strings or on the state of the kernel, to be watched for: what the values of
     arguments alone tell, reports find out themselves."""
     out = Profile("wsl1", "WSL 1")
-    out.add([rule for name in calls() for rule in wsl1_rules(name) if rule.live])
+    out.sources = [lambda record: [rule for rule in _own_rules(record) if rule.live and rule.in_force(WSL1_BUILD)]]
     return out
 
 
@@ -219,10 +216,9 @@ def from_file(path: str) -> Profile:
                  for row in rows if row["call"].startswith("/")]
     except (ValueError, KeyError) as error:
         raise NoSuchProfile(f"{path}: {error}") from None
-    for rule in reversed(rules):
-        out.rules.setdefault(rule.call, []).insert(0, rule)
+    out.sources.insert(0, lambda record: [rule for rule in rules if rule.call == record.name])
     out.paths = [*paths, *out.paths]
     return out
 
 
-__all__ = ["NoSuchProfile", "all_wsl1_rules", "load", "missing_calls", "watching", "wsl1", "wsl1_rules"]
+__all__ = ["NoSuchProfile", "all_wsl1_rules", "calls", "load", "watching", "wsl1", "wsl1_rules"]

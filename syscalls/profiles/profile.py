@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 
 class Profile:
-    """What is laid over a kernel.  `rules`: by call, in the order in which they are tried."""
+    """What is laid over a kernel.  `sources`: what finds the rules of a call, in the order in which they are tried;
+    they are asked when a call is first declared, as most are never made."""
 
     def __init__(self, name: str, title: str) -> None:
         self.name = name
@@ -35,7 +36,7 @@ class Profile:
         self.version = b""
         self.banner = b""
         """/proc/version, between the release and the version."""
-        self.rules: dict[str, list[Rule]] = {}
+        self.sources: list[Callable[[Syscall], list[Rule]]] = []
         self.paths: list[PathRule] = []
         self.met = Met(self)
         self._laid: dict[int, Syscall] = {}
@@ -43,9 +44,8 @@ class Profile:
         self._seen: set[int] = set()
         self._guard_by: Callable[[Syscall, list[Rule], Met], Syscall] = guarded
 
-    def add(self, rules: list[Rule]) -> None:
-        for rule in rules:
-            self.rules.setdefault(rule.call, []).append(rule)
+    def rules_of(self, record: Syscall) -> list[Rule]:
+        return [rule for source in self.sources for rule in source(record)]
 
     # --- laying
 
@@ -80,7 +80,7 @@ class Profile:
         for number, record in enumerate(TABLE):
             if record is not None and number not in self._seen:
                 self._seen.add(number)
-                rules = self.rules.get(record.name)
+                rules = self.rules_of(record)
                 if rules:
                     self._laid[number] = record
                     TABLE[number] = self._guard_by(record, rules, self.met)

@@ -108,16 +108,18 @@ class TextClause:
 class Rule:
     """One answer of another kernel."""
 
-    __slots__ = ("answer", "builds", "call", "clauses", "effect", "errno", "kind", "reason", "since", "source",
-                 "states", "texts", "title", "value", "when")
+    __slots__ = ("_reason", "_source", "answer", "builds", "call", "clauses", "effect", "errno", "kind", "since",
+                 "states", "texts", "title", "value", "when", "why")
 
     def __init__(self, record: Syscall, row: Row) -> None:
         self.call = record.name
         self.when = row["when"]
         self.answer = row["answer"]
         self.title = row.get("title", "")
-        self.reason = row.get("reason", "")
-        self.source = row.get("source", "")
+        self._reason = row.get("reason", "")
+        self._source = row.get("source", "")
+        self.why: Callable[[], tuple[str, str]] | None = None
+        """Finds reason and source when they are asked for: many rules are never met."""
         self.effect = row.get("effect", "") or "decides"
         self.builds = row.get("builds", "-") or "-"
         self.since = row.get("since", "")
@@ -145,6 +147,14 @@ class Rule:
         if not operator and not mask:
             raise ValueError(f"{record.name}: {word} is no clause")
         self.clauses.append(Clause(record, name, mask, operator, values))
+
+    @property
+    def reason(self) -> str:
+        return self._reason if self.why is None else self.why()[0]
+
+    @property
+    def source(self) -> str:
+        return self._source if self.why is None else self.why()[1]
 
     def matches(self, task: Task, args: tuple[int, ...]) -> bool:
         for clause in self.clauses:

@@ -33,6 +33,14 @@ def by(name: str, column: str) -> dict[str, Row]:
 
 
 @cache
+def grouped(name: str, column: str) -> dict[str, list[Row]]:
+    out: dict[str, list[Row]] = {}
+    for row in table(name):
+        out.setdefault(row[column], []).append(row)
+    return out
+
+
+@cache
 def supported_calls(system: str) -> frozenset[str]:
     """The calls that one of Loupe's systems (2023) supports."""
     row = by("os_support", "system")[system]

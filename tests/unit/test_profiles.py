@@ -10,7 +10,7 @@ import pytest
 
 from syscalls.abi.errno import ENOSYS, EOPNOTSUPP, LinuxError
 from syscalls.profiles.conditions import CONDITIONS
-from syscalls.profiles.load import WSL1_BUILD, NoSuchProfile, calls, load, missing_calls, wsl1, wsl1_rules
+from syscalls.profiles.load import WSL1_BUILD, NoSuchProfile, calls, load, wsl1, wsl1_rules
 from syscalls.profiles.met import Met, line, plain
 from syscalls.profiles.profile import Profile, guarded, watched
 from syscalls.profiles.rules import Rule, number
@@ -20,6 +20,11 @@ from translator.cli import main
 
 CALLS = calls()
 TASK: Any = SimpleNamespace(comm=b"tester", files=SimpleNamespace(files={3: None}))
+
+
+def rules_of(profile: Profile) -> dict[str, list[Rule]]:
+    """Of all calls."""
+    return {name: rules for name, record in CALLS.items() if (rules := profile.rules_of(record))}
 
 
 def rule(call: str, when: str, answer: str = "EINVAL", **more: str) -> Rule:
@@ -126,8 +131,8 @@ def test_what_was_met_is_told_by_weight() -> None:
 @pytest.mark.parametrize("name", ["wsl1", "wsl1@14900", "wsl1@26100", "linux-2.6.32", "linux-4.4", "linux-6.1"])
 def test_profiles_parse(name: str) -> None:
     profile = load(name)
-    assert profile.release and profile.title and profile.rules
-    for rules in profile.rules.values():
+    assert profile.release and profile.title
+    for rules in rules_of(profile).values():
         for each in rules:
             assert each.effect in ("decides", "differs", "fallback", "none")
             assert each.reason, each.what
@@ -139,7 +144,7 @@ def test_the_profile_has_the_status_of_each_call() -> None:
     rows = facts.by("wsl1_calls", "name")
     own = {row["call"] for row in facts.table("wsl1_rules") if row["when"] == "-"}
     for name in CALLS:
-        whole = [each for each in profile.rules.get(name, []) if each.when == "-"]
+        whole = [each for each in profile.rules_of(CALLS[name]) if each.when == "-"]
         status = facts.wsl1_status(name)
         if status in ("unimplemented", "never listed"):
             assert whole and (whole[0].errno == ENOSYS or name in own), name
@@ -152,22 +157,22 @@ def test_the_profile_has_the_status_of_each_call() -> None:
 
 def test_builds() -> None:
     def whole(build: int, name: str) -> bool:
-        return any(each.when == "-" for each in wsl1(build).rules.get(name, []))
+        return any(each.when == "-" for each in wsl1(build).rules_of(CALLS[name]))
 
     assert whole(16251, "signalfd") and not whole(17101, "signalfd")
     assert whole(15014, "recvmmsg") and not whole(15025, "recvmmsg")
     assert not whole(WSL1_BUILD, "read")
-    assert [each.answer for each in wsl1(17000).rules["futex"]][:1] == ["ENOSYS"]
-    assert not any(each.title == "FUTEX_LOCK_PI" for each in wsl1(WSL1_BUILD).rules.get("futex", []))
-    assert any(each.call == "clock_nanosleep" for each in wsl1(18362).rules["clock_nanosleep"])
-    assert "clock_nanosleep" not in wsl1(19041).rules
+    assert [each.answer for each in wsl1(17000).rules_of(CALLS["futex"])][:1] == ["ENOSYS"]
+    assert not any(each.title == "FUTEX_LOCK_PI" for each in wsl1(WSL1_BUILD).rules_of(CALLS["futex"]))
+    assert any(each.call == "clock_nanosleep" for each in wsl1(18362).rules_of(CALLS["clock_nanosleep"]))
+    assert not wsl1(19041).rules_of(CALLS["clock_nanosleep"])
     assert wsl1(18362).release == b"4.4.0-18362-Microsoft"
     assert {each.title for each in wsl1_rules("socket")} >= {"AF_PACKET", "SOCK_RAW"}
 
 
 def test_linux_by_version() -> None:
     """The versions of the declarations and of their flags, held together."""
-    old, new = load("linux-4.4").rules, load("linux-7.0").rules
+    old, new = rules_of(load("linux-4.4")), rules_of(load("linux-7.0"))
     for name in ("statx", "rseq", "io_uring_setup", "clone3", "openat2", "copy_file_range", "preadv2"):
         assert old[name][0].errno == ENOSYS, name
     for name in ("read", "memfd_create", "getrandom", "execveat", "mlock2", "membarrier"):
@@ -190,8 +195,8 @@ def test_rules_of_a_file(tmp_path: Path) -> None:
                     "getpid\t-\t42\tfor a test\n/proc/modules\t-\tENOENT\tnone here\n")
     profile = load(str(file))
     assert (profile.name, profile.title, profile.release) == ("mine", "Mine", b"4.4.7-mine")
-    assert profile.rules["getpid"][0].value == 42
-    assert profile.rules["statx"][0].errno == ENOSYS
+    assert profile.rules_of(CALLS["getpid"])[0].value == 42
+    assert profile.rules_of(CALLS["statx"])[0].errno == ENOSYS
     assert profile.paths[0].path == "/proc/modules"
     for text, message in (("call\twhen\n", "columns"), ("call\twhen\tanswer\nx\t-\t0\n", "x is no system call"),
                           ("call\twhen\tanswer\nread\t-\n", "rule 1 has 2"), ("", "columns"),
@@ -226,7 +231,7 @@ def test_the_table_is_put_back() -> None:
 
 
 def test_missing_calls_have_a_reason_and_mostly_a_source() -> None:
-    missing = missing_calls(CALLS)
+    missing = [each for rules in rules_of(wsl1()).values() for each in rules if each.why is not None]
     assert len(missing) > 100
     assert all(each.reason for each in missing)
     assert sum(bool(each.source) for each in missing) > 50
