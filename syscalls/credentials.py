@@ -6,6 +6,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from syscalls.keys import Key
+
 CAP_LAST = 40
 CAP_FULL = (1 << (CAP_LAST + 1)) - 1
 (CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER, CAP_FSETID, CAP_KILL, CAP_SETGID, CAP_SETUID,
@@ -16,7 +18,7 @@ CAP_SYS_RESOURCE, CAP_MKNOD = 24, 27
 
 class Credentials:
     __slots__ = ("ambient", "bounding", "cap_effective", "cap_inheritable", "cap_permitted", "egid", "euid", "fsgid",
-                 "fsuid", "gid", "groups", "securebits", "sgid", "suid", "uid")
+                 "fsuid", "gid", "groups", "request_keyring", "securebits", "session_keyring", "sgid", "suid", "uid")
 
     def __init__(self, uid: int, gid: int, groups: tuple[int, ...]) -> None:
         self.uid = self.euid = self.suid = self.fsuid = uid
@@ -28,6 +30,9 @@ class Credentials:
         self.bounding = CAP_FULL
         self.ambient = 0
         self.securebits = 0
+        self.session_keyring: Key | None = None
+        self.request_keyring = 0
+        """Where request_key(2) puts what it makes (KEYCTL_SET_REQKEY_KEYRING)."""
 
     def replaced(self, **changes: Any) -> Credentials:
         other = Credentials.__new__(Credentials)

@@ -109,6 +109,7 @@ def _replace(task: Task, program: Program) -> bool:
     if new_cred is not task.cred and new_cred.euid != task.cred.euid:
         task.parent_death_signal = 0
     task.cred = new_cred
+    task.thread_keyring = task.group.process_keyring = None
     release_mm(task)
     _install(task, mm, program)
     old.drop()

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from syscalls.futex import FutexWaiter
     from syscalls.futex_pi import PiState
     from syscalls.inotify import WatchTable
+    from syscalls.keys import KeyTable
     from syscalls.mqueue import PosixQueue
     from syscalls.pipe import Pipe
     from syscalls.profiles.profile import Profile
@@ -158,6 +159,8 @@ class Kernel:
         """The terminal pylx was started on, as the guests see it; None when there is none."""
         self.ipc: IpcNamespace | None = None
         """System V semaphores and message queues: made when first used."""
+        self.keys: KeyTable | None = None
+        """Keys and keyrings: made when first used."""
         self.watches: WatchTable | None = None
         """What inotify and dnotify watch: made when first used."""
         self.posix_queues: dict[bytes, PosixQueue] = {}

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from syscalls.fd import FdTable
     from syscalls.fs.vfs import FsContext, Location
     from syscalls.kernel import Kernel
+    from syscalls.keys import Key
     from syscalls.mm import Mm
     from syscalls.ptrace import Tracing
     from syscalls.signals import GroupSignals, SignalHandlers, TaskSignals
@@ -119,6 +120,7 @@ class ThreadGroup:
         self.sem_undo: dict[SemaphoreSet, dict[int, int]] | None = None
         """What its end takes back of SEM_UNDO operations: semaphore number -> adjustment, by set."""
         self.thp_disabled = False
+        self.process_keyring: Key | None = None
         self.max_rss_kb = 0
         self.children_max_rss_kb = 0
         self.exe: Location | None = None
@@ -222,6 +224,7 @@ class Task:
         """The PI futex that this task waits for."""
         self.rseq_by_host = False
         """The engine's host keeps the CPU numbers and critical sections true (Cpu.rseq)."""
+        self.thread_keyring: Key | None = None
         self.rseq_signature = 0
         self.rseq_length = 0
 

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 HARDWARE = "ports and descriptor tables of the processor are not the guest's"
 MODULES = "there is no kernel to load code into"
-KEYS = "no keyrings, as a kernel built without CONFIG_KEYS"
 URING = "no io_uring, as a kernel built without CONFIG_IO_URING: programs fall back to epoll and read"
 LANDLOCK = "no Landlock rules: one that is not enforced would be a false promise"
 LSM = "no Linux security modules, as a kernel built without CONFIG_SECURITY"
@@ -49,9 +48,6 @@ CALLS = (
     (215, "epoll_wait_old", "2.6", STUB, ENOSYS, GONE),
     (236, "vserver", "2.6", STUB, ENOSYS, GONE),
     (246, "kexec_load", "2.6.13", REFUSED, EPERM, "the machine is the host's"),
-    (248, "add_key", "2.6.10", STUB, ENOSYS, KEYS),
-    (249, "request_key", "2.6.10", STUB, ENOSYS, KEYS),
-    (250, "keyctl", "2.6.10", STUB, ENOSYS, KEYS),
     (298, "perf_event_open", "2.6.31", STUB, ENOSYS, "no performance counters, as a kernel built without them"),
     (313, "finit_module", "3.8", REFUSED, EPERM, MODULES),
     (320, "kexec_file_load", "3.17", REFUSED, EPERM, "the machine is the host's"),

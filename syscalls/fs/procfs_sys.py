@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from syscalls.abi.errno import EINVAL, EPERM, LinuxError
 from syscalls.fs.procfs_ipc import ipc_settings
+from syscalls.fs.procfs_keys import key_settings
 from syscalls.fs.simple import Node, SimpleDirectory, TextFile
 
 TYPE_CHECKING = False
@@ -199,6 +200,7 @@ def sys_directory(filesystem: ProcFs) -> Node:
             files = {name: _setting(filesystem, name, value) for name, value in _NUMBERS.items()}
             files.update(_special(filesystem))
             files.update(ipc_settings(filesystem))
+            files.update(key_settings(filesystem))
             for name in sorted(files):
                 _insert(filesystem, top, name.encode().split(b"/"), files[name])
         return top

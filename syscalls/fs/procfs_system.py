@@ -218,6 +218,7 @@ def system_nodes(filesystem: ProcFs) -> dict[bytes, Inode]:
     """The entries of /proc that are no processes."""
     from syscalls.fs.procfs_config import config
     from syscalls.fs.procfs_ipc import sysvipc_directory
+    from syscalls.fs.procfs_keys import key_users, keys
     from syscalls.fs.procfs_sys import sys_directory
 
     def directory(children: dict[bytes, Inode]) -> SimpleDirectory:
@@ -227,7 +228,8 @@ def system_nodes(filesystem: ProcFs) -> dict[bytes, Inode]:
         (b"buddyinfo", buddyinfo), (b"cgroups", cgroups), (b"cmdline", command_line), (b"config.gz", config),
         (b"cpuinfo", cpuinfo), (b"crypto", b""), (b"devices", devices), (b"diskstats", b""), (b"dma", b" 4: cascade\n"),
         (b"execdomains", b"0-0\tLinux           \t[kernel]\n"), (b"filesystems", filesystems),
-        (b"interrupts", interrupts), (b"iomem", b""), (b"ioports", b""), (b"loadavg", loadavg), (b"locks", locks),
+        (b"interrupts", interrupts), (b"iomem", b""), (b"ioports", b""), (b"key-users", key_users),
+        (b"keys", keys), (b"loadavg", loadavg), (b"locks", locks),
         (b"meminfo", meminfo), (b"misc", b""), (b"modules", b""),
         (b"partitions", b"major minor  #blocks  name\n\n"), (b"softirqs", softirqs), (b"stat", stat),
         (b"swaps", b"Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"), (b"uptime", uptime),
