@@ -6,6 +6,8 @@ from struct import Struct
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from translator.hosts.base import HostStat, HostStatFs
 
 # open(2)
@@ -112,7 +114,6 @@ STATX_ATTR_MOUNT_ROOT = 0x2000
 _STAT = Struct("<QQQIIIIQqqqqQqQqQ24x")
 _STATX = Struct("<IIQIIIHHQQQQqIiqIiqIiqIiIIIIQ104x")
 _STATFS = Struct("<qqQQQQQiiqqq32x")
-_DIRENT64 = Struct("<QqHB")
 _DIRENT = Struct("<QQH")
 SECOND = 1_000_000_000
 
@@ -166,10 +167,17 @@ def pack_statfs(status: HostStatFs, device: int) -> bytes:
                         status.flags | ST_VALID)
 
 
+_dirent64_packs: dict[int, Callable[..., bytes]] = {}
+
+
 def pack_dirent64(ino: int, offset: int, kind: int, name: bytes) -> bytes:
     """struct linux_dirent64, padded to 8 bytes."""
-    length = 20 + len(name) + 7 & ~7
-    return (_DIRENT64.pack(ino, offset, length, kind) + name).ljust(length, b"\0")
+    length = 27 + len(name) & ~7
+    pack = _dirent64_packs.get(length)
+    if pack is None:
+        # "s" pads with zeros, in the same step.
+        pack = _dirent64_packs[length] = Struct(f"<QqHB{length - 19}s").pack
+    return pack(ino, offset, length, kind, name)
 
 
 def pack_dirent(ino: int, offset: int, kind: int, name: bytes) -> bytes:

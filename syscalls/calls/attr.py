@@ -16,6 +16,7 @@ from syscalls.abi.fs import (
     UTIME_OMIT,
 )
 from syscalls.fs.inode import S_IFLNK, S_IFMT
+from syscalls.fs.permission import check_chown, chmod_mode, owner_or_capable, permission
 from syscalls.table import syscall
 from translator.hosts.base import UTIME_NOW as HOST_NOW
 
@@ -68,7 +69,6 @@ def _set_mode_of(task: Task, location: Location, mode: int) -> int:
 
 
 def _set_mode(task: Task, location: Location | None, inode: Inode, mode: int) -> int:
-    from syscalls.fs.permission import chmod_mode
     inode.chmod(task, chmod_mode(task, inode, mode & 0o7777))
     _changed(task, location)
     return 0
@@ -105,7 +105,6 @@ def umask(task: Task, mask: U32) -> int:
 # --- owner
 
 def _set_owner(task: Task, location: Location | None, inode: Inode, owner: int, group: int) -> int:
-    from syscalls.fs.permission import check_chown
     uid = -1 if owner == 0xFFFFFFFF else owner
     gid = -1 if group == 0xFFFFFFFF else group
     check_chown(task, inode, uid, gid)
@@ -144,7 +143,6 @@ def _set_times(task: Task, location: Location | None, inode: Inode, atime: int |
                is_now: bool) -> int:
     """Times in ns, None to leave one alone.  is_now: both are the current time (or left alone), which whoever may
     write the file may set; other times are the owner's (man 2 utimensat)."""
-    from syscalls.fs.permission import owner_or_capable, permission
     if atime is None and mtime is None:
         return 0
     if not owner_or_capable(task, inode):

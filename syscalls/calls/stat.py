@@ -43,6 +43,7 @@ from syscalls.abi.fs import (
     pack_statx,
 )
 from syscalls.fs.inode import S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK
+from syscalls.fs.permission import access_credentials
 from syscalls.table import PARTIAL, syscall
 
 TYPE_CHECKING = False
@@ -147,7 +148,6 @@ def _access(task: Task, dirfd: int, path: bytes, mode: int, flags: int) -> int:
         raise LinuxError(EINVAL)
     own = task.cred
     if not flags & AT_EACCESS:
-        from syscalls.fs.permission import access_credentials
         task.cred = access_credentials(own)
     try:
         vfs = task.kernel.vfs

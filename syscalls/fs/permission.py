@@ -66,13 +66,12 @@ def location_permission(task: Task, location: Location, mask: int) -> None:
 
 def access_credentials(cred: Credentials) -> Credentials:
     """access(2) asks for the real user, with the capabilities that user would have (access_override_creds)."""
-    if cred.fsuid == cred.uid and cred.fsgid == cred.gid:
-        if cred.uid == 0 and cred.cap_effective == cred.cap_permitted:
-            return cred
     if cred.securebits & SECBIT_NO_SETUID_FIXUP:
         effective = cred.cap_effective
     else:
         effective = cred.cap_permitted if cred.uid == 0 else 0
+    if cred.fsuid == cred.uid and cred.fsgid == cred.gid and cred.cap_effective == effective:
+        return cred  # as nearly always
     return cred.replaced(fsuid=cred.uid, fsgid=cred.gid, cap_effective=effective)
 
 

@@ -11,7 +11,7 @@ import errno
 import os
 from struct import Struct
 
-from translator.hosts.base import HostError, HostStat, HostStatFs
+from translator.hosts.base import UTIME_NOW, HostError, HostStat, HostStatFs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,6 +36,14 @@ _OPEN_HOW = Struct("=QQQ")
 _openat2 = libc["syscall"]  # a function object of its own, for the types
 _openat2.argtypes = (ctypes.c_long, ctypes.c_int, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_size_t)
 _openat2.restype = ctypes.c_long
+
+
+def _function(name: str, *argtypes: Any) -> Any:
+    """A function of libc that has these arguments; None when it lacks it.  Declared, the arguments cost half."""
+    function = getattr(libc, name, None)
+    if function is not None:
+        function.argtypes = argtypes
+    return function
 
 
 def failure() -> HostError:
@@ -99,17 +107,15 @@ def host_stat(status: os.stat_result) -> HostStat:
 
 STATX_BTIME = 0x800
 _STATX_BTIME = Struct("=I76xqI")  # struct statx: stx_mask, then stx_btime at 80
+_statx = _function("statx", ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_uint, ctypes.c_char_p)
+_statx_buffer = ctypes.create_string_buffer(256)
 
 
 def btime(fd: int) -> int:
     """Birth time of an open file (O_PATH will do) in nanoseconds, -1 when the filesystem keeps none."""
-    statx = getattr(libc, "statx", None)
-    if statx is None:
+    if _statx is None or _statx(fd, b"", AT_EMPTY_PATH, STATX_BTIME, _statx_buffer) < 0:
         return -1
-    buffer = ctypes.create_string_buffer(256)
-    if statx(ctypes.c_int(fd), b"", AT_EMPTY_PATH, STATX_BTIME, buffer) < 0:
-        return -1
-    mask, seconds, nanoseconds = _STATX_BTIME.unpack_from(buffer.raw)
+    mask, seconds, nanoseconds = _STATX_BTIME.unpack_from(_statx_buffer)
     return seconds * 1_000_000_000 + nanoseconds if mask & STATX_BTIME else -1
 
 
@@ -146,8 +152,11 @@ _UTIME_NOW = 0x3FFFFFFF
 _UTIME_OMIT = 0x3FFFFFFE
 
 
+_futimens = _function("futimens", ctypes.c_int, ctypes.c_char_p)
+_utimensat = _function("utimensat", ctypes.c_int, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_int)
+
+
 def _timespec(time_ns: int | None) -> tuple[int, int]:
-    from translator.hosts.base import UTIME_NOW
     if time_ns is None:
         return 0, _UTIME_OMIT
     if time_ns == UTIME_NOW:
@@ -159,18 +168,21 @@ def utimensat(dirfd: int, path: bytes | None, atime_ns: int | None, mtime_ns: in
     """path None: of the file dirfd itself is (which O_PATH will not do for)."""
     times = _TIMESPECS.pack(*_timespec(atime_ns), *_timespec(mtime_ns))
     if path is None:
-        result = libc.futimens(ctypes.c_int(dirfd), times)
+        result = _futimens(dirfd, times)
     else:
-        result = libc.utimensat(ctypes.c_int(dirfd), path, times, AT_SYMLINK_NOFOLLOW)
+        result = _utimensat(dirfd, path, times, AT_SYMLINK_NOFOLLOW)
     if result < 0:
         raise failure()
 
 
+_fchmodat2 = libc["syscall"]
+_fchmodat2.argtypes = (ctypes.c_long, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint, ctypes.c_uint)
+_fchmodat2.restype = ctypes.c_long
+
+
 def chmod_path(fd: int, mode: int) -> None:
     """chmod by an O_PATH descriptor, which fchmod refuses: fchmodat2 (Linux 6.6), or else /proc."""
-    call = libc["syscall"]
-    number, flags = ctypes.c_long(NR_FCHMODAT2), ctypes.c_uint(AT_EMPTY_PATH)
-    if call(number, ctypes.c_int(fd), b"", ctypes.c_uint(mode & 0o7777), flags) == 0:
+    if _fchmodat2(NR_FCHMODAT2, fd, b"", mode & 0o7777, AT_EMPTY_PATH) == 0:
         return
     if get_errno() not in {errno.ENOSYS, errno.EPERM}:
         raise failure()
@@ -183,13 +195,17 @@ def chmod_path(fd: int, mode: int) -> None:
 _DIRENT = Struct("@QqHB")  # struct linux_dirent64: d_ino, d_off, d_reclen, d_type, d_name
 
 
+_DOTS = (b".", b"..")
 _ENTRY_ROOM = 65536
 _entry_buffer: ctypes.Array[ctypes.c_char] | None = None
 
 
+_getdents64 = _function("getdents64", ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t)
+
+
 def directory_entries(fd: int) -> list[tuple[bytes, int, int]]:
     """All (name, inode number, DT_ type) of an open directory but `.` and `..`."""
-    call: Any = getattr(libc, "getdents64", None)
+    call = _getdents64
     if call is None:
         return _scanned_entries(fd)
     global _entry_buffer
@@ -199,18 +215,16 @@ def directory_entries(fd: int) -> list[tuple[bytes, int, int]]:
     unpack = _DIRENT.unpack_from
     entries: list[tuple[bytes, int, int]] = []
     while True:
-        length = call(ctypes.c_int(fd), buffer, ctypes.c_size_t(_ENTRY_ROOM))
+        length = call(fd, buffer, _ENTRY_ROOM)
         if length < 0:
             raise failure()
         if length == 0:
-            return entries
+            return [entry for entry in entries if entry[0] not in _DOTS]
         data = ctypes.string_at(buffer, length)
         at = 0
         while at < length:
             ino, _, reclen, kind = unpack(data, at)
-            name = data[at + 19:data.index(0, at + 19)]
-            if name not in {b".", b".."}:
-                entries.append((name, ino, kind))
+            entries.append((data[at + 19:data.index(0, at + 19)], ino, kind))
             at += reclen
 
 
