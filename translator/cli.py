@@ -31,6 +31,7 @@ usage: pylx [options] program [arguments]
        pylx [options] coverage [--format FORMAT] [--output FILE] [program [arguments]]
        pylx [options] coverage --emit seccomp [-o FILE] program [arguments]
        pylx [options] coverage --required [--same-output] [--only NAMES] [--timeout S] [--jobs N] -- test command
+       pylx coverage --loupe [--format FORMAT] [--output FILE]
        pylx coverage --static [--root DIR] [--jobs N] [--format FORMAT] [--output FILE] PATH...
        pylx explain CALL|FLAG|FILE
        pylx doctor
@@ -62,6 +63,7 @@ what it asked for in vain, and whether it would have run on WSL 1, gVisor and Fr
 coverage --emit seccomp writes a seccomp profile (of the OCI runtime specification) that allows what the run did.
 coverage --required runs a test command again and again, with one call stubbed (ENOSYS) or faked (success without
 effect), and says which it cannot do without; --stub CALLS and --fake CALLS do so for one run.
+coverage --loupe tells which of Loupe's 116 applications have all that they require, and which call to serve next.
 coverage --static finds the calls in programs, libraries and whole directories by disassembly, without running them.
 explain tells all that is known of one call, by name or number, or of a flag or file that is known to differ.
 doctor tells what this machine permits.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 TABLE_FORMATS = ("table", "json", "csv", "html")
 RUN_FORMATS = ("table", "json", "html")
-MODES = ("--static", "--required")
+MODES = ("--static", "--required", "--loupe")
 OWN_VALUES = ("--format", "--output", "-o", "--jobs", "--emit", "--stub", "--fake", "--only", "--timeout")
 WITH_VALUE = ("--engine", "--host", "--root", "--cwd", "--env", "--argv0", "--trace-file", "--memory", "--profile")
 """Options of a run whose value is the next word."""
@@ -158,7 +158,12 @@ def table_report(report: ReportOptions) -> int:
     if report.format not in TABLE_FORMATS:
         raise CommandError(f"--format {report.format}: the forms are {', '.join(TABLE_FORMATS)}")
     from syscalls.reports.rows import document
-    write(form(document(hosts()), report.format), report.output, sys.stdout)
+    found = document(hosts())
+    if report.mode == "loupe":
+        if report.format not in ("table", "json"):
+            raise CommandError(f"--format {report.format}: the forms of --loupe are table, json")
+        found = {"kind": "loupe", **found["loupe"]}
+    write(form(found, report.format), report.output, sys.stdout)
     return 0
 
 
@@ -211,6 +216,9 @@ def form(document: dict[str, Any], name: str) -> str:
     if document["kind"] == "required":
         from syscalls.reports.required import text as required_text
         return required_text(document)
+    if document["kind"] == "loupe":
+        from syscalls.reports.loupe import text as loupe_text
+        return loupe_text(document)
     if document["kind"] == "run":
         return run.text(document)
     return text.csv(document) if name == "csv" else text.table(document)

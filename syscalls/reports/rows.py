@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from syscalls.reports import facts
+from syscalls.reports import facts, loupe
 from syscalls.table import TABLE
 
 TYPE_CHECKING = False
@@ -117,5 +117,6 @@ def document(hosts: Hosts) -> dict[str, Any]:
         "calls": rows,
         "counts": counts(rows),
         "primitives": primitives(hosts),
+        "loupe": loupe.summary(rows),
         "sources": {name: facts.source(name) for name in ("wsl1_calls", "os_support", "loupe_calls", "primitives")},
     }

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from syscalls.reports.rows import LEVEL_WORDS
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -36,6 +34,8 @@ def counts_lines(counts: dict[str, dict[str, int]]) -> list[str]:
 
 
 def table(document: dict[str, Any]) -> str:
+    from syscalls.reports import loupe
+    from syscalls.reports.rows import LEVEL_WORDS
     rows = document["calls"]
     hosts = list(rows[0]["hosts"])
     cells = [["nr", "name", "level", "since", *hosts, "WSL 1", "note"]]
@@ -46,7 +46,7 @@ def table(document: dict[str, Any]) -> str:
         cells.append([str(row["number"]), row["name"], row["level"], row["since"],
                       *(row["hosts"][host]["level"] for host in hosts), row["wsl1"], note])
     lines = columns(cells, right=(0,))
-    lines += ["", *counts_lines(document["counts"]), ""]
+    lines += ["", *counts_lines(document["counts"]), loupe.line(document["loupe"]), ""]
     lines += [f"{level}: {words}" for level, words in LEVEL_WORDS.items()]
     lines += ["Hosts: own - nothing is asked of the host; native, bridged, absent - the primitives needed; unserved - "
               "on none. `pylx explain CALL` says which and why."]

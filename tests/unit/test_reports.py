@@ -140,7 +140,7 @@ def test_csv_has_a_line_a_call() -> None:
 def test_json_round_trip() -> None:
     read = json.loads(json.dumps(DOCUMENT))
     assert read["kind"] == "table"
-    assert set(read) == {"kind", "calls", "counts", "primitives", "sources"}
+    assert set(read) == {"kind", "calls", "counts", "loupe", "primitives", "sources"}
     call = next(call for call in read["calls"] if call["name"] == "openat2")
     assert {"number", "name", "group", "args", "level", "errno", "note", "since", "sleeps", "unsupported", "needs",
             "hosts", "wsl1", "others", "loupe"} == set(call)
