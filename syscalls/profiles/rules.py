@@ -180,6 +180,14 @@ class Rule:
             build == int(first))
 
     @property
+    def builds_text(self) -> str:
+        """`, builds 17626 and before`, or nothing for all."""
+        if self.builds == "-":
+            return ""
+        ends = " and before" if self.builds.startswith("-") else " and after" if self.builds.endswith("-") else ""
+        return f", builds {self.builds.strip('-')}{ends}"
+
+    @property
     def what(self) -> str:
         return f"{self.call}({self.title})" if self.title else self.call
 

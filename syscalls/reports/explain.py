@@ -116,10 +116,8 @@ def wsl1_lines(row: dict[str, Any]) -> list[str]:
     lines = paragraph("WSL 1", text)
     rules = all_wsl1_rules(row["name"])
     for rule in rules:
-        builds = "" if rule.builds == "-" else f", builds {rule.builds.strip('-')}" + (
-            " and before" if rule.builds.startswith("-") else " and after" if rule.builds.endswith("-") else "")
-        lines += paragraph("", f"- {rule.title or 'every call'} -> {rule.answer_text}{builds}: {plain(rule.reason)} "
-                               f"({rule.source})", 2)
+        lines += paragraph("", f"- {rule.title or 'every call'} -> {rule.answer_text}{rule.builds_text}: "
+                               f"{plain(rule.reason)} ({rule.source})", 2)
     told = issues(" ".join(rule.source for rule in rules))
     seen = set(told)
     for gap in facts.gaps_of(row["name"]):

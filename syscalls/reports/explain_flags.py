@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from re import match
 
-from syscalls.profiles.load import calls, wsl1_rules
+from syscalls.profiles.load import all_wsl1_rules, calls
 from syscalls.profiles.met import plain
 from syscalls.profiles.paths import pattern
 from syscalls.reports import facts
@@ -27,7 +27,7 @@ def explanation(word: str) -> str | None:
                          + (f": {record.support.note}" if record.support.note else "")))
         told += [("since", f"Linux {row['since']}; an older one answers: {row['answer']}")
                  for row in facts.table("linux_since") if row["call"] == name and named(word, row["title"])]
-        told += [("WSL 1", wsl1_text(rule)) for rule in wsl1_rules(name) if named(word, rule.title)]
+        told += [("WSL 1", wsl1_text(rule)) for rule in all_wsl1_rules(name) if named(word, rule.title)]
         if told and facts.wsl1_status(name) in ("unimplemented", "never listed"):
             told.append(("WSL 1", "no such call: ENOSYS"))
         if told:
@@ -44,7 +44,7 @@ def named(word: str, title: str) -> bool:
 
 
 def wsl1_text(rule: Rule) -> str:
-    return f"{rule.answer_text}: {plain(rule.reason)} ({rule.source})"
+    return f"{rule.answer_text}{rule.builds_text}: {plain(rule.reason)} ({rule.source})"
 
 
 def _file(path: str) -> str | None:
