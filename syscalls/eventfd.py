@@ -39,7 +39,7 @@ class EventFd(AnonymousFile):
         """The count is taken before the buffer is looked at: EFAULT loses it, as on Linux."""
 
     def write(self, task: Task, data: bytes) -> int:
-        if len(data) < 8:
+        if len(data) != 8:
             raise LinuxError(EINVAL)
         value = int.from_bytes(data[:8], "little")
         if value == U64_MAX:

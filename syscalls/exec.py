@@ -6,12 +6,13 @@ process with SIGSEGV, as Linux does.
 
 from __future__ import annotations
 
-from syscalls.abi.errno import EINVAL, ENOEXEC, NAMES, LinuxError
+from syscalls.abi.errno import EINVAL, ENOENT, ENOEXEC, NAMES, LinuxError
 from syscalls.abi.fs import AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW
 from syscalls.binfmt import Doomed, Program, open_program, prepare
 from syscalls.load import load
 from syscalls.mm import Mm
 from syscalls.task import NO_RESULT
+from syscalls.usermem import readable_name
 from translator.hosts.base import HostError
 from translator.machine import GuestFault
 
@@ -44,6 +45,8 @@ async def do_execve(task: Task, path: bytes, argv: list[bytes] | int, envp: list
     has happened, or the process has died of it."""
     from syscalls.exit import kill_other_threads
     from syscalls.wait import leave_engine
+    if not readable_name(path) and not flags & AT_EMPTY_PATH:
+        raise LinuxError(ENOENT)
     if flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH | AT_EXECVE_CHECK):
         raise LinuxError(EINVAL)
     if flags & AT_EXECVE_CHECK:

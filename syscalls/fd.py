@@ -53,6 +53,8 @@ class FileDescription:
     """For reports and the trace: 'file', 'pipe', 'socket', 'tty', 'eventfd', 'epoll', ..."""
     seekable = False
     """pread, pwrite and lseek work (FMODE_LSEEK, FMODE_PREAD)."""
+    splice_source = True
+    """It can be read by splice and sendfile, where other things allow that."""
     ignores_input = False
     """What is written is not even looked at: a bad buffer does no harm (null_write, write_full)."""
     stream = False

@@ -176,6 +176,8 @@ def _hand_over(state: PiState, died: bool) -> None:
 
 def unlock(task: Task, addr: int, private: bool) -> int:
     """FUTEX_UNLOCK_PI.  EPERM: not the owner."""
+    if task.mem.u32(addr) & TID_MASK != task.tid:
+        raise LinuxError(EPERM)
     key = futex_key(task, addr, private)
     while True:
         value = task.mem.u32(addr)

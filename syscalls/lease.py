@@ -53,15 +53,17 @@ def get_lease(file: FileDescription) -> int:
 def set_lease(task: Task, fd: int, file: FileDescription, type: int) -> None:
     """F_SETLEASE.  EINVAL, EACCES, EAGAIN (the file is open in a way that conflicts, or there is none to give up)."""
     vfs = task.kernel.vfs
+    if type not in (F_UNLCK, F_RDLCK, F_WRLCK):
+        raise LinuxError(EINVAL)
+    stat = file.stat(task)
+    if stat.uid != task.cred.fsuid and not task.cred.capable(CAP_LEASE):
+        raise LinuxError(EACCES)
     if type == F_UNLCK:
         if file.lease is None:
             raise LinuxError(EAGAIN)
         drop_lease(vfs, file)
         return
-    stat = file.stat(task)
-    if stat.uid != task.cred.fsuid and not task.cred.capable(CAP_LEASE):
-        raise LinuxError(EACCES)
-    if stat.mode & S_IFMT != S_IFREG or type not in (F_RDLCK, F_WRLCK):
+    if stat.mode & S_IFMT != S_IFREG:
         raise LinuxError(EINVAL)
     assert file.inode is not None
     identity = file.inode.identity(task)

@@ -290,8 +290,6 @@ class Mm:
         length = page_align(length)
         if length >= 1 << 64:
             raise LinuxError(ENOMEM)
-        if offset + length >= 1 << 64:
-            raise LinuxError(EOVERFLOW)
         if len(self.areas) > DEFAULT_MAX_MAP_COUNT:
             raise LinuxError(ENOMEM)
         addr = self.place(task, addr, length, flags)

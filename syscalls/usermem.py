@@ -183,13 +183,15 @@ class UserMemory:
         if count < 0 or count > IOV_MAX:
             raise LinuxError(EINVAL)
         raw = self.read(addr, count * 16) if count else b""
+        entries = list(struct.iter_unpack("<QQ", raw))
+        if any(length >= 1 << 63 for _, length in entries):
+            raise LinuxError(EINVAL)
         out = []
         total = 0
-        for base, length in struct.iter_unpack("<QQ", raw):
-            if length >= 1 << 63:
-                raise LinuxError(EINVAL)
+        for base, length in entries:
             if own:
-                self.check_range(base, length)
+                # A single one is cut before it is looked at (import_ubuf).
+                self.check_range(base, length if len(entries) > 1 else min(length, MAX_RW_COUNT))
             length = min(length, MAX_RW_COUNT - total)
             total += length
             out.append((base, length))

@@ -72,18 +72,22 @@ async def semop(task: Task, id: S32, ops: In[SemOps], count: U32) -> int:
 async def semtimedop(task: Task, id: S32, ops: In[SemOps], count: U32, timeout: In[Timespec]) -> int:
     if not timeout:
         return await _semop(task, id, ops, count, None)
-    from syscalls.abi.time import deadline_after, read_timespec
+    from syscalls.abi.time import TIMESPEC, deadline_after, timespec_ns
+    wanted = task.mem.unpack(TIMESPEC, timeout)
+    if count > SEMOPM:
+        raise LinuxError(E2BIG)
+    task.mem.read(ops, count * 6)
     return await _semop(task, id, ops, count,
-                        deadline_after(task.kernel.clock.monotonic(), read_timespec(task, timeout)))
+                        deadline_after(task.kernel.clock.monotonic(), timespec_ns(*wanted)))
 
 
 async def _semop(task: Task, id: int, ops: int, count: int, deadline: int | None) -> int:
     from syscalls.sysv_ipc import namespace
-    if count < 1 or id < 0:
-        raise LinuxError(EINVAL)
     if count > namespace(task.kernel).operations:
         raise LinuxError(E2BIG)
     operations = list(SEMBUF.iter_unpack(task.mem.read(ops, count * 6)))
+    if count < 1 or id < 0:
+        raise LinuxError(EINVAL)
     found = namespace(task.kernel).semaphores.find(id)
     return await found.operate(task, operations, deadline)
 
@@ -103,6 +107,7 @@ def semctl(task: Task, id: S32, number: S32, command: S32, arg: U64) -> int:
                                          sets if command == SEM_INFO else 20, SEMVMX,
                                          used if command == SEM_INFO else SEMVMX))
         return table.highest()
+    raw = task.mem.read(arg, 104) if command == IPC_SET else b""
     found = table.at_index(id) if command in (SEM_STAT, SEM_STAT_ANY) else table.find(id)
     if command in (IPC_STAT, SEM_STAT, SEM_STAT_ANY):
         if command != SEM_STAT_ANY:
@@ -116,7 +121,6 @@ def semctl(task: Task, id: S32, number: S32, command: S32, arg: U64) -> int:
         found.destroy()
         return 0
     if command == IPC_SET:
-        raw = task.mem.read(arg, 104)
         found.check_owner(task)
         found.set_owner(task, raw)
         return 0
@@ -206,6 +210,7 @@ def msgctl(task: Task, id: S32, command: S32, arg: Addr) -> int:
         task.mem.write(arg, MSGINFO.pack(pool, messages, space.message_size, space.queue_bytes, table.limit, 16, size,
                                          0xFFFF))
         return table.highest()
+    raw = task.mem.read(arg, 120) if command == IPC_SET else b""
     found = table.at_index(id) if command in (MSG_STAT, MSG_STAT_ANY) else table.find(id)
     if command in (IPC_STAT, MSG_STAT, MSG_STAT_ANY):
         if command != MSG_STAT_ANY:
@@ -218,7 +223,6 @@ def msgctl(task: Task, id: S32, command: S32, arg: Addr) -> int:
         found.destroy()
         return 0
     if command == IPC_SET:
-        raw = task.mem.read(arg, 120)
         found.check_owner(task)
         found.set_size(task, int.from_bytes(raw[88:96], "little"))
         found.set_owner(task, raw)

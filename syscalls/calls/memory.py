@@ -62,6 +62,8 @@ def mmap(task: Task, addr: Addr, length: Size, prot: U64, flags: U64, fd: U64, o
         if flags & MAP_HUGETLB:
             raise LinuxError(EINVAL)
     elif flags & MAP_HUGETLB:
+        if not length:
+            raise LinuxError(EINVAL)
         # No huge page is configured: as with vm.nr_hugepages = 0, and EINVAL for sizes the CPU does not have.
         raise LinuxError(ENOMEM if flags >> 26 & 0x3F in (0, 21, 30) else EINVAL)
     return task.mm.map(task, addr, length, prot, flags, file, offset)
@@ -310,6 +312,8 @@ def _transfer(task: Task, pid: int, local: int, local_count: int, remote: int, r
     if not sum(length for _, length in mine):
         return 0
     theirs = task.mem.iovec(remote, min(remote_count, 1 << 31), own=False)
+    if not any(length for _, length in theirs):
+        return 0
     target = task.kernel.tasks.get(pid)
     if target is None or target.dead:
         raise LinuxError(ESRCH)
@@ -404,7 +408,7 @@ _NO_PKU = "the emulated CPU has no protection keys"
 
 @syscall(329, since="4.9", support=PARTIAL(_NO_PKU))
 def pkey_mprotect(task: Task, addr: Addr, length: Size, prot: U64, pkey: S32) -> int:
-    if pkey != -1:
+    if pkey != -1 and (length or addr & PAGE_MASK):
         raise LinuxError(EINVAL)
     task.mm.protect(task, addr, length, prot)
     return 0

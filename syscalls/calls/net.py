@@ -256,13 +256,18 @@ def sendto(task: Task, fd: Fd, buf: Buf, size: Size, flags: U32, addr: Addr, add
 @syscall(46, support=PARTIAL("AF_UNIX has no MSG_OOB; descriptors do not reach host programs"),
          needs=("sockets.inet", "sockets.inet6", "sockets.control", "poll.readiness"))
 def sendmsg(task: Task, fd: Fd, msg: Addr, flags: U32) -> Result:
+    _only_native(flags)
     return _sendmsg(task, socket_at(task, fd), msg, flags)
+
+
+def _only_native(flags: int) -> None:
+    """The bit that marks calls of 32-bit programs inside the kernel may not come from outside: EINVAL, before all."""
+    if flags & MSG_CMSG_COMPAT:
+        raise LinuxError(EINVAL)
 
 
 def _sendmsg(task: Task, sock: Socket, msg: int, flags: int) -> Result:
     from syscalls.message import Header, read_control
-    if flags & MSG_CMSG_COMPAT:
-        raise LinuxError(EINVAL)
     header = Header(task, msg)
     address = header.address(task)
     vector = task.mem.iovec(header.iov, header.iov_length)
@@ -276,6 +281,7 @@ def _sendmsg(task: Task, sock: Socket, msg: int, flags: int) -> Result:
 @syscall(307, since="3.0", support=PARTIAL("AF_UNIX has no MSG_OOB; descriptors do not reach host programs"),
          needs=("sockets.inet", "sockets.inet6", "sockets.control", "poll.readiness"))
 async def sendmmsg(task: Task, fd: Fd, mmsg: Addr, vlen: U32, flags: U32) -> int:
+    _only_native(flags)
     sock = socket_at(task, fd)
     sent = 0
     try:
@@ -371,13 +377,12 @@ def recvfrom(task: Task, fd: Fd, buf: OutBuf, size: Size, flags: U32, addr: Addr
 
 @syscall(47, needs=("sockets.inet", "sockets.inet6", "sockets.control", "poll.readiness"))
 def recvmsg(task: Task, fd: Fd, msg: Addr, flags: U32) -> Result:
+    _only_native(flags)
     return _recvmsg(task, socket_at(task, fd), msg, flags)
 
 
 def _recvmsg(task: Task, sock: Socket, msg: int, flags: int) -> Result:
     from syscalls.message import Header, write_message
-    if flags & MSG_CMSG_COMPAT:
-        raise LinuxError(EINVAL)
     header = Header(task, msg)
     vector = task.mem.iovec(header.iov, header.iov_length)
     return receive_message(task, sock, sum(length for _, length in vector), flags,
@@ -386,6 +391,7 @@ def _recvmsg(task: Task, sock: Socket, msg: int, flags: int) -> Result:
 
 @syscall(299, since="2.6.33", needs=("sockets.inet", "sockets.inet6", "sockets.control", "poll.readiness"))
 async def recvmmsg(task: Task, fd: Fd, mmsg: Addr, vlen: U32, flags: U32, timeout: Addr) -> int:
+    _only_native(flags)
     deadline = None
     if timeout:
         from struct import pack, unpack

@@ -29,8 +29,8 @@ _ONE_NODE = FAKE("one node: any valid policy is already obeyed")
 
 def _nodes(task: Task, mask: int, maximum: int) -> int:
     """get_nodes: the set of node numbers.  EINVAL: more bits than a page holds, or nodes that are not there."""
-    maximum -= 1
-    if maximum <= 0 or not mask:
+    maximum = maximum - 1 & (1 << 64) - 1
+    if not maximum or not mask:
         return 0
     if maximum > 4096 * 8:
         raise LinuxError(EINVAL)
@@ -61,13 +61,17 @@ def _check_policy(mode: int, nodes: int) -> tuple[int, int]:
 
 @syscall(237, since="2.6.7", support=_ONE_NODE)
 def mbind(task: Task, start: Addr, length: Size, mode: U64, mask: In[NodeMask], maximum: U64, flags: U64) -> int:
+    kind = mode & 0xFFFFFFFF & ~MPOL_MODE_FLAGS
+    if kind > MPOL_WEIGHTED or (mode & 0x4000 and mode & 0x8000):
+        raise LinuxError(EINVAL)
     nodes = _nodes(task, mask, maximum)
-    if start & PAGE_MASK or flags & ~MPOL_MF_VALID:
+    if flags & ~MPOL_MF_VALID:
         raise LinuxError(EINVAL)
     if flags & 4 and not task.cred.capable(23):
         raise LinuxError(EPERM)
-    kind = mode & ~MPOL_MODE_FLAGS
-    size = page_align(length)
+    if start & PAGE_MASK:
+        raise LinuxError(EINVAL)
+    size = page_align(length) & (1 << 64) - 1  # wraps: a length of -1 is nothing
     if start + size >= 1 << 64:
         raise LinuxError(EINVAL)
     if not size:
@@ -113,7 +117,7 @@ def get_mempolicy(task: Task, mode: Out[S32], mask: Out[NodeMask], maximum: U64,
     if mode:
         task.mem.put_u32(mode, kind)
     if mask:
-        size = (maximum - 1 + 63) // 64 * 8
+        size = (maximum - 1 + 63 & (1 << 64) - 1) // 64 * 8
         if size > 4096:
             raise LinuxError(EINVAL)
         task.mem.write(mask, nodes.to_bytes(max(size, 8), "little")[:size])
@@ -126,6 +130,8 @@ def migrate_pages(task: Task, pid: Pid, maximum: U64, old: In[NodeMask], new: In
     target = _nodes(task, new, maximum)
     if pid and pid not in task.kernel.tasks:
         raise LinuxError(ESRCH)
+    if target & ~1 and not task.cred.capable(23):
+        raise LinuxError(EPERM)  # nodes outside the task's own
     if not target & 1:
         raise LinuxError(EINVAL)
     return 0

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 KEPT = FAKE("kept and told back; tasks run in turn, for slices that depend on niceness only")
 REALTIME = (SCHED_FIFO, SCHED_RR)
+SCHED_EXT = 7
+"""A policy by BPF programs, since 6.12: its priorities can be asked for, and no task can have it here."""
 POLICIES = (SCHED_OTHER, SCHED_FIFO, SCHED_RR, SCHED_BATCH, SCHED_IDLE, SCHED_DEADLINE)
 RR_INTERVAL_NS, FAIR_SLICE_NS = 100_000_000, 10_000_000
 
@@ -141,14 +143,14 @@ def sched_getscheduler(task: Task, pid: Pid) -> int:
 
 @syscall(146)
 def sched_get_priority_max(task: Task, policy: S32) -> int:
-    if policy not in POLICIES:
+    if policy not in POLICIES and policy != SCHED_EXT:
         raise LinuxError(EINVAL)
     return 99 if policy in REALTIME else 0
 
 
 @syscall(147)
 def sched_get_priority_min(task: Task, policy: S32) -> int:
-    if policy not in POLICIES:
+    if policy not in POLICIES and policy != SCHED_EXT:
         raise LinuxError(EINVAL)
     return 1 if policy in REALTIME else 0
 

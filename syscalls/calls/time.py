@@ -11,6 +11,7 @@ from syscalls.abi.time import (
     CLOCK_MONOTONIC_RAW,
     CLOCK_REALTIME,
     CLOCK_REALTIME_COARSE,
+    CLOCK_SGI_CYCLE,
     CLOCK_TAI,
     CLOCK_THREAD_CPUTIME_ID,
     COARSE_NS,
@@ -127,6 +128,7 @@ def _adjust(task: Task, buffer: int) -> int:
     raw = task.mem.read(buffer, TIMEX_SIZE)
     (modes,) = struct.unpack_from("<I", raw)
     if modes and modes != ADJ_OFFSET_SS_READ:
+        task.mem.write(buffer, raw)  # what could not be set is copied back, and EFAULT comes first
         raise LinuxError(EPERM)
     now = task.kernel.clock.realtime()
     fields = struct.pack("<I4xqqqqi4xqqqqqq", modes, 0, 0, 16_000_000, 16_000_000, STA_UNSYNC, 7, 1, 32768000,
@@ -143,7 +145,10 @@ def adjtimex(task: Task, buffer: InOut[Timex]) -> int:
 @syscall(305, since="2.6.39", support=PARTIAL("reading only: " + NO_SETTING), needs=("clocks.realtime",))
 def clock_adjtime(task: Task, clock: S32, buffer: InOut[Timex]) -> int:
     if clock != CLOCK_REALTIME:
-        raise LinuxError(EINVAL if clock < 0 or clock > CLOCK_TAI else EOPNOTSUPP)
+        task.mem.read(buffer, TIMEX_SIZE)
+        # A clock of a descriptor, or none; the others cannot be set.
+        is_none = clock & 7 == 3 if clock < 0 else clock > CLOCK_TAI or clock == CLOCK_SGI_CYCLE
+        raise LinuxError(EINVAL if is_none else EOPNOTSUPP)
     return _adjust(task, buffer)
 
 

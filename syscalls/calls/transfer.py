@@ -113,13 +113,17 @@ async def sendfile(task: Task, out_fd: Fd, in_fd: Fd, offset: InOut[S64Value], c
     if start is not None:
         if not source.seekable:
             raise LinuxError(ESPIPE)
-        if start < 0:
-            raise LinuxError(EINVAL)
+        if start < 0 or start + min(count, MAX_RW_COUNT) >= 1 << 63:
+            raise LinuxError(EINVAL)  # rw_verify_area
+    if count >= 1 << 63:
+        raise LinuxError(EINVAL)
     target = output_file(task, out_fd)
     # Only what has positions can be read ahead of a target that takes less.
     if not source.seekable:
         raise LinuxError(EINVAL)
     _check_spliceable(source)
+    if not source.splice_source:
+        raise LinuxError(EINVAL)
     _check_spliceable(target)
     if target.flags & O_APPEND and _pipe_of(target) is None:
         raise LinuxError(EINVAL)

@@ -12,7 +12,7 @@ from syscalls.abi.ioctl import RNDADDENTROPY, RNDADDTOENTCNT, RNDCLEARPOOL, RNDG
 from syscalls.abi.tty import TTYAUX_MAJOR, device_number
 from syscalls.credentials import CAP_SYS_ADMIN
 from syscalls.fd import POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM, FileDescription
-from syscalls.fs.inode import S_IFCHR, S_IFDIR, S_IFMT, FileSystem, Inode, Stat
+from syscalls.fs.inode import S_IFCHR, S_IFDIR, S_IFMT, FileSystem, Inode, Stat, StatFs
 from syscalls.fs.simple import Node, SimpleDirectory, SimpleFileSystem, SymlinkNode
 
 TYPE_CHECKING = False
@@ -66,6 +66,7 @@ class Device(FileDescription):
 
 class Null(Device):
     ignores_input = True
+    splice_source = False
 
     def read(self, task: Task, length: int) -> bytes:
         return b""
@@ -313,9 +314,16 @@ def open_by_number(task: Task, inode: Inode, flags: int, location: Location) -> 
     return opener(task, inode, flags, location)
 
 
+class DevFileSystem(SimpleFileSystem):
+    def statfs(self, task: Task, inode: Inode) -> StatFs:
+        """As a tmpfs without a size given: half of the memory, and as many files."""
+        blocks = task.kernel.host.memory()[0] // 2 // 4096
+        return StatFs(self.magic, 4096, blocks, blocks, blocks, blocks, blocks, 255, 0)
+
+
 def make_devfs(kernel: Kernel) -> FileSystem:
     """The file system for /dev; pts and shm are mounted on their directories."""
-    filesystem = SimpleFileSystem(DEV_DEVICE, "devtmpfs", TMPFS_MAGIC, kernel.start_realtime_ns)
+    filesystem = DevFileSystem(DEV_DEVICE, "devtmpfs", TMPFS_MAGIC, kernel.start_realtime_ns)
     root = DevDirectory(filesystem, {}, 0o755, number=1)
     for name, major, minor, mode, opener in _NODES:
         gid = TTY_GID if major == TTYAUX_MAJOR and minor != 1 else 0

@@ -243,7 +243,8 @@ def _check_rename(vfs: Vfs, task: Task, old: Walk, new: Walk, inode: Inode, targ
                 permission(task, inode, MAY_WRITE)
             if exchange and target is not None and target.mode & S_IFMT == S_IFDIR:
                 permission(task, target, MAY_WRITE)
-    if target is not None and not exchange:
+    if target is not None and not exchange and not vfs.host_checks(task, new_directory):
+        # (A host that checks does that in the right order, after who may.)
         if is_directory and target.mode & S_IFMT != S_IFDIR:
             raise LinuxError(ENOTDIR)
         if not is_directory and target.mode & S_IFMT == S_IFDIR:

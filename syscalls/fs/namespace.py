@@ -22,6 +22,7 @@ from syscalls.abi.fs import (
     MS_NOEXEC,
     MS_NOSUID,
     MS_NOSYMFOLLOW,
+    MS_NOUSER,
     MS_PRIVATE,
     MS_RDONLY,
     MS_REC,
@@ -129,6 +130,8 @@ def mount(vfs: Vfs, task: Task, source: bytes, target: bytes, kind: bytes, flags
     if flags & MS_MGC_MSK == MS_MGC_VAL:
         flags &= ~MS_MGC_MSK
     location = vfs.resolve(task, target)
+    if flags & MS_NOUSER:
+        raise LinuxError(EINVAL)
     if not task.cred.capable(CAP_SYS_ADMIN):
         raise LinuxError(EPERM)
     if flags & (MS_REMOUNT | MS_BIND) == MS_REMOUNT | MS_BIND:

@@ -6,7 +6,7 @@ to the host, which also knows access control lists.
 
 from __future__ import annotations
 
-from syscalls.abi.errno import EACCES, EPERM, EROFS, LinuxError
+from syscalls.abi.errno import EACCES, ENOENT, EPERM, EROFS, LinuxError
 from syscalls.abi.fs import MAY_EXEC, MAY_READ, MAY_WRITE, MS_RDONLY, S_ISGID, S_ISUID, S_ISVTX, S_IXGRP
 from syscalls.credentials import CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER, CAP_FSETID, CAP_MKNOD
 from syscalls.fs.inode import S_IFBLK, S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG
@@ -91,6 +91,9 @@ def check_sticky(task: Task, directory: Inode, uid: int) -> bool:
 
 
 def may_create(task: Task, directory: Inode) -> None:
+    """EACCES.  ENOENT in proc, where the look-up of a name that is not there fails for good (proc_lookup)."""
+    if getattr(getattr(directory, "filesystem", None), "name", "") == "proc":
+        raise LinuxError(ENOENT)
     permission(task, directory, MAY_WRITE | MAY_EXEC)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import random
 import shlex
 import sys
 import tempfile
@@ -16,6 +18,7 @@ from syscalls.fuzz.expected import reason
 from syscalls.fuzz.program import Program
 from syscalls.fuzz.reproduce import c_source, python_source
 from syscalls.fuzz.sides import FuzzError, Side
+from syscalls.fuzz.volume import random_program
 
 USAGE = """\
 usage: pylx fuzz [--against 'COMMAND'] [--calls GROUPS] [--time TIME] [--seed N] [--engine ENGINE] [--output DIR]
@@ -37,6 +40,8 @@ Exit status: 1 when a divergence was found, 0 when none was.
 """
 STEPS = 25
 EXAMPLES = 40
+PROGRAMS_PER_ROUND = 50
+LENGTHS = (3, 6, 10, 15, 25)
 
 
 class Options:
@@ -135,40 +140,51 @@ class Progress:
             self.stream.write("\r" + " " * 78 + "\r")
 
 
+def rounds(campaign: Campaign, groups: Sequence[str], total: float, seed: int, progress: Progress | None,
+           report: Callable[[Finding], None]) -> None:
+    """Run programs of all groups in turn until the time is up: mostly in volume, every eighth round by the state
+    machines, whose programs are of another kind (hypothesis reuses and mutates what it drew)."""
+    end = time.monotonic() + total
+
+    def run(program: Program, group: str) -> None:
+        for finding in campaign.run(program):
+            if progress is not None:
+                progress.clear()
+            report(finding)
+        if progress is not None:
+            progress.tick(group)
+        if time.monotonic() > end:
+            raise TimeIsUp
+
+    try:
+        for number in itertools.count():
+            group = groups[number % len(groups)]
+            if number // len(groups) % 8 == 7:
+                by_machine(group, seed + number, lambda program, group=group: run(program, group))  # type: ignore[misc]
+                continue
+            source = random.Random(f"{seed} {number}")
+            for _ in range(PROGRAMS_PER_ROUND):
+                run(random_program(group, source, source.choice(LENGTHS)), group)
+    except TimeIsUp:
+        return
+
+
 class TimeIsUp(BaseException):
     """Ends generation: not an Exception, which hypothesis would take for a failing test."""
 
 
-def rounds(campaign: Campaign, groups: Sequence[str], total: float, seed: int, progress: Progress | None,
-           report: Callable[[Finding], None]) -> None:
-    """Run the machines of all groups in turn until the time is up."""
+def by_machine(group: str, seed: int, run: Callable[[Program], None]) -> None:
+    """One run of a group's state machine."""
     import hypothesis
     from hypothesis.configuration import set_hypothesis_home_dir
     from hypothesis.stateful import run_state_machine_as_test
 
     from syscalls.fuzz.machine import machine
     set_hypothesis_home_dir(f"{tempfile.gettempdir()}/pylx-fuzz-hypothesis-{os.getuid()}")
-    end = time.monotonic() + total
     settings = hypothesis.settings(max_examples=EXAMPLES, stateful_step_count=STEPS, deadline=None, database=None,
                                    suppress_health_check=list(hypothesis.HealthCheck),
                                    phases=[hypothesis.Phase.generate])
-    number = seed
-    while True:
-        for group in groups:
-            def run(program: Program, group: str = group) -> None:
-                for finding in campaign.run(program):
-                    if progress is not None:
-                        progress.clear()
-                    report(finding)
-                if progress is not None:
-                    progress.tick(group)
-                if time.monotonic() > end:
-                    raise TimeIsUp
-            try:
-                run_state_machine_as_test(hypothesis.seed(number)(machine(group, run)), settings=settings)
-            except TimeIsUp:
-                return
-            number += 1
+    run_state_machine_as_test(hypothesis.seed(seed)(machine(group, run)), settings=settings)
 
 
 def write_reproducers(finding: Finding, prefix: list[str], directory: str, number: int) -> str:

@@ -10,12 +10,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any as Anything
 
-from hypothesis import strategies as st
-from hypothesis.strategies import SearchStrategy
-
 from syscalls.abi.names import ARGUMENTS, CHOICES, FLAG_SETS, values_of
 from syscalls.abi.names import VALUES as NAMED
 from syscalls.fuzz import domains
+from syscalls.fuzz import draws as st
+from syscalls.fuzz.draws import Draw, FromBundle, mostly
 from syscalls.fuzz.layouts import LAYOUTS
 from syscalls.fuzz.program import DATA_ROOM, Arena, Code, Const, Data, Own, Result, Value
 from syscalls.table import TABLE, Syscall
@@ -35,21 +34,16 @@ class Placed:
 
 
 Argument = Value | Room | Placed
-Strategy = SearchStrategy[Anything]
 
 BAD_POINTERS = st.sampled_from([Const(0), Const(1), Const(0x10000), Data(DATA_ROOM - 1), Data(DATA_ROOM - 8), Const(-1),
                                 Const(0x7FFFFFFFF000), Const(1 << 63), Const(0x00400000)])
 
 
-def mostly(strategy: Strategy, rarely: Strategy, times: int = 14) -> Strategy:
-    return st.integers(0, times).flatmap(lambda n: rarely if n == times else strategy)
-
-
-def constants(values: Sequence[int]) -> Strategy:
+def constants(values: Sequence[int]) -> Draw:
     return st.sampled_from([Const(value) for value in values])
 
 
-def flags(name: str) -> Strategy:
+def flags(name: str) -> Draw:
     """None, one or some of the named flags; now and then a bit that nobody knows."""
     known = sorted(set(values_of(name))) if name in FLAG_SETS else [1, 2, 4, 8]
     some = st.lists(st.sampled_from(known or [1]), max_size=3).map(lambda picked: Const(_union(picked)))
@@ -63,7 +57,7 @@ def _union(values: Sequence[int]) -> int:
     return out
 
 
-def text(values: Sequence[bytes]) -> Strategy:
+def text(values: Sequence[bytes]) -> Draw:
     return mostly(st.sampled_from([Placed(value + b"\0") for value in values]), BAD_POINTERS, 24)
 
 
@@ -88,17 +82,11 @@ SIGSETS = st.sampled_from([Placed(pack("<Q", mask)) for mask in (
 CONTENT = st.sampled_from([b"", b"x", b"hello", b"0123456789", b"y" * 100, b"z" * 600])
 
 
-class Bundles:
-    """The strategies of the objects that programs make: descriptors, pids and so on."""
-
-    def __init__(self, **named: Strategy) -> None:
-        self.fds = named["fds"]
-        self.pids = named["pids"]
-        self.maps = named["maps"]
-        self.ids = named["ids"]
+fds, pids, maps, ids = (FromBundle(name) for name in ("fds", "pids", "maps", "ids"))
+"""The objects that programs make: descriptors, processes, mappings, and numbers of other things."""
 
 
-def layout_strategy(name: str, bundles: Bundles) -> Strategy:
+def layout_strategy(name: str) -> Draw:
     """What to put into an `In[...]`."""
     small = st.integers(0, 40)
     match name:
@@ -131,7 +119,7 @@ def layout_strategy(name: str, bundles: Bundles) -> Strategy:
             return vectors()
         case "PollFds":
             events = st.sampled_from([1, 4, 5, 0x2001, 0x41, 0, 0xFFFF])
-            entry = st.tuples(bundles.fds, events)
+            entry = st.tuples(fds, events)
             return st.lists(entry, min_size=1, max_size=4).map(lambda entries: Placed(
                 b"".join(pack("<ihh", 0, event - (event >> 15 << 16), 0) for _, event in entries),
                 tuple((8 * index, 4, fd) for index, (fd, _) in enumerate(entries))))
@@ -148,7 +136,7 @@ def layout_strategy(name: str, bundles: Bundles) -> Strategy:
         case "S64Value":
             return st.sampled_from([0, 0, 1, 10, 64, 100, -1, (1 << 63) - 1]).map(lambda n: Placed(pack("<q", n)))
         case "U32" | "S32":
-            return st.sampled_from([0, 1, 5, 0xFFFFFFFF, 65534]).map(lambda n: Placed(pack("<I", n)))
+            return st.sampled_from([0, 0x3FFFFFF0, 0xFFFFFFFF, 65534]).map(lambda n: Placed(pack("<I", n)))
         case "U64":
             return st.sampled_from([0, 0, 1, 5, (1 << 64) - 1]).map(lambda n: Placed(pack("<Q", n)))
         case "SigInfoLayout":
@@ -196,31 +184,33 @@ def layout_strategy(name: str, bundles: Bundles) -> Strategy:
                              st.sampled_from([0, 1, 4, 1 << 20]), st.sampled_from([0, 5, 19, 20, -5]),
                              st.sampled_from([0, 1])).map(
                 lambda t: Placed(pack("<IIQiIQQQII", t[0], t[1], t[2], t[3], t[4], 0, 0, 0, 0, 0)))
+        case "Timex":
+            return st.sampled_from([0, 0, 0xA001, 1, 2, 0x10]).map(lambda modes: Placed(pack("<I204x", modes)))
         case "PointerVector":
             return st.sampled_from([Placed(bytes(8)), Placed(bytes(16), ((0, 8, Placed(b"arg\0")),)),
                                     Placed(bytes(16), ((0, 8, Const(1)),)), Const(0)])
         case "AioRequests":
-            return st.lists(requests(bundles), min_size=1, max_size=2).map(
+            return st.lists(requests(), min_size=1, max_size=2).map(
                 lambda items: Placed(bytes(8 * len(items)), tuple((8 * i, 8, item) for i, item in enumerate(items))))
         case "AioRequest":
-            return requests(bundles)
+            return requests()
         case "FutexWaitv":
             return st.tuples(st.sampled_from([0, 1, 5]), st.sampled_from([2, 0x82, 0, 3, 0x100])).map(
                 lambda t: Placed(pack("<QQII", t[0], 0, t[1], 0), ((8, 8, Room(8)),)))
         case _:
             size = LAYOUTS[name].size if name in LAYOUTS else 16
-            return st.binary(min_size=0, max_size=8).map(lambda data: Placed(data + bytes(max(0, size - len(data)))))
+            return st.binary(max_size=8).map(lambda data: Placed(data + bytes(max(0, size - len(data)))))
 
 
-def requests(bundles: Bundles) -> Strategy:
+def requests() -> Draw:
     """A struct iocb."""
-    return st.tuples(st.sampled_from([0, 1, 0, 1, 2, 3, 5, 6, 7, 8, 99]), bundles.fds, st.sampled_from([0, 4, 16]),
+    return st.tuples(st.sampled_from([0, 1, 0, 1, 2, 3, 5, 6, 7, 8, 99]), fds, st.sampled_from([0, 4, 16]),
                      st.sampled_from([0, 5, -1])).map(
         lambda t: Placed(pack("<QIIHhIQQqQII", 7, 0, 0, t[0], 0, 0, 0, t[2], t[3], 0, 0, 0),
                          ((20, 4, t[1]), (24, 8, Room(32)))))
 
 
-def vectors() -> Strategy:
+def vectors() -> Draw:
     """struct iovec[], of input or output: both are memory."""
     entry = st.one_of(CONTENT.map(lambda data: (Placed(data + b"\0"), len(data))),
                       st.sampled_from([(Room(16), 16), (Room(64), 64), (Const(0), 0), (Const(0), 4), (Const(1), 8),
@@ -231,7 +221,7 @@ def vectors() -> Strategy:
               for part in ((16 * index, 8, base), (16 * index + 8, 8, Const(length))))))
 
 
-def socket_addresses() -> Strategy:
+def socket_addresses() -> Draw:
     """struct sockaddr of this machine's own families: names of the scratch directory, abstract names, loopback."""
     names = [pack("<H", 1) + name for name in (b"s1\0", b"s2\0", b"d/s\0", b"f\0", b"\0abs", b"\0abs2", b"",
                                                b"none/s\0", b"q" * 108)]
@@ -241,9 +231,9 @@ def socket_addresses() -> Strategy:
     return st.sampled_from([Placed(item) for item in (*names, *names, *inet, pack("<H14x", 0), pack("<H", 99), b"")])
 
 
-def message_headers(bundles: Bundles) -> Strategy:
+def message_headers() -> Draw:
     """struct msghdr, with or without a name and descriptors to pass."""
-    rights = st.one_of(st.just(None), st.just(None), bundles.fds)
+    rights = st.one_of(st.just(None), st.just(None), fds)
 
     def build(parts: tuple[Anything, ...]) -> Placed:
         vector, count, name, right, room, flag = parts
@@ -261,67 +251,67 @@ def message_headers(bundles: Bundles) -> Strategy:
                      st.sampled_from([0, 0, 20, 24, 64]), st.sampled_from([0, 0, 1])).map(build)
 
 
-def addresses(bundles: Bundles) -> Strategy:
+def addresses() -> Draw:
     """Addresses for calls on mappings."""
     arena = st.integers(0, 11).map(lambda page: Arena(page * 4096))
-    mapped = st.tuples(bundles.maps, st.sampled_from([0, 0, 0, 4096, 8192, 1, -4096])).map(
+    mapped = st.tuples(maps, st.sampled_from([0, 0, 0, 4096, 8192, 1, -4096])).map(
         lambda t: Result(t[0].slot, t[1]) if isinstance(t[0], Result) else t[0])
     return mostly(st.one_of(arena, arena, mapped), st.one_of(BAD_POINTERS, st.just(Arena(7))), 12)
 
 
-SPECIFIC: dict[str, Callable[[Bundles], Strategy]] = {
-    **dict.fromkeys(("connect.addr", "bind.addr", "sendto.addr"), lambda b: mostly(socket_addresses(), BAD_POINTERS)),
+SPECIFIC: dict[str, Callable[[], Draw]] = {
+    **dict.fromkeys(("connect.addr", "bind.addr", "sendto.addr"), lambda: mostly(socket_addresses(), BAD_POINTERS)),
     **dict.fromkeys(("accept.addr", "accept4.addr", "recvfrom.addr", "getsockname.addr", "getpeername.addr"),
-                    lambda b: mostly(st.sampled_from([Room(128), Const(0)]), BAD_POINTERS)),
+                    lambda: mostly(st.sampled_from([Room(128), Const(0)]), BAD_POINTERS)),
     **dict.fromkeys(("accept.addrlen", "accept4.addrlen", "recvfrom.addrlen", "getsockname.addrlen",
                      "getpeername.addrlen",
                      "getsockopt.optlen"),
-                    lambda b: mostly(st.sampled_from([Placed(pack("<i", n)) for n in (4, 16, 110, 128, 0, 2, -1)]),
+                    lambda: mostly(st.sampled_from([Placed(pack("<i", n)) for n in (4, 16, 110, 128, 0, 2, -1)]),
                                      BAD_POINTERS)),
     **dict.fromkeys(("connect.addrlen", "bind.addrlen", "sendto.addrlen"),
-                    lambda b: constants((16, 16, 5, 110, 111, 2, 3, 1, 0, 128, -1))),
-    **dict.fromkeys(("sendmsg.msg", "recvmsg.msg"), lambda b: mostly(message_headers(b), BAD_POINTERS)),
-    **dict.fromkeys(("sendmmsg.mmsg", "recvmmsg.mmsg"), lambda b: mostly(message_headers(b).map(
+                    lambda: constants((16, 16, 5, 110, 111, 2, 3, 1, 0, 128, -1))),
+    **dict.fromkeys(("sendmsg.msg", "recvmsg.msg"), lambda: mostly(message_headers(), BAD_POINTERS)),
+    **dict.fromkeys(("sendmmsg.mmsg", "recvmmsg.mmsg"), lambda: mostly(message_headers().map(
         lambda header: Placed(header.data + bytes(8), header.over)), BAD_POINTERS)),
-    "recvmmsg.timeout": lambda b: st.one_of(st.just(Const(0)), TIMESPECS),
-    "socketpair.sv": lambda b: mostly(st.just(Room(8)), BAD_POINTERS, 20),
-    "setsockopt.optval": lambda b: mostly(st.sampled_from([Placed(pack("<iiii", *v)) for v in (
+    "recvmmsg.timeout": lambda: st.one_of(st.just(Const(0)), TIMESPECS),
+    "socketpair.sv": lambda: mostly(st.just(Room(8)), BAD_POINTERS, 20),
+    "setsockopt.optval": lambda: mostly(st.sampled_from([Placed(pack("<iiii", *v)) for v in (
         (0, 0, 0, 0), (1, 0, 0, 0), (1, 1, 0, 0), (4096, 0, 0, 0), (-1, 0, 0, 0), (0x7FFFFFFF, 5, 0, 0))]),
         BAD_POINTERS),
-    "getsockopt.optval": lambda b: mostly(st.sampled_from([Room(4), Room(64)]), BAD_POINTERS),
-    "futex.timeout": lambda b: st.one_of(st.just(Const(0)), constants((0, 1, 2, 5)), TIMESPECS),
-    "ioctl.arg": lambda b: mostly(st.one_of(st.just(Room(64)), st.sampled_from([Placed(pack("<i", n)) for n in (0, 1, 5,
+    "getsockopt.optval": lambda: mostly(st.sampled_from([Room(4), Room(64)]), BAD_POINTERS),
+    "futex.timeout": lambda: st.one_of(st.just(Const(0)), constants((0, 1, 2, 5)), TIMESPECS),
+    "ioctl.arg": lambda: mostly(st.one_of(st.just(Room(64)), st.sampled_from([Placed(pack("<i", n)) for n in (0, 1, 5,
                                                                                                                 -1)])),
                                   BAD_POINTERS),
-    "fcntl.arg": lambda b: st.one_of(
-        constants((0, 0, 1, 3, 5, 10, 0o4000, 0o2000, 0o40000, 4096, 65536, 2048, -1, 1023, 1024)), b.fds,
+    "fcntl.arg": lambda: st.one_of(
+        constants((0, 0, 1, 3, 5, 10, 0o4000, 0o2000, 0o40000, 4096, 65536, 2048, -1, 1023, 1024)), fds,
         st.tuples(st.sampled_from([0, 1, 2, 3]), st.sampled_from([0, 1, 2, 3]), st.sampled_from([0, 5, -1, 100]),
                   st.sampled_from([0, 1, 10, -5, 1 << 62])).map(lambda t: Placed(pack("<hh4xqqi4x", t[0], t[1], t[2],
                                                                                       t[3], 0))),
         BAD_POINTERS),
-    "mmap.fd": lambda b: st.one_of(st.just(Const(-1)), b.fds),
-    "mmap.offset": lambda b: constants((0, 0, 0, 4096, 8192, 1, -4096, 1 << 40)),
-    "msgctl.arg": lambda b: mostly(st.one_of(st.just(Room(128)), st.just(Placed(pack("<IIIIIHHII", 0, 0, 65534, 0, 0,
+    "mmap.fd": lambda: st.one_of(st.just(Const(-1)), fds),
+    "mmap.offset": lambda: constants((0, 0, 0, 4096, 8192, 1, -4096, 1 << 40)),
+    "msgctl.arg": lambda: mostly(st.one_of(st.just(Room(128)), st.just(Placed(pack("<IIIIIHHII", 0, 0, 65534, 0, 0,
                                                                                      0o600, 0, 0, 0) + bytes(96)))),
                                                                                      BAD_POINTERS),
-    "semctl.arg": lambda b: st.one_of(constants((0, 1, 5, 32767, 32768, -1)), st.just(Room(128)),
+    "semctl.arg": lambda: st.one_of(constants((0, 1, 5, 32767, 32768, -1)), st.just(Room(128)),
                                       st.just(Placed(pack("<4H", 1, 2, 3, 4))), BAD_POINTERS),
-    "symlink.target": lambda b: text(domains.TARGETS),
-    "symlinkat.target": lambda b: text(domains.TARGETS),
-    **{f"{call}.name": lambda b: text(domains.XATTR_NAMES) for call in (
+    "symlink.target": lambda: text(domains.TARGETS),
+    "symlinkat.target": lambda: text(domains.TARGETS),
+    **{f"{call}.name": lambda: text(domains.XATTR_NAMES) for call in (
         "setxattr", "lsetxattr", "fsetxattr", "getxattr", "lgetxattr", "fgetxattr", "removexattr", "lremovexattr",
         "fremovexattr",
         "setxattrat", "getxattrat", "removexattrat")},
-    **{f"{call}.uargs": lambda b: mostly(layout_strategy("XattrArgs", b), BAD_POINTERS) for call in ("setxattrat",
+    **{f"{call}.uargs": lambda: mostly(layout_strategy("XattrArgs"), BAD_POINTERS) for call in ("setxattrat",
                                                                                                      "getxattrat")},
-    "memfd_create.name": lambda b: text((b"m", b"", b"a" * 249, b"a" * 250)),
-    **dict.fromkeys(("mq_open.name", "mq_unlink.name"), lambda b: st.one_of(
+    "memfd_create.name": lambda: text((b"m", b"", b"a" * 249, b"a" * 250)),
+    **dict.fromkeys(("mq_open.name", "mq_unlink.name"), lambda: st.one_of(
         st.sampled_from([Placed(b"q1aaaaaaaa\0", ((2, 8, Own(1)),)), Placed(b"q2aaaaaaaa\0", ((2, 8, Own(1)),))]),
         text((b"", b"/q1", b"q/1", b"a" * 256, b".", b"..")))),
     **dict.fromkeys(("execve.path", "execveat.path"),
-                    lambda b: text((b"f", b"e", b"n", b"d", b"x", b"dang", b"loop", b"none", b"f/x", b"", b"p",
+                    lambda: text((b"f", b"e", b"n", b"d", b"x", b"dang", b"loop", b"none", b"f/x", b"", b"p",
                                     b"a" * 256))),
-    **{f"{call}.{name}": lambda b: b.ids for call, name in (
+    **{f"{call}.{name}": lambda: ids for call, name in (
         ("shmat", "number"), ("shmctl", "number"), ("semop", "id"), ("semctl", "id"), ("semtimedop", "id"),
         ("msgsnd", "id"),
         ("msgrcv", "id"), ("msgctl", "id"), ("timer_settime", "number"), ("timer_gettime", "number"),
@@ -329,20 +319,20 @@ SPECIFIC: dict[str, Callable[[Bundles], Strategy]] = {
         ("timer_delete", "number"), ("inotify_rm_watch", "wd"), ("io_destroy", "number"), ("io_submit", "number"),
         ("io_cancel", "number"), ("io_getevents", "number"), ("io_pgetevents", "number"))},
     **dict.fromkeys(("shmget.key", "semget.key", "msgget.key"),
-                    lambda b: st.sampled_from([Const(0), Own(0), Own(0)])),
-    "msgsnd.size": lambda b: constants((0, 1, 5, 100, 8192, 8193, -1)),
-    "msgrcv.size": lambda b: constants((0, 1, 5, 100, 600, -1)),
-    "io_submit.count": lambda b: constants((1, 1, 2, 0, -1)),
-    "io_getevents.least": lambda b: constants((0, 0, 1, -1)),
-    "io_getevents.most": lambda b: constants((0, 1, 2, -1)),
-    "io_pgetevents.least": lambda b: constants((0, 0, 1, -1)),
-    "io_pgetevents.most": lambda b: constants((0, 1, 2, -1)),
-    "semop.ops": lambda b: mostly(layout_strategy("SemOps", b), BAD_POINTERS),
-    "arch_prctl.address": lambda b: st.one_of(st.just(Room(8)), BAD_POINTERS),
-    **{f"prctl.arg{n}": lambda b: st.one_of(constants((0, 0, 0, 1, 2, 3, 9, 17, 40, 41, 64, 65, -1)), st.just(Room(16)),
+                    lambda: st.sampled_from([Const(0), Own(0), Own(0)])),
+    "msgsnd.size": lambda: constants((0, 1, 5, 100, 8192, 8193, -1)),
+    "msgrcv.size": lambda: constants((0, 1, 5, 100, 600, -1)),
+    "io_submit.count": lambda: constants((1, 1, 2, 0, -1)),
+    "io_getevents.least": lambda: constants((0, 0, 1, -1)),
+    "io_getevents.most": lambda: constants((0, 1, 2, -1)),
+    "io_pgetevents.least": lambda: constants((0, 0, 1, -1)),
+    "io_pgetevents.most": lambda: constants((0, 1, 2, -1)),
+    "semop.ops": lambda: mostly(layout_strategy("SemOps"), BAD_POINTERS),
+    "arch_prctl.address": lambda: st.one_of(st.just(Room(8)), BAD_POINTERS),
+    **{f"prctl.arg{n}": lambda: st.one_of(constants((0, 0, 0, 1, 2, 3, 9, 17, 40, 41, 64, 65, -1)), st.just(Room(16)),
                                             st.just(Placed(b"name of this thread\0")),
                                             BAD_POINTERS) for n in (2, 3, 4, 5)},
-    "pidfd_open.pid": lambda b: st.one_of(b.pids, constants((0, -1, 0x3FFFFFFF))),
+    "pidfd_open.pid": lambda: st.one_of(pids, constants((0, -1, 0x3FFFFFFF))),
 }
 """Strategies by `call.parameter`, where the declared kind is only a number or an address."""
 
@@ -351,14 +341,14 @@ MEMORY_CALLS = {"mmap", "munmap", "mprotect", "mremap", "msync", "mincore", "mad
                 "remap_file_pages", "pkey_mprotect", "mbind", "mseal", "set_mempolicy_home_node", "brk"}
 
 
-def argument(record: Syscall, index: int, bundles: Bundles) -> Strategy:
+def argument(record: Syscall, index: int) -> Draw:
     """The strategy of one parameter of one call."""
     name, kind = record.params[index], record.argument_kinds()[index]
     key = f"{record.name}.{name}"
     base, _, rest = kind.partition("[")
     layout = rest.rstrip("]")
     if key in SPECIFIC:
-        return SPECIFIC[key](bundles)
+        return SPECIFIC[key]()
     if key in domains.VALUES:
         return constants(domains.VALUES[key])
     named = ARGUMENTS.get(key)
@@ -368,11 +358,11 @@ def argument(record: Syscall, index: int, bundles: Bundles) -> Strategy:
         return constants((*values_of(named), -1, 99))
     match base:
         case "Fd":
-            return bundles.fds
+            return fds
         case "DirFd":
-            return st.one_of(st.just(Const(-100)), st.just(Const(-100)), bundles.fds)
+            return st.one_of(st.just(Const(-100)), st.just(Const(-100)), fds)
         case "Pid":
-            return st.one_of(st.just(Const(0)), bundles.pids)
+            return st.one_of(st.just(Const(0)), pids)
         case "Signal":
             return constants(domains.SIGNALS)
         case "Mode":
@@ -384,9 +374,9 @@ def argument(record: Syscall, index: int, bundles: Bundles) -> Strategy:
         case "OptPath":
             return st.one_of(text(domains.PATHS), text(domains.PATHS), text(domains.PATHS), st.just(Const(0)))
         case "In":
-            return mostly(layout_strategy(layout, bundles), BAD_POINTERS)
+            return mostly(layout_strategy(layout), BAD_POINTERS)
         case "InOut":
-            return mostly(layout_strategy(layout, bundles), BAD_POINTERS)
+            return mostly(layout_strategy(layout), BAD_POINTERS)
         case "Out":
             return mostly(st.just(Room(LAYOUTS[layout].size if layout in LAYOUTS else 64)), BAD_POINTERS)
         case "Buf":
@@ -395,7 +385,7 @@ def argument(record: Syscall, index: int, bundles: Bundles) -> Strategy:
             return mostly(st.sampled_from([Room(128), Room(512)]), BAD_POINTERS)
     if base == "Addr" or name in ("addr", "start"):
         if record.name in MEMORY_CALLS:
-            return addresses(bundles)
+            return addresses()
         return mostly(st.one_of(st.just(Room(64)), st.binary(max_size=12).map(lambda data: Placed(data + bytes(32)))),
                       BAD_POINTERS, 8)
     if name in domains.VALUES:
@@ -415,7 +405,7 @@ def argument(record: Syscall, index: int, bundles: Bundles) -> Strategy:
     return constants(domains.INTERESTING)
 
 
-def arguments(name: str, bundles: Bundles) -> dict[str, Strategy]:
+def arguments(name: str) -> dict[str, Draw]:
     """The strategy of each parameter of a call, in order."""
     record = next(item for item in TABLE if item is not None and item.name == name)
-    return {parameter: argument(record, index, bundles) for index, parameter in enumerate(record.params)}
+    return {parameter: argument(record, index) for index, parameter in enumerate(record.params)}

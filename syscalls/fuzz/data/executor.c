@@ -28,7 +28,7 @@ enum {
 	READ = 0, WRITE = 1, OPEN = 2, CLOSE = 3, MMAP = 9, SIGACTION = 13, SIGPROCMASK = 14, IOCTL = 16,
 	GETPID = 39, SOCKET = 41, CLONE = 56, EXECVE = 59, EXIT = 60, WAIT4 = 61, KILL = 62, FCNTL = 72, CHDIR = 80,
 	MKDIR = 83, SYMLINK = 88, CHMOD = 90, UMASK = 95, SETSID = 112, SETRESUID = 117, SETRESGID = 119, SETGROUPS = 116,
-	SIGTIMEDWAIT = 128, SIGALTSTACK = 131, MKNOD = 133, PRCTL = 157, SETRLIMIT = 160, MOUNT = 165, FUTEX = 202,
+	SIGTIMEDWAIT = 128, SIGALTSTACK = 131, MKNOD = 133, PERSONALITY = 135, SETPRIORITY = 141, PRCTL = 157, SETRLIMIT = 160, MOUNT = 165, FUTEX = 202,
 	EXIT_GROUP = 231, WAITID = 247, UNSHARE = 272, DUP3 = 292,
 };
 
@@ -622,11 +622,13 @@ static void jail(char **words, char **environment)
 	if (pid)
 		call(EXIT_GROUP, wait_for(pid));
 	if (!was_uid) {
+		call(SETPRIORITY, 0, 0, 0);
 		call(SETGROUPS, 0, 0);
 		if (call(SETRESGID, gid, gid, gid) < 0 || call(SETRESUID, uid, uid, uid) < 0)
 			die("cannot become the user of the programs");
 	}
 	call(SETSID);
+	call(PERSONALITY, 0x0040000); /* ADDR_NO_RANDOMIZE */
 	call(PRCTL, 38, 1); /* NO_NEW_PRIVS */
 	call(PRCTL, 4, 1);  /* DUMPABLE: another user's /proc/self is root's */
 	call(EXECVE, words[1], words + 1, environment);
