@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 
 from syscalls.abi.errno import EFAULT, EINVAL, ENAMETOOLONG, LinuxError
-from translator.machine import PROT_READ, PROT_WRITE, TASK_SIZE, UNMAPPED, GuestFault
+from translator.machine import PAGE_MASK, PAGE_SIZE, PROT_READ, PROT_WRITE, TASK_SIZE, UNMAPPED, GuestFault
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -146,6 +146,8 @@ class UserMemory:
         return int(_U64.unpack(self.read(addr, 8))[0])
 
     def put_u32(self, addr: int, value: int) -> None:
+        if addr & PAGE_MASK > PAGE_SIZE - 4 and 0 < self.space.reach(addr, 4, PROT_WRITE) < 4:
+            raise LinuxError(EFAULT)  # one store: it faults as a whole
         self.write(addr, _U32.pack(value & 0xFFFFFFFF))
 
     def swap_u32(self, addr: int, old: int, new: int) -> bool:
@@ -156,6 +158,8 @@ class UserMemory:
             raise LinuxError(EFAULT) from None
 
     def put_u64(self, addr: int, value: int) -> None:
+        if addr & PAGE_MASK > PAGE_SIZE - 8 and 0 < self.space.reach(addr, 8, PROT_WRITE) < 8:
+            raise LinuxError(EFAULT)
         self.write(addr, _U64.pack(value & 0xFFFFFFFFFFFFFFFF))
 
     def unpack(self, layout: struct.Struct, addr: int) -> tuple[int, ...]:
@@ -182,7 +186,15 @@ class UserMemory:
         there."""
         if count < 0 or count > IOV_MAX:
             raise LinuxError(EINVAL)
-        raw = self.read(addr, count * 16) if count else b""
+        try:
+            raw = self.read(addr, count * 16) if count else b""
+        except LinuxError:
+            # They are looked at one after the other: a bad one before the end of what can be read comes first.
+            good = self.space.reach(addr, count * 16, PROT_READ) & ~15
+            before = self.read(addr, good) if good else b""
+            if any(length >= 1 << 63 for _, length in struct.iter_unpack("<QQ", before)):
+                raise LinuxError(EINVAL) from None
+            raise
         entries = list(struct.iter_unpack("<QQ", raw))
         if any(length >= 1 << 63 for _, length in entries):
             raise LinuxError(EINVAL)

@@ -93,11 +93,11 @@ def io_cancel(task: Task, number: Addr, request: In[AioRequest], event: Out[AioE
 
 
 async def _getevents(task: Task, number: int, least: int, most: int, events: int, delay: int | None) -> int:
-    if least > most or least < 0:
-        raise LinuxError(EINVAL)
     from syscalls.abi.time import deadline_after
     deadline = None if delay is None else deadline_after(task.kernel.clock.monotonic(), delay)
     context = _context(task, number)
+    if least > most or least < 0:
+        raise LinuxError(EINVAL)
     while len(context.events) < least:
         if not await sleep_on(task, [(context.queue, -1)], deadline, restart=RESTART_NEVER):
             break
@@ -118,16 +118,23 @@ async def _getevents(task: Task, number: int, least: int, most: int, events: int
 @syscall(208, needs=("clocks.monotonic",))
 async def io_getevents(task: Task, number: Addr, least: S64, most: S64, events: Out[AioEvents],
                        timeout: In[Timespec]) -> int:
-    from syscalls.abi.time import read_timespec
-    return await _getevents(task, number, least, most, events, read_timespec(task, timeout) if timeout else None)
+    return await _getevents(task, number, least, most, events, _delay(task, timeout))
+
+
+def _delay(task: Task, timeout: int) -> int | None:
+    """The timeout in ns, which is not checked: a negative one is over."""
+    if not timeout:
+        return None
+    from syscalls.abi.time import NSEC, TIMESPEC
+    seconds, nanoseconds = task.mem.unpack(TIMESPEC, timeout)
+    return max(0, seconds * NSEC + nanoseconds)
 
 
 @syscall(333, since="4.18", needs=("clocks.monotonic",))
 async def io_pgetevents(task: Task, number: Addr, least: S64, most: S64, events: Out[AioEvents], timeout: In[Timespec],
                         mask: In[SigSetArgument]) -> int:
-    from syscalls.abi.time import read_timespec
     from syscalls.signals import with_mask
-    delay = read_timespec(task, timeout) if timeout else None
+    delay = _delay(task, timeout)
     blocked = None
     if mask:
         pointer, size = task.mem.u64(mask), task.mem.u64(mask + 8)

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from syscalls.task import Task
 
 NSEC = 1_000_000_000
+NO_TIME = 1 << 200
+"""For nanoseconds that are none."""
 _TIMES = Struct("<qqqq")
 _UTIMBUF = Struct("<qq")
 
@@ -143,6 +145,8 @@ def _set_times(task: Task, location: Location | None, inode: Inode, atime: int |
                is_now: bool) -> int:
     """Times in ns, None to leave one alone.  is_now: both are the current time (or left alone), which whoever may
     write the file may set; other times are the owner's (man 2 utimensat)."""
+    if NO_TIME in (atime, mtime):
+        raise LinuxError(EINVAL)  # known only here, when the file is found (vfs_utimes)
     if atime is None and mtime is None:
         return 0
     if not owner_or_capable(task, inode):
@@ -172,7 +176,7 @@ def _timespecs(task: Task, addr: int) -> tuple[int | None, int | None, bool]:
         elif 0 <= nanoseconds < NSEC:
             out.append(seconds * NSEC + nanoseconds)
         else:
-            raise LinuxError(EINVAL)
+            out.append(NO_TIME)
     return out[0], out[1], out[0] == out[1] == HOST_NOW
 
 
@@ -189,10 +193,10 @@ def _utimes_at(task: Task, dirfd: int, path: bytes | None, times: tuple[int | No
                flags: int) -> int:
     """do_utimes: a NULL path is the descriptor itself, which then must not be O_PATH."""
     if path is None:
+        if flags & (~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) if dirfd == AT_FDCWD else ~0):
+            raise LinuxError(EINVAL)
         if dirfd == AT_FDCWD:
             task.mem.path(0)
-        if flags:
-            raise LinuxError(EINVAL)
         file = task.files.get_raw(dirfd)
         if file.flags & O_PATH:
             raise LinuxError(EBADF)

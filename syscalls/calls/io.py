@@ -332,7 +332,7 @@ def pwrite_now(task: Task, file: FileDescription, addr: int, count: int, offset:
     while True:
         step = min(CHUNK, count - done)
         try:
-            data = task.mem.input(addr + done, step) if step else b""
+            data = _input(task, file, addr + done, step) if step else b""
             got = file.pwrite(task, data, offset + done)
         except (LinuxError, HostError):
             if done:
@@ -397,7 +397,8 @@ def _pwritev(task: Task, fd: int, vec: int, vlen: int, pos: int) -> int:
         raise LinuxError(EBADF)
     vector = task.mem.iovec(vec, vlen)
     if sum(length for _, length in vector) <= CHUNK:
-        data = task.mem.gather(vector)
+        total = sum(length for _, length in vector)
+        data = bytes(total) if file.ignores_input else task.mem.gather(vector)
         return file.pwrite(task, data, pos) if data else 0
     at = pos
 
@@ -455,7 +456,8 @@ def pwritev2(task: Task, fd: Fd, vec: In[IoVec], vlen: U32, pos: S64, pos_high: 
             raise LinuxError(EINVAL)
         _check_position(task.files.get(fd))
     file = output_file(task, fd)
-    _check_rwf(flags)
+    if task.mem.iovec(vec, vlen):
+        _check_rwf(flags)
     kept = file.flags
     # The call's own status flags hold for this call only: objects look at the description's.
     if flags & RWF_APPEND:

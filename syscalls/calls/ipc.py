@@ -74,7 +74,8 @@ async def semtimedop(task: Task, id: S32, ops: In[SemOps], count: U32, timeout: 
         return await _semop(task, id, ops, count, None)
     from syscalls.abi.time import TIMESPEC, deadline_after, timespec_ns
     wanted = task.mem.unpack(TIMESPEC, timeout)
-    if count > SEMOPM:
+    from syscalls.sysv_ipc import namespace
+    if count > namespace(task.kernel).operations:
         raise LinuxError(E2BIG)
     task.mem.read(ops, count * 6)
     return await _semop(task, id, ops, count,
@@ -108,6 +109,8 @@ def semctl(task: Task, id: S32, number: S32, command: S32, arg: U64) -> int:
                                          used if command == SEM_INFO else SEMVMX))
         return table.highest()
     raw = task.mem.read(arg, 104) if command == IPC_SET else b""
+    if command == SETVAL and not 0 <= (arg & 0xFFFFFFFF ^ 0x80000000) - 0x80000000 <= SEMVMX:
+        raise LinuxError(ERANGE)
     found = table.at_index(id) if command in (SEM_STAT, SEM_STAT_ANY) else table.find(id)
     if command in (IPC_STAT, SEM_STAT, SEM_STAT_ANY):
         if command != SEM_STAT_ANY:
@@ -183,8 +186,10 @@ async def msgrcv(task: Task, id: S32, message: Out[MessageLayout], size: S64, ki
     from syscalls.sysv_ipc import namespace
     if id < 0 or size < 0:
         raise LinuxError(EINVAL)
-    if flags & MSG_COPY and (flags & MSG_EXCEPT or not flags & IPC_NOWAIT):
-        raise LinuxError(EINVAL)
+    if flags & MSG_COPY:
+        if flags & MSG_EXCEPT or not flags & IPC_NOWAIT:
+            raise LinuxError(EINVAL)
+        task.mem.read(message, min(size, namespace(task.kernel).message_size))  # prepare_copy makes a message of what is there
     type, data = await namespace(task.kernel).queues.find(id).receive(task, kind, size, flags)
     try:
         task.mem.write(message, pack("<q", type) + data)

@@ -111,7 +111,7 @@ def process_madvise(task: Task, pidfd: Fd, vector: In[IoVec], count: Size, advic
     from syscalls.madvise import REMOTE, advise
     if flags:
         raise LinuxError(EINVAL)
-    ranges = task.mem.iovec(vector, min(count, 1 << 31))
+    ranges = task.mem.iovec(vector, count & 0xFFFFFFFF)
     group = getattr(task.files.get(pidfd), "group", None)
     if group is None:
         raise LinuxError(EBADF)
@@ -308,7 +308,7 @@ def _transfer(task: Task, pid: int, local: int, local_count: int, remote: int, r
               write: bool) -> int:
     if flags:
         raise LinuxError(EINVAL)
-    mine = task.mem.iovec(local, min(local_count, 1 << 31))
+    mine = task.mem.iovec(local, local_count & 0xFFFFFFFF)
     if not sum(length for _, length in mine):
         return 0
     theirs = task.mem.iovec(remote, min(remote_count, 1 << 31), own=False)
@@ -408,8 +408,9 @@ _NO_PKU = "the emulated CPU has no protection keys"
 
 @syscall(329, since="4.9", support=PARTIAL(_NO_PKU))
 def pkey_mprotect(task: Task, addr: Addr, length: Size, prot: U64, pkey: S32) -> int:
-    if pkey != -1 and (length or addr & PAGE_MASK):
-        raise LinuxError(EINVAL)
+    if pkey != -1 and not addr & PAGE_MASK and length:
+        size = page_align(length) & U64_MAX
+        raise LinuxError(EINVAL if addr < addr + size & U64_MAX else ENOMEM)
     task.mm.protect(task, addr, length, prot)
     return 0
 

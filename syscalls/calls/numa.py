@@ -162,4 +162,9 @@ def move_pages(task: Task, pid: Pid, count: U64, pages: In[PointerVector], nodes
 def set_mempolicy_home_node(task: Task, start: Addr, length: Size, node: U64, flags: U64) -> int:
     if flags or start & PAGE_MASK or node:
         raise LinuxError(EINVAL)
+    size = page_align(length) & (1 << 64) - 1
+    if start + size >= 1 << 64:
+        raise LinuxError(EINVAL)
+    if size:
+        raise LinuxError(ENOENT)  # no mapping has a policy of its own
     return 0

@@ -402,6 +402,22 @@ async def wait4(task: Task, pid: Pid, status: Out[S32], options: Flags[WaitFlags
 @syscall(247, since="2.6.9")
 async def waitid(task: Task, kind: S32, id: Pid, info: Out[SigInfoLayout], options: Flags[WaitFlags],
                  usage: Out[Rusage]) -> int:
+    try:
+        report = await _waitid(task, kind, id, options)
+    except LinuxError:
+        if info:
+            _write_info(task, info, None)  # cleared also when it fails, and EFAULT wins
+        raise
+    if usage and report is not None:
+        from syscalls.accounting import pack_rusage
+        task.mem.write(usage, pack_rusage(report.spent_ns, report.system_ns, report.max_rss_kb))
+    if info:
+        _write_info(task, info, report)
+    return 0
+
+
+async def _waitid(task: Task, kind: int, id: int, options: int) -> _Report | None:
+    """kernel_waitid."""
     bits = options & 0xFFFFFFFF
     if bits & ~(WNOHANG | WNOWAIT | WEXITED | WUNTRACED | WCONTINUED | WNOTHREAD | WCLONE | WALL):
         raise LinuxError(EINVAL)
@@ -427,12 +443,7 @@ async def waitid(task: Task, kind: S32, id: Pid, info: Out[SigInfoLayout], optio
     report = await _wait(task, kind, wanted, bits | WNOHANG if nonblocking else bits)
     if report is None and nonblocking and not bits & WNOHANG:
         raise LinuxError(EAGAIN)
-    if usage and report is not None:
-        from syscalls.accounting import pack_rusage
-        task.mem.write(usage, pack_rusage(report.spent_ns, report.system_ns, report.max_rss_kb))
-    if info:
-        _write_info(task, info, report)
-    return 0
+    return report
 
 
 def _write_info(task: Task, addr: int, report: _Report | None) -> None:

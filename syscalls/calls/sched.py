@@ -170,18 +170,25 @@ FLAG_RESET_ON_FORK, FLAG_KEEP_POLICY, FLAG_KEEP_PARAMS = 1, 8, 16
 ATTR_FLAGS = 0x7F
 
 
+def _too_big(task: Task, attr: int) -> LinuxError:
+    """E2BIG, with the size that is known put there, if that can be."""
+    try:
+        task.mem.put_u32(attr, ATTR_VER1)
+    except LinuxError:
+        pass
+    return LinuxError(E2BIG)
+
+
 @syscall(314, since="3.14", support=KEPT)
 def sched_setattr(task: Task, pid: Pid, attr: In[SchedAttr], flags: U32) -> int:
     if not attr or pid < 0 or flags:
         raise LinuxError(EINVAL)
     size = task.mem.u32(attr) or ATTR_VER0
     if not ATTR_VER0 <= size <= 4096:
-        task.mem.put_u32(attr, ATTR_VER1)
-        raise LinuxError(E2BIG)
+        raise _too_big(task, attr)
     raw = task.mem.read(attr, size)
     if any(raw[ATTR_VER1:]):
-        task.mem.put_u32(attr, ATTR_VER1)
-        raise LinuxError(E2BIG)
+        raise _too_big(task, attr)
     _, policy, wanted, nice, priority, *deadline, _, _ = _ATTR.unpack(raw[:ATTR_VER1].ljust(ATTR_VER1, b"\0"))
     if policy >= 1 << 31:
         raise LinuxError(EINVAL)

@@ -194,14 +194,14 @@ async def clock_nanosleep(task: Task, clock: S32, flags: S32, request: In[Timesp
     if clock in (CLOCK_MONOTONIC_RAW, CLOCK_REALTIME_COARSE, CLOCK_MONOTONIC_COARSE):
         raise LinuxError(EOPNOTSUPP)
     offset = real_offset(task, clock)
-    if offset is None:
-        target = cpu_clock(task, clock, reading=False)
-        if clock == CLOCK_THREAD_CPUTIME_ID:
-            raise LinuxError(EOPNOTSUPP)
-        if target.task is task:
-            raise LinuxError(EINVAL)
+    if clock == CLOCK_THREAD_CPUTIME_ID:
+        raise LinuxError(EOPNOTSUPP)
+    if clock >= 0 and offset is None:
+        cpu_clock(task, clock)
     wanted = read_timespec(task, request)
     if offset is None:
+        if cpu_clock(task, clock, reading=False).task is task:
+            raise LinuxError(EINVAL)
         return await _sleep_cpu(task, clock, wanted, bool(flags & TIMER_ABSTIME), remaining)
     if not flags & TIMER_ABSTIME:
         return await _sleep_for(task, wanted, remaining)

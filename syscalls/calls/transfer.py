@@ -260,7 +260,7 @@ async def vmsplice(task: Task, fd: Fd, vec: In[IoVec], count: Size, flags: U32) 
     if flags & ~SPLICE_F_ALL:
         raise LinuxError(EINVAL)
     file = task.files.get(fd)
-    vector = task.mem.iovec(vec, min(count, 1 << 31))
+    vector = task.mem.iovec(vec, count & 0xFFFFFFFF)
     total = sum(length for _, length in vector)
     if not total:
         return 0

@@ -61,10 +61,14 @@ def _of_fd(task: Task, fd: int) -> tuple[Location | None, Inode]:
     return file.location, file.inode
 
 
-def _at_flags(task: Task, dirfd: int, path: bytes | None, flags: int) -> tuple[Location | None, Inode]:
-    """For the *xattrat calls: a NULL or empty path with AT_EMPTY_PATH is the descriptor."""
+def _check_at_flags(flags: int) -> None:
     if flags & ~AT_FLAGS:
         raise LinuxError(EINVAL)
+
+
+def _at_flags(task: Task, dirfd: int, path: bytes | None, flags: int) -> tuple[Location | None, Inode]:
+    """For the *xattrat calls: a NULL or empty path with AT_EMPTY_PATH is the descriptor."""
+    _check_at_flags(flags)
     if path is None and not flags & AT_EMPTY_PATH:
         task.mem.path(0)
     if not path and flags & AT_EMPTY_PATH and dirfd != AT_FDCWD:
@@ -93,6 +97,8 @@ def _check(task: Task, location: Location | None, inode: Inode, name: bytes, mas
     from syscalls.fs.permission import owner_or_capable, permission
     if mask == MAY_WRITE and location is not None and location.mount.id:
         location.mount.check_writable()
+    if name.startswith(b"security.") and mask == MAY_WRITE and not task.cred.capable(CAP_SYS_ADMIN):
+        raise LinuxError(EPERM)  # cap_inode_setxattr
     if name.startswith((b"security.", b"system.")):
         return
     if name.startswith(b"trusted."):
@@ -244,6 +250,7 @@ def _arguments(task: Task, addr: int, size: int) -> tuple[int, int, int]:
 def setxattrat(task: Task, dirfd: DirFd, path: OptPath, at_flags: Flags[AtFlags], name: Addr, uargs: In[XattrArgs],
                usize: Size) -> int:
     value, size, flags = _arguments(task, uargs, usize)
+    _check_at_flags(at_flags)
     return _set(task, lambda: _at_flags(task, dirfd, path, at_flags), name, value, size, flags)
 
 
@@ -253,6 +260,7 @@ def getxattrat(task: Task, dirfd: DirFd, path: OptPath, at_flags: Flags[AtFlags]
     value, size, flags = _arguments(task, uargs, usize)
     if flags:
         raise LinuxError(EINVAL)
+    _check_at_flags(at_flags)
     return _get(task, lambda: _at_flags(task, dirfd, path, at_flags), name, value, size)
 
 
@@ -263,6 +271,7 @@ def listxattrat(task: Task, dirfd: DirFd, path: OptPath, at_flags: Flags[AtFlags
 
 @syscall(466, since="6.13", needs=("files.xattr",))
 def removexattrat(task: Task, dirfd: DirFd, path: OptPath, at_flags: Flags[AtFlags], name: Addr) -> int:
+    _check_at_flags(at_flags)
     return _remove(task, lambda: _at_flags(task, dirfd, path, at_flags), name)
 
 

@@ -74,8 +74,10 @@ def pipe_inode(task: Task) -> AnonymousInode:
 
 
 def anonymous_inode(task: Task) -> AnonymousInode:
-    """eventfd, epoll, timerfd, ...: no type, one inode number for all of them, as anon_inodefs has."""
-    return AnonymousInode(task, ANON_INODEFS, 0o600, number=1)
+    """eventfd, epoll, timerfd, ...: no type, one inode number for all of them, as anon_inodefs has; root's."""
+    inode = AnonymousInode(task, ANON_INODEFS, 0o600, number=1)
+    inode.uid = inode.gid = 0
+    return inode
 
 
 class AnonymousFile(FileDescription):

@@ -28,7 +28,6 @@ from syscalls.abi.fs import (
     IN_MOVED_FROM,
     IN_MOVED_TO,
     MAY_WRITE,
-    NAME_MAX,
     RENAME_EXCHANGE,
     RENAME_NOREPLACE,
     RENAME_WHITEOUT,
@@ -54,6 +53,8 @@ def _new_name(vfs: Vfs, task: Task, path: bytes, dirfd: int, directory: bool) ->
     walk = vfs.walk_parent(task, path, dirfd)
     if walk.kind is not NORM or not walk.missing:
         raise LinuxError(EEXIST)
+    if walk.too_long:
+        raise LinuxError(ENAMETOOLONG)
     if walk.slash and not directory:
         raise LinuxError(ENOENT)
     parent = walk.parent()
@@ -77,6 +78,8 @@ def make_node(vfs: Vfs, task: Task, path: bytes, dirfd: int, mode: int, rdev: in
     if kind not in (0, S_IFREG, S_IFCHR, S_IFBLK, S_IFIFO, S_IFSOCK):
         raise LinuxError(EINVAL)
     parent, name = _new_name(vfs, task, path, dirfd, False)
+    if kind in (S_IFCHR, S_IFBLK):
+        may_create(task, parent.inode)  # who may write there comes before who may make devices
     may_mknod(task, mode, rdev)
     inode = parent.inode.mknod(task, name, mode if kind else mode | S_IFREG, rdev)
     vfs.notify_name(task, parent.inode, IN_CREATE, name)
@@ -170,13 +173,7 @@ def rename(vfs: Vfs, task: Task, old_path: bytes, old_dirfd: int, new_path: byte
     if flags & (RENAME_NOREPLACE | RENAME_WHITEOUT) and flags & RENAME_EXCHANGE:
         raise LinuxError(EINVAL)
     old = vfs.walk_parent(task, old_path, old_dirfd)
-    try:
-        new = vfs.walk_parent(task, new_path, new_dirfd)
-    except LinuxError as error:
-        # The old name is looked up before the new one's last component is.
-        if error.errno == ENAMETOOLONG and old.missing and len(new_path.rstrip(b"/").rpartition(b"/")[2]) > NAME_MAX:
-            raise LinuxError(ENOENT) from None
-        raise
+    new = vfs.walk_parent(task, new_path, new_dirfd)
     if old.parent_mount is not new.parent_mount:
         raise LinuxError(EXDEV)
     if old.kind is not NORM:
@@ -185,6 +182,8 @@ def rename(vfs: Vfs, task: Task, old_path: bytes, old_dirfd: int, new_path: byte
         raise LinuxError(EEXIST if flags & RENAME_NOREPLACE else EBUSY)
     old.parent_mount.check_writable()
     inode = old.location().inode
+    if new.too_long:
+        raise LinuxError(ENAMETOOLONG)
     is_directory = inode.mode & S_IFMT == S_IFDIR
     if flags & RENAME_NOREPLACE and not new.missing:
         raise LinuxError(EEXIST)

@@ -92,6 +92,8 @@ class RegularDescription(FileDescription):
     # --- data
 
     def read(self, task: Task, length: int) -> bytes:
+        if self.offset + length > OFFSET_MAX:
+            raise LinuxError(EINVAL)
         data = self._load(length, self.offset)
         self.offset += len(data)
         if self.vfs.notifier is not None:
@@ -99,6 +101,8 @@ class RegularDescription(FileDescription):
         return data
 
     def pread(self, task: Task, length: int, offset: int) -> bytes:
+        if offset + length > OFFSET_MAX:
+            raise LinuxError(EINVAL)
         data = self._load(length, offset)
         if self.vfs.notifier is not None:
             self._event(task, IN_ACCESS)

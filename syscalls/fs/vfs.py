@@ -11,6 +11,7 @@ from syscalls.abi.errno import (
     EINVAL,
     EISDIR,
     ELOOP,
+    ENAMETOOLONG,
     ENOENT,
     ENOTDIR,
     ENXIO,
@@ -35,6 +36,7 @@ from syscalls.abi.fs import (
     MS_NOEXEC,
     MS_NOSYMFOLLOW,
     MS_RDONLY,
+    NAME_MAX,
     O_ACCMODE,
     O_CLOEXEC,
     O_CREAT,
@@ -283,7 +285,12 @@ class Vfs:
         stripped = path.rstrip(b"/")
         if not stripped:
             return walk.run(path, False)
-        walk.run(stripped, False)
+        excess = len(stripped) - stripped.rfind(b"/") - 1 - NAME_MAX
+        if excess > 0:
+            walk.run(stripped[:-excess], False)
+            walk.too_long = walk.missing = True
+        else:
+            walk.run(stripped, False)
         walk.slash = len(stripped) != len(path)
         return walk
 
@@ -292,6 +299,8 @@ class Vfs:
         walk = self.walk_parent(task, path, dirfd)
         if walk.kind is not NORM:
             raise LinuxError(EEXIST)
+        if walk.too_long:
+            raise LinuxError(ENAMETOOLONG)
         return walk.parent(), walk.name
 
     def parent(self, task: Task, location: Location) -> Location:

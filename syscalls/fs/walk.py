@@ -36,7 +36,7 @@ class Walk:
     name which does not exist (`missing`), or at a directory nobody has looked at yet."""
 
     __slots__ = ("inode", "kind", "links", "missing", "mount", "name", "parent_inode", "parent_mount", "parent_path",
-                 "path", "resolve", "root", "slash", "task")
+                 "path", "resolve", "root", "slash", "task", "too_long")
 
     def __init__(self, task: Task, start: Location, root: Location, resolve: int) -> None:
         self.task = task
@@ -50,6 +50,8 @@ class Walk:
         self.kind = ROOT
         self.name = b""
         """The last component, when kind is NORM."""
+        self.too_long = False
+        """The last component is longer than any name: known only when it is looked up, after both names of a rename."""
         self.slash = False
         """The path ended in a slash: only a directory will do."""
         self.parent_mount = self.mount
@@ -59,7 +61,9 @@ class Walk:
     # --- results
 
     def location(self) -> Location:
-        """ENOENT for a missing last component."""
+        """ENOENT for a missing last component, ENAMETOOLONG."""
+        if self.too_long:
+            raise LinuxError(ENAMETOOLONG)
         if self.missing:
             raise LinuxError(ENOENT)
         return locate(self.task, self.mount, self.path, self.inode)

@@ -18,7 +18,7 @@ CONFIRM_LIMIT_MS = 6000
 @dataclass
 class Finding:
     """A divergence: the first program that showed it, made small."""
-    layer: str
+    layers: list[str]
     difference: Difference
     program: Program
     count: int = 1
@@ -44,7 +44,7 @@ class Campaign:
         self.native = Side(self.world, "native", [])
         self.layers = [Side(self.world, name, prefix) for name, prefix in layers.items()]
         self.expected = expected
-        self.findings: dict[tuple[str, str, str], Finding] = {}
+        self.findings: dict[tuple[str, str], Finding] = {}
         self.tally = Tally()
         self.serial = 0
 
@@ -82,9 +82,11 @@ class Campaign:
             if self.expected(side.name, found) is not None:
                 self.tally.expected[found.key] += 1
                 continue
-            known = self.findings.get((side.name, *found.key))
+            known = self.findings.get(found.key)
             if known is not None:
                 known.count += 1
+                if side.name not in known.layers:
+                    known.layers.append(side.name)
                 continue
             if not self.shows(program, side, found.key):
                 self.tally.unsteady += 1
@@ -92,8 +94,8 @@ class Campaign:
             program_small = self.reduce(program, side, found.key)
             again = [item for _, item in self.differences(program_small, [side],
                                                           CONFIRM_LIMIT_MS) if item.key == found.key]
-            finding = Finding(side.name, again[0] if again else found, program_small)
-            self.findings[side.name, *found.key] = finding
+            finding = Finding([side.name], again[0] if again else found, program_small)
+            self.findings[found.key] = finding
             new.append(finding)
         return new
 

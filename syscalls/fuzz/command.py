@@ -188,7 +188,7 @@ def by_machine(group: str, seed: int, run: Callable[[Program], None]) -> None:
 
 
 def write_reproducers(finding: Finding, prefix: list[str], directory: str, number: int) -> str:
-    name = f"{number:02}_{finding.layer}_{finding.difference.call}".replace(" ", "_").replace("#", "")
+    name = f"{number:02}_{finding.layers[0]}_{finding.difference.call}".replace(" ", "_").replace("#", "")
     os.makedirs(directory, exist_ok=True)
     for suffix, text in (("py", python_source(finding.program, finding.difference, prefix, name)),
                          ("c", c_source(finding.program, finding.difference, prefix, name))):
@@ -217,8 +217,8 @@ def fuzz(words: Sequence[str]) -> int:
               f"calls of {', '.join(options.groups)}", flush=True)
         progress = Progress(sys.stderr, campaign, options.seconds)
         def report(finding: Finding) -> None:
-            name = write_reproducers(finding, chosen[finding.layer], options.output, len(campaign.findings))
-            print(f"{finding.layer}: {finding.difference}  ({name}.py, .c)", flush=True)
+            name = write_reproducers(finding, chosen[finding.layers[0]], options.output, len(campaign.findings))
+            print(f"{finding.layers[0]}: {finding.difference}  ({name}.py, .c)", flush=True)
 
         rounds(campaign, options.groups, options.seconds, options.seed, progress, report)
         progress.clear()
@@ -231,7 +231,7 @@ def fuzz(words: Sequence[str]) -> int:
     counts = sorted(campaign.findings.values(), key=lambda finding: -finding.count)
     print(f"{len(counts)} divergences" + (", by how often they were met:" if counts else ""))
     for finding in counts:
-        print(f"{finding.count:6}  {finding.layer}: {finding.difference.call}: {finding.difference.kind}")
+        print(f"{finding.count:6}  {', '.join(finding.layers)}: {finding.difference.call}: {finding.difference.kind}")
     return 1 if campaign.findings else 0
 
 

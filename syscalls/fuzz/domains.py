@@ -86,7 +86,7 @@ PATHS: tuple[bytes, ...] = (
 TARGETS: tuple[bytes, ...] = (b"f", b"d", b"..", b"none", b"", b"new", b"/dev/null", b"a" * 300, b"x" * 4095)
 XATTR_NAMES: tuple[bytes, ...] = (b"user.a", b"user.b", b"user.", b"user", b"", b"trusted.a", b"security.a",
                                   b"system.a", b"other.a",
-                                  b"user." + b"n" * 250, b"user." + b"n" * 251, b"system.posix_acl_access")
+                                  b"user." + b"n" * 250, b"user." + b"n" * 251)
 
 VALUES: dict[str, tuple[int, ...]] = {
     "whence": (0, 1, 2, 3, 4, 5, 99),
@@ -95,7 +95,11 @@ VALUES: dict[str, tuple[int, ...]] = {
     "clock_id": (0, 1, 2, 4, 5, 7, 11, 99),
     "how": (0, 1, 2, 3, -1),
     "which": (0, 1, 2, -1),
-    "who": (0, -1, 1, 2, 0x3FFFFFFF),
+    "setpriority.which": (0, 1, -1, 99),
+    "ioprio_set.which": (0, 1, 2, 4, -1),
+    "ioprio_get.which": (0, 1, 2, 4, -1),
+    "pkey": (-1, -1, 5, 99),
+    "who": (0, -1, 0x3FFFFFFF),
     "nice": (0, 1, 5, 19, 20, -1, 100, -100),
     "resource": (*range(17), 99),
     "policy": (0, 1, 2, 3, 4, 5, 6, 7, 99, -1, 0x40000000),
@@ -143,9 +147,9 @@ VALUES: dict[str, tuple[int, ...]] = {
                 76, 77, 11, 19, 26, 0, 99, -1),
     "optlen": (0, 1, 2, 4, 4, 4, 8, 16, 64, -1),
     "domain": (1, 1, 1, 2, 2, 10, 16, 0, 45, 46, 99, -1),
-    "socket.type": (1, 2, 5, 0o4001, 0o4002, 0o2000001, 3, 4, 0, 6, 10, 15, 0o4000, 0x101),
+    "socket.type": (1, 2, 5, 0o4001, 0o4002, 0o2000001, 3, 4, 0, 6, 15, 0o4000, 0x101),
     "socketpair.type": (1, 2, 5, 0o4001, 0o4002, 0o4005, 0o2000001, 3, 4, 0, 0x101),
-    "protocol": (0, 0, 0, 1, 6, 17, 2, 255, -1),
+    "protocol": (0, 0, 0, 6, 17, 255, -1),
     "epoll_ctl.op": (1, 1, 1, 2, 3, 4, 0),
     "operation": (1, 2, 4, 5, 6, 8, 12, 3, 7, 0, 32, 64),
     "futex.operation": (1, 129, 3, 4, 5, 6, 7, 8, 10, 131, 132, 137, 0x81, 138, 11, 12, 13, 14, 99, 0x181),
@@ -154,7 +158,7 @@ VALUES: dict[str, tuple[int, ...]] = {
     "mask": (0, 0o22, 0o77, 0o777, 0o7777),
     "umask.mask": (0, 0o22, 0o77, 0o777, 0o7777, -1),
     "arch_prctl.code": (0x1003, 0x1004, 0x1001, 0x1011, 0x1012, 0x3001, 0, 99),
-    "membarrier.command": (0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, -1),
+    "membarrier.command": (1, 2, 4, 8, 16, 32, 64, 512, 1024, -1),
     "dev": (0, 0x103, 0x501, 0xFFFFFFFF),
     "mknod.mode": (0o100644, 0o10644, 0o140644, 0o20644, 0o60644, 0o40755, 0o644, 0, 0o120777, 0o100000),
     "mknodat.mode": (0o100644, 0o10644, 0o140644, 0o20644, 0o60644, 0o40755, 0o644, 0, 0o120777),

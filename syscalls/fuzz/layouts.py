@@ -34,7 +34,7 @@ def times(*named: tuple[str, int]) -> tuple[Field, ...]:
     return tuple(Field(name, offset, 16, ANY_TIME) for name, offset in named)
 
 
-SPACE = Any("free space changes under both runs")
+SPACE = Any("free space changes under both runs, and the size of /dev is the layer's own")
 USAGE = Any("a measure of the machine's work")
 MACHINE = Any("the state of the machine")
 
@@ -77,9 +77,8 @@ LAYOUTS: dict[str, Layout] = {
         Field("stx_rdev", 128, 8), Field("stx_dev", 136, 8, DEVICE), Field("stx_mnt_id", 144, 8, Bijection("mount")),
         Field("stx_dio_align", 152, 8))),
     "StatfsLayout": Layout(120, (
-        Field("f_type", 0, 8), Field("f_bsize", 8, 8), Field("f_blocks", 16, 8),
-        Field("f_bfree, f_bavail", 24, 16, SPACE),
-        Field("f_files", 40, 8), Field("f_ffree", 48, 8, SPACE), Field("f_fsid", 56, 8, DEVICE),
+        Field("f_type", 0, 8), Field("f_bsize", 8, 8), Field("f_blocks, f_bfree, f_bavail", 16, 24, SPACE),
+        Field("f_files, f_ffree", 40, 16, SPACE), Field("f_fsid", 56, 8, DEVICE),
         Field("f_namelen", 64, 8), Field("f_frsize", 72, 8), Field("f_flags", 80, 8))),
     "Timespec2": Layout(32),
     "Timeval2": Layout(32),

@@ -110,6 +110,11 @@ def prctl_fields(call: Call, _: int) -> Fields:
     return at(call, 1, (0, 8, Bijection("address"))) if constant(call, 0) == 40 else []   # PR_GET_TID_ADDRESS
 
 
+def futex_fields(call: Call, _: int) -> Fields:
+    """A lock that was taken has its owner's number."""
+    return at(call, 0, (0, 4, PID)) if (constant(call, 1) or 0) & 127 in (6, 8, 13) else []
+
+
 def priority_fields(call: Call, _: int) -> Fields:
     return at(call, 0, (0, 4, Any("where the scheduler put it")), (0, 0, Any("")))
 
@@ -125,6 +130,7 @@ SPECIAL: dict[str, Special] = {
     "getrandom": Special(fields=random_fields),
     "prctl": Special(fields=prctl_fields),
     "getcpu": Special(fields=priority_fields),
+    "futex": Special(fields=futex_fields),
     "io_setup": Special(fields=lambda call, _: at(call, 1, (0, 8, Bijection("address")))),
     "timer_create": Special(fields=lambda call, _: at(call, 2, (0, 4, Bijection("timer", True)))),
     "sched_getattr": Special(fields=lambda call, _: at(call, 1, (24, 8, Any("the scheduler's slice, by processors")))),

@@ -43,9 +43,9 @@ def constants(values: Sequence[int]) -> Draw:
     return st.sampled_from([Const(value) for value in values])
 
 
-def flags(name: str) -> Draw:
+def flags(name: str, record: Syscall) -> Draw:
     """None, one or some of the named flags; now and then a bit that nobody knows."""
-    known = sorted(set(values_of(name))) if name in FLAG_SETS else [1, 2, 4, 8]
+    known = served(record, sorted(set(values_of(name)))) if name in FLAG_SETS else [1, 2, 4, 8]
     some = st.lists(st.sampled_from(known or [1]), max_size=3).map(lambda picked: Const(_union(picked)))
     return mostly(st.one_of(st.just(Const(0)), some), constants((1 << 30, 1 << 20, -1, 0x40, 3)), 12)
 
@@ -350,10 +350,12 @@ def argument(record: Syscall, index: int) -> Draw:
     if key in SPECIFIC:
         return SPECIFIC[key]()
     if key in domains.VALUES:
-        return constants(domains.VALUES[key])
+        return constants(served(record, domains.VALUES[key]))
     named = ARGUMENTS.get(key)
     if named in FLAG_SETS:
-        return flags(named)
+        return flags(named, record)
+    if name in domains.VALUES:
+        return constants(domains.VALUES[name])
     if named in CHOICES or named in NAMED:
         return constants((*values_of(named), -1, 99))
     match base:
@@ -368,7 +370,7 @@ def argument(record: Syscall, index: int) -> Draw:
         case "Mode":
             return constants(domains.MODES)
         case "Flags":
-            return flags(layout)
+            return flags(layout, record)
         case "Path":
             return text(domains.PATHS)
         case "OptPath":
@@ -403,6 +405,13 @@ def argument(record: Syscall, index: int) -> Draw:
     if name == "flags":
         return mostly(constants((0, 0, 0, 1, 2, 4)), constants((8, 0x40, 0x800, 0x80000, 1 << 31, -1)), 6)
     return constants(domains.INTERESTING)
+
+
+def served(record: Syscall, values: Sequence[int]) -> list[int]:
+    """Without what the declaration says is not served: its answer is known to differ."""
+    bits = [bit for bit in record.unsupported.values() if bit]
+    return [value for value in values if not any(value > 0 and (value == bit or (bit & bit - 1 == 0 and bit > 2
+                                                                               and value & bit)) for bit in bits)]
 
 
 def arguments(name: str) -> dict[str, Draw]:
