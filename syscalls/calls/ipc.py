@@ -189,7 +189,7 @@ async def msgrcv(task: Task, id: S32, message: Out[MessageLayout], size: S64, ki
     if flags & MSG_COPY:
         if flags & MSG_EXCEPT or not flags & IPC_NOWAIT:
             raise LinuxError(EINVAL)
-        task.mem.read(message, min(size, namespace(task.kernel).message_size))  # prepare_copy makes a message of what is there
+        task.mem.read(message, min(size, namespace(task.kernel).message_size))
     type, data = await namespace(task.kernel).queues.find(id).receive(task, kind, size, flags)
     try:
         task.mem.write(message, pack("<q", type) + data)
