@@ -183,10 +183,14 @@ def _readlink(task: Task, dirfd: int, path: bytes, buf: int, size: int) -> int:
     """do_readlinkat.  "" is the link that an O_PATH descriptor stands for; ENOENT for any other."""
     if size <= 0:
         raise LinuxError(EINVAL)
-    inode = task.kernel.vfs.resolve(task, path, dirfd, follow=False, empty_path=dirfd != AT_FDCWD).inode
-    if inode.mode & S_IFMT != S_IFLNK:
-        raise LinuxError(EINVAL if path else ENOENT)
-    target = inode.readlink(task)[:size]
+    vfs = task.kernel.vfs
+    if path:
+        target = vfs.readlink(task, path, dirfd)[:size]
+    else:
+        inode = vfs.resolve(task, path, dirfd, empty_path=dirfd != AT_FDCWD).inode
+        if inode.mode & S_IFMT != S_IFLNK:
+            raise LinuxError(ENOENT)
+        target = inode.readlink(task)[:size]
     task.mem.write(buf, target)
     return len(target)
 

@@ -34,7 +34,6 @@ from syscalls.abi.fs import (
     MAY_WRITE,
     MS_NODEV,
     MS_NOEXEC,
-    MS_NOSYMFOLLOW,
     MS_RDONLY,
     NAME_MAX,
     O_ACCMODE,
@@ -71,9 +70,10 @@ from syscalls.fs.inode import (
     Stat,
 )
 from syscalls.fs.locks import LockTable
-from syscalls.fs.mounts import Dentry, FsContext, Location, Mount, join, parent_path
+from syscalls.fs.mounts import Dentry, FsContext, Location, Mount, parent_path
 from syscalls.fs.permission import may_create, owner_or_capable, permission
 from syscalls.fs.regular import RegularDescription
+from syscalls.fs.straight import find, straight
 from syscalls.fs.walk import DOT, DOTDOT, NORM, ROOT, Walk, inode_of, locate
 from syscalls.wait import WaitQueue
 
@@ -181,7 +181,7 @@ class Vfs:
         if not path:
             return self._empty(task, dirfd, empty_path)
         start = self._start(task, path, dirfd)
-        found = self._find(task, path, start, follow, btime)
+        found = find(task, path, start, follow, btime)
         if found is not None:
             filesystem, target, stat = found
             dentry = Dentry(target)
@@ -192,66 +192,25 @@ class Vfs:
                empty_path: bool = False) -> Stat:
         """resolve and then stat, for those who need nothing else."""
         if path:
-            found = self._find(task, path, self._start(task, path, dirfd), follow, False)
+            found = find(task, path, self._start(task, path, dirfd), follow, False)
             if found is not None:
                 return found[2]
         return self.resolve(task, path, dirfd, follow=follow, empty_path=empty_path).inode.stat(task)
 
-    def _find(self, task: Task, path: bytes, start: Location, follow: bool,
-              btime: bool) -> tuple[HostFs, bytes, Stat] | None:
-        """The short way for what is mostly asked: where the host can follow the path, one call for all of it and one
-        for each link that the path ends in.  None: walk.  ENOENT, ENOTDIR, ... as the walk would raise them."""
-        filesystem = self._trusted(task, start)
-        if filesystem is None:
-            return None
-        target = self._straight(filesystem, path, start)
-        links = 0
-        while target:
-            stat = filesystem.tree.find(target, btime)
-            if stat is None:
-                return None
-            if not follow or stat.mode & S_IFMT != S_IFLNK:
-                return filesystem, target, stat
-            links += 1
-            if links > _FEW_LINKS or start.mount.flags & MS_NOSYMFOLLOW:
-                return None
-            link = filesystem.target(target, stat)
-            if link[:1] != b"/":
-                inner = plain_path(link)
-                target = self._past_mounts(start.mount, filesystem, join(parent_path(target), inner)) if inner else b""
-            elif task.fs.root.mount is start.mount:
-                target = self._straight(filesystem, link, task.fs.root)
-            else:
-                return None
-        return None
-
-    def _trusted(self, task: Task, start: Location) -> HostFs | None:
-        """The file system of `start` if it is the host's, whose permission checks are right for this task."""
-        filesystem = start.mount.filesystem
-        return filesystem if isinstance(filesystem, HostFs) and filesystem.trusts(task.cred) else None
-
-    def _straight(self, filesystem: HostFs, path: bytes, start: Location) -> bytes:
-        """The path in the file system of `start` when the host can follow it all alone: plain components, no mount
-        point on the way.  Otherwise b""."""
-        inner = _plain_paths.get(path)
-        if inner is None:
-            inner = plain_path(path)
-        dentry = start.dentry
-        if not inner or dentry.deleted:
-            return b""
-        return self._past_mounts(start.mount, filesystem, dentry.path + b"/" + inner if dentry.path else inner)
-
-    def _past_mounts(self, mount: Mount, filesystem: HostFs, inner: bytes) -> bytes:
-        """The same path unless mount points may be on the way (b"" then), past a link that it begins with."""
-        head, _, rest = inner.partition(b"/")
-        if head in mount.heads:
-            return b""
-        if rest and head in filesystem.head_links and not mount.flags & MS_NOSYMFOLLOW:
-            target = filesystem.head_target(head)
-            if not target or target.partition(b"/")[0] in mount.heads:
-                return b""
-            return target + b"/" + rest
-        return inner
+    def readlink(self, task: Task, path: bytes, dirfd: int = AT_FDCWD) -> bytes:
+        """What the link at a path says.  EINVAL for what is none, and what resolve raises."""
+        if not path:
+            raise LinuxError(ENOENT)
+        found = find(task, path, self._start(task, path, dirfd), False, False)
+        if found is not None:
+            filesystem, target, stat = found
+            if stat.mode & S_IFMT != S_IFLNK:
+                raise LinuxError(EINVAL)
+            return filesystem.target(target, stat)
+        inode = self.resolve(task, path, dirfd, follow=False).inode
+        if inode.mode & S_IFMT != S_IFLNK:
+            raise LinuxError(EINVAL)
+        return inode.readlink(task)
 
     def _empty(self, task: Task, dirfd: int, allowed: bool) -> Location:
         if not allowed:
@@ -385,10 +344,10 @@ class Vfs:
         mount = start.mount
         if mount.flags & MS_RDONLY:
             return None
-        filesystem = self._trusted(task, start)
-        target = self._straight(filesystem, path, start) if filesystem is not None else b""
-        if filesystem is None or not target:
+        place = straight(task, path, start)
+        if place is None:
             return None
+        filesystem, target = place
         inode = filesystem.create_at(target, flags, S_IFREG | mode & 0o7777 & ~task.fs.umask)
         if inode is None:
             return None
@@ -567,26 +526,3 @@ class Vfs:
         """A name in a directory came or went (IN_CREATE, IN_DELETE, IN_MOVED_FROM, IN_MOVED_TO)."""
         if self.notifier is not None:
             self.notifier(directory.identity(task), mask, name, cookie)
-
-
-_plain_paths: dict[bytes, bytes] = {}
-"""What plain_path said: programs ask for the same paths again and again."""
-_MAX_PLAIN_PATHS = 8192
-_FEW_LINKS = 8
-"""More links than that are left to the walk, which counts all of them."""
-
-
-def plain_path(path: bytes) -> bytes:
-    """The path without a leading slash when it is but components: no empty ones, `.`, `..` or slash at its end.
-    Otherwise b""."""
-    inner = path.removeprefix(b"/")
-    plain = inner
-    if not inner or inner[0] == 47 or inner[-1] == 47 or b"//" in inner:
-        plain = b""
-    elif b"/." in path or inner[0] == 46:
-        if any(part in (b".", b"..") for part in inner.split(b"/")):
-            plain = b""
-    if len(_plain_paths) >= _MAX_PLAIN_PATHS:
-        _plain_paths.clear()
-    _plain_paths[path] = plain
-    return plain

@@ -154,10 +154,7 @@ class LinuxTree:
         fd = calls.try_openat2(self._root, path, self._walk_how)
         if fd >= 0:
             try:
-                stat = calls.host_stat(os.fstat(fd))
-                if btime:
-                    stat.btime_ns = calls.btime(fd)
-                return stat
+                return calls.full_stat(fd) if btime else calls.host_stat(os.fstat(fd))
             finally:
                 os.close(fd)
         error = calls.get_errno()
