@@ -347,6 +347,12 @@ def load_profile(name: str) -> Profile:
         raise CommandError(f"--profile {error}") from None
 
 
+def tell(lines: list[str]) -> None:
+    """At the end, on stderr, unless pylx was started with it closed."""
+    if sys.stderr is not None:
+        sys.stderr.write("".join(f"pylx: {line}\n" for line in lines))
+
+
 class Observer(Protocol):
     """Looks at a run from outside: what `pylx coverage` is made of."""
 
@@ -401,11 +407,9 @@ def run(arguments: Arguments, observer: Observer | None = None) -> int:
     if observer is not None:
         observer.finish(kernel)
     if profile is not None and (observer is None or not observer.tells_profile):
-        for line in profile.met.lines():
-            sys.stderr.write(f"pylx: {line}\n")
+        tell(profile.met.lines())
     if arguments.verbose or arguments.trace:
-        for line in kernel.gap_lines():
-            sys.stderr.write(f"pylx: {line}\n")
+        tell(kernel.gap_lines())
     status = kernel.init.exit_status
     if status & 0x7F:
         sys.stderr.flush()
