@@ -126,6 +126,7 @@ class Kernel:
         """Called when the first process has ended."""
         self.nr_open = self.pipe_max_size = 1 << 20
         """/proc/sys/fs: how high descriptors may go, and how large a pipe a user without CAP_SYS_RESOURCE may have."""
+        self.core_pattern, self.core_uses_pid = b"core", 0
         self.hostname = host.nodename()
         self.release, self.version, self.banner = RELEASE, VERSION, BANNER
         self.domainname = b"(none)"

@@ -51,7 +51,7 @@ from syscalls.abi.signal import (
 )
 from syscalls.credentials import CAP_SYS_PTRACE
 from syscalls.siginfo import SigInfo
-from syscalls.signals import force, recalc, send_group, send_task, start_stop
+from syscalls.signals import final_status, force, recalc, send_group, send_task, start_stop
 from syscalls.table import TABLE
 from syscalls.task import NO_RESULT, RUNNING, SLEEPING, TRACED
 from syscalls.wait import (
@@ -490,7 +490,7 @@ async def _deliver(task: Task) -> None:
                     continue
             start_stop(group, signo)
             continue
-        exit_group(group, signo)
+        exit_group(group, final_status(task, info))
         await exit_event(task, signo)
         exit_task(task, signo)
         return

@@ -37,7 +37,7 @@ from syscalls.abi.signal import (
 from syscalls.credentials import CAP_KILL
 from syscalls.siginfo import SigInfo
 from syscalls.signal_state import Action, GroupSignals, Pending, SignalHandlers
-from syscalls.task import RLIMIT_SIGPENDING, RUNNING, STOPPED, TRACED
+from syscalls.task import RLIMIT_CORE, RLIMIT_SIGPENDING, RUNNING, STOPPED, TRACED
 from syscalls.wait import (
     RESTART_BLOCK,
     RESTART_NEVER,
@@ -175,7 +175,7 @@ class TaskSignals:
                 start_stop(group, signo)
                 continue
             from syscalls.exit import exit_group, exit_task
-            exit_group(group, signo)
+            exit_group(group, final_status(task, info))
             exit_task(task, signo)
             return
         self._restart_without_handler(task)
@@ -283,6 +283,15 @@ class TaskSignals:
         """Whether the signal would end the process: for callers that must not sleep on."""
         action = task.handlers.get(signo)
         return action.handler == SIG_DFL and not bit(signo) & (IGNORED_BY_DEFAULT | STOPPING)
+
+
+def final_status(task: Task, info: SigInfo) -> int:
+    """The wait status of a process that this signal ends, after its core has been dumped."""
+    if bit(info.signo) & DUMPING and task.group.soft_limit(RLIMIT_CORE):
+        from syscalls.coredump import CORE_FLAG, dump
+        if dump(task, info):
+            return info.signo | CORE_FLAG
+    return info.signo
 
 
 def live_tasks(group: ThreadGroup) -> list[Task]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from syscalls.abi.errno import EADDRINUSE, ECONNREFUSED, EEXIST, EINVAL, ENOENT, ENOSPC, EPROTOTYPE, LinuxError
 from syscalls.abi.net import AF_UNIX
 from syscalls.fs.inode import S_IFMT, S_IFSOCK
+from translator.hosts.base import HostError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class UnixNames:
             # The file is made first (unix_bind_bsd), so one that is there already is what is told.
             try:
                 vfs.resolve(task, path, follow=False)
-            except LinuxError as error:
+            except (LinuxError, HostError) as error:
                 raise LinuxError(EINVAL) if error.errno == ENOENT else error from None
             raise LinuxError(EADDRINUSE)
         assert socket.inode is not None

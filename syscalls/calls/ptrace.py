@@ -72,6 +72,7 @@ from syscalls.abi.ptrace import (
 from syscalls.abi.signal import SIGKILL, SIGSTOP, SIGTRAP, UNBLOCKABLE
 from syscalls.table import PARTIAL, syscall
 from syscalls.task import STOPPED, TRACED
+from syscalls.xstate import FXSAVE_SIZE, XFEATURES_SW, XSTATE_BV, fx_image, xstate_image
 from translator.machine import (
     CS,
     DS,
@@ -106,8 +107,7 @@ if TYPE_CHECKING:
     from syscalls.task import Task
 
 WORD = (1 << 64) - 1
-REGS_SIZE, FXSAVE_SIZE = USER_REGS.size, 512
-XSTATE_BV, XFEATURES_SW = 512, 464
+REGS_SIZE = USER_REGS.size
 USER_CS, USER_SS = 0x33, 0x2B
 CAP_SYS_ADMIN = 21
 SIGINFO_SIZE = 128
@@ -338,16 +338,6 @@ def _set_regs(task: Task, target: Task, tracing: Tracing, addr: int, data: int) 
     return 0
 
 
-def _xstate(target: Task) -> bytearray:
-    """The XSAVE image with the features in the software bytes, as regset and core dumps have it."""
-    image = bytearray(target.cpu.fpstate())
-    if len(image) < XSTATE_BV + 64:
-        image += (3).to_bytes(8, "little").ljust(XSTATE_BV + 64 - len(image), b"\0")
-    if not any(image[XFEATURES_SW:XFEATURES_SW + 8]):
-        image[XFEATURES_SW:XFEATURES_SW + 8] = (3 if len(image) <= XSTATE_BV + 64 else 7).to_bytes(8, "little")
-    return image
-
-
 def _set_fx(target: Task, raw: bytes) -> None:
     if int.from_bytes(raw[24:28], "little") & ~0xFFFF:
         raise LinuxError(EINVAL)
@@ -364,7 +354,7 @@ def _set_xstate(target: Task, raw: bytes) -> None:
     if len(image) != max(len(current), XSTATE_BV + 64):
         raise LinuxError(EFAULT)
     present = int.from_bytes(image[XSTATE_BV:XSTATE_BV + 8], "little")
-    known = int.from_bytes(_xstate(target)[XFEATURES_SW:XFEATURES_SW + 8], "little")
+    known = int.from_bytes(xstate_image(target)[XFEATURES_SW:XFEATURES_SW + 8], "little")
     if present & ~known or any(image[XSTATE_BV + 8:XSTATE_BV + 64]) or \
             int.from_bytes(image[24:28], "little") & ~0xFFFF:
         raise LinuxError(EINVAL)
@@ -373,14 +363,8 @@ def _set_xstate(target: Task, raw: bytes) -> None:
 
 
 def _get_fpregs(task: Task, target: Task, tracing: Tracing, addr: int, data: int) -> int:
-    task.mem.write(data, _fx(target))
+    task.mem.write(data, fx_image(target))
     return 0
-
-
-def _fx(target: Task) -> bytes:
-    image = bytearray(target.cpu.fpstate()[:FXSAVE_SIZE])
-    image[XFEATURES_SW - 48:] = bytes(FXSAVE_SIZE - XFEATURES_SW + 48)
-    return bytes(image)
 
 
 def _set_fpregs(task: Task, target: Task, tracing: Tracing, addr: int, data: int) -> int:
@@ -407,9 +391,9 @@ def _get_regset(task: Task, target: Task, tracing: Tracing, addr: int, data: int
     if addr == NT_PRSTATUS:
         content = USER_REGS.pack(*target.cpu.regs())
     elif addr == NT_PRFPREG:
-        content = _fx(target)
+        content = fx_image(target)
     else:
-        content = bytes(_xstate(target))
+        content = bytes(xstate_image(target))
     content = content[:length]
     task.mem.write(base, content)
     task.mem.put_u64(data + 8, len(content))
@@ -427,7 +411,7 @@ def _set_regset(task: Task, target: Task, tracing: Tracing, addr: int, data: int
             raise LinuxError(EINVAL)
         _set_fx(target, raw)
     else:
-        raw = task.mem.read(base, min(length, len(_xstate(target))))
+        raw = task.mem.read(base, min(length, len(xstate_image(target))))
         _set_xstate(target, raw)
     task.mem.put_u64(data + 8, len(raw))
     return 0

@@ -32,7 +32,7 @@ _NUMBERS: dict[str, str] = {
     "fs/pipe-user-pages-hard": "0", "fs/pipe-user-pages-soft": "16384",
     "fs/protected_fifos": "0", "fs/protected_hardlinks": "1", "fs/protected_regular": "0",
     "fs/protected_symlinks": "0", "fs/suid_dumpable": "0",
-    "kernel/cap_last_cap": "40", "kernel/core_pattern": "core", "kernel/core_uses_pid": "0",
+    "kernel/cap_last_cap": "40",
     "kernel/core_pipe_limit": "0", "kernel/ctrl-alt-del": "0", "kernel/dmesg_restrict": "0",
     "kernel/kptr_restrict": "0", "kernel/modules_disabled": "1",
     "kernel/ngroups_max": "65536", "kernel/overflowgid": "65534",
@@ -107,12 +107,12 @@ def _require_root(task: Task) -> None:
         raise LinuxError(EPERM)
 
 
-def _name_file(filesystem: ProcFs, kernel: Kernel, attribute: str) -> TextFile:
-    """hostname and domainname."""
+def _name_file(filesystem: ProcFs, kernel: Kernel, attribute: str, longest: int = HOST_NAME_MAX) -> TextFile:
+    """hostname, domainname and core_pattern."""
 
     def write(task: Task, data: bytes) -> int | None:
         _require_root(task)
-        setattr(kernel, attribute, data.split(b"\n")[0].rstrip(b"\0")[:HOST_NAME_MAX])
+        setattr(kernel, attribute, data.split(b"\n")[0].rstrip(b"\0")[:longest])
         return None
 
     return TextFile(filesystem, lambda task: bytes(getattr(kernel, attribute)) + b"\n", write)
@@ -184,6 +184,8 @@ def _special(filesystem: ProcFs) -> dict[str, TextFile]:
     out["fs/nr_open"] = _number_file(filesystem, kernel, "nr_open", 64, 2147483584, 64)
     out["fs/pipe-max-size"] = _number_file(filesystem, kernel, "pipe_max_size", 4096, 1 << 31, 4096)
     out["kernel/ns_last_pid"] = TextFile(filesystem, lambda task: b"%d\n" % (kernel.next_pid - 1), set_last_pid)
+    out["kernel/core_uses_pid"] = _number_file(filesystem, kernel, "core_uses_pid", 0, 1, 1)
+    out["kernel/core_pattern"] = _name_file(filesystem, kernel, "core_pattern", 127)
     out["kernel/hostname"] = _name_file(filesystem, kernel, "hostname")
     out["kernel/domainname"] = _name_file(filesystem, kernel, "domainname")
     return out
