@@ -42,6 +42,8 @@ class Job:
         self.stop_signal = 0
         self.continued = False
         """SIGCONT has come since pylx was to stop."""
+        self.passed_on = 0
+        """The last signal that went to the first process alone."""
 
     def received(self, signo: int) -> None:
         """The host reports a signal sent to pylx."""
@@ -77,6 +79,7 @@ class Job:
         if whole_job and init.pgrp.members:
             send_pgrp(init.pgrp, info)
         else:
+            self.passed_on = signo
             send_group(init, info)
 
     def _send_rest(self, signo: int) -> None:
@@ -90,9 +93,17 @@ class Job:
                     send_group(group, SigInfo(SIGCONT, SI_USER))
 
     def first_ended(self) -> None:
-        """The terminal goes back to the host; processes that remain find themselves in the background."""
+        """The terminal goes back to the host; processes that remain find themselves in the background.
+
+        Whoever kills pylx with SIGTERM (timeout, a supervisor, `kill %1`) means the job, most of them by a signal to a
+        whole process group, of which pylx only gets its part: what ended the first process goes to the rest."""
         if self.console is not None:
             self.console.give_back()
+        init = self.kernel.init
+        if self.passed_on and init.exit_status & 0x7F == self.passed_on and init.pgrp.members:
+            from syscalls.siginfo import SigInfo
+            from syscalls.signals import send_pgrp
+            send_pgrp(init.pgrp, SigInfo(self.passed_on, SI_USER))
 
     def first_stopped(self, signo: int) -> None:
         """The first process has stopped: pylx stops once its whole job has."""
