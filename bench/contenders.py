@@ -12,8 +12,10 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
-PYLX = [sys.executable, "-I", "-m", "translator.cli"]
+SCRIPT = Path(sys.executable).with_name("pylx")
+PYLX = [str(SCRIPT)] if SCRIPT.exists() else [sys.executable, "-I", "-m", "translator.cli"]
 PROBE_SECONDS = 20
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import shutil
 import signal
 import statistics
 import subprocess
@@ -71,7 +72,9 @@ def run_once(row: Row, contender: Contender, scratch: Path, limit_seconds: float
     """The figure, the seconds that the run took, and what it left behind."""
     row.reset(scratch)
     start = time.perf_counter()
-    process = subprocess.Popen([*contender.prefix, *row.command], cwd=scratch / row.cwd, stdin=subprocess.DEVNULL,
+    # By its path: qemu-user does not search for programs.
+    command = [shutil.which(row.command[0]) or row.command[0], *row.command[1:]]
+    process = subprocess.Popen([*contender.prefix, *command], cwd=scratch / row.cwd, stdin=subprocess.DEVNULL,
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
                                env={**os.environ, **row.environment})
     timed_out = threading.Event()
@@ -92,8 +95,8 @@ def run_once(row: Row, contender: Contender, scratch: Path, limit_seconds: float
     if timed_out.is_set():
         raise Failed(f"over {limit_seconds:.0f} s")
     if process.returncode:
-        last = output.strip().splitlines()[-1:] or [""]
-        raise Failed(f"status {process.returncode}: {last[0][:100]}")
+        first = output.replace(str(scratch), "...").strip().partition("\n")[0]
+        raise Failed(f"status {process.returncode}: {first[:100]}")
     try:
         return (float(output) if row.prints else elapsed), elapsed, row.digest(scratch)
     except (OSError, ValueError, subprocess.CalledProcessError) as error:

@@ -14,6 +14,7 @@ from bench.contenders import Contender
 from bench.measure import Cell, Results
 from bench.rows import Row
 
+Calls = dict[str, tuple[float, dict[str, int]]]
 GROUPS = {"workload": "workloads", "start": "starts", "micro": "micro"}
 """A row's group: its placeholder in the template."""
 
@@ -60,12 +61,26 @@ def table(rows: list[Row], contenders: list[Contender], results: Results, group:
     return "\n".join(lines)
 
 
+def calls_table(costs: dict[str, Calls]) -> str:
+    """What bench.calls measured, by engine: one line a call."""
+    lines = ["| | " + " | ".join(f"{engine}, us" for engine in costs) + " | operations of the host layer |",
+             "|---|" + "---|" * (len(costs) + 1)]
+    first = next(iter(costs.values()), {})
+    for name, (_, operations) in first.items():
+        counted = ", ".join(f"{operation} x {times}" if times > 1 else operation
+                            for operation, times in operations.items())
+        figures = " | ".join(f"{calls[name][0]:.1f}" if name in calls else "" for calls in costs.values())
+        lines.append(f"| {name} | {figures} | {counted} |")
+    return "\n".join(lines)
+
+
 def troubles(results: Results) -> str:
     return "\n".join(f"- {row}, {name}: {cell.trouble}" for row, cells in results.items()
                      for name, cell in cells.items() if cell.trouble and not cell.trouble.startswith("over "))
 
 
-def as_json(rows: list[Row], contenders: list[Contender], results: Results, facts: dict[str, Any]) -> str:
+def as_json(rows: list[Row], contenders: list[Contender], results: Results, facts: dict[str, Any],
+            costs: dict[str, Calls]) -> str:
     measured = []
     for row in rows:
         if row.name in results:
@@ -75,7 +90,7 @@ def as_json(rows: list[Row], contenders: list[Contender], results: Results, fact
             measured.append({"row": row.name, "group": row.group, "unit": "ns" if row.prints else "s", "cells": cells})
     commands = {each.name: " ".join(Path(word).name if word.startswith("/") and len(word) > 1 else word
                                     for word in each.prefix) for each in contenders}
-    return json.dumps({**facts, "contenders": commands, "rows": measured}, indent=1) + "\n"
+    return json.dumps({**facts, "contenders": commands, "rows": measured, "calls": costs}, indent=1) + "\n"
 
 
 def conditions(facts: dict[str, Any]) -> str:
@@ -87,11 +102,11 @@ def conditions(facts: dict[str, Any]) -> str:
 
 
 def page(template: Path, rows: list[Row], contenders: list[Contender], results: Results, facts: dict[str, Any],
-         plot: str) -> str:
+         costs: dict[str, Calls], plot: str) -> str:
     texts = {place: table(rows, contenders, results, group) for group, place in GROUPS.items()}
     failing = troubles(results)
     return Template(template.read_text(encoding="utf-8")).substitute(
-        texts, conditions=conditions(facts), plot=plot,
+        texts, conditions=conditions(facts), plot=plot, calls=calls_table(costs),
         troubles=f"Cells without a figure:\n\n{failing}\n" if failing else "")
 
 

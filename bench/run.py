@@ -10,10 +10,12 @@ import argparse
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from bench import contenders as known
 from bench import report
+from bench.contenders import Contender
 from bench.measure import Limits, measure
 from bench.rows import rows
 from bench.scratch import file_system_of, scratch_directory
@@ -60,10 +62,22 @@ def plotted(path: Path, *what: object) -> str:
     return f"![Ratios to native]({path.name})"
 
 
+def call_costs(contenders: list[Contender], scratch: Path, say: Callable[[str], None]) -> dict[str, report.Calls]:
+    """By engine, as far as both it and the micro program are there."""
+    from bench.calls import measure_calls
+    out = {}
+    for contender in contenders:
+        engine = contender.name.removeprefix("pylx ")
+        if contender.name.startswith("pylx ") and " " not in engine and (scratch / "micro").exists():
+            say(f"calls in the kernel, {engine}")
+            out[engine] = measure_calls(engine, scratch)
+    return out
+
+
 def main() -> None:
     arguments = parse()
     wanted = [word for word in arguments.rows.split(",") if word]
-    chosen_rows = [row for row in rows(50 if arguments.quick else 200)
+    chosen_rows = [row for row in rows(30 if arguments.quick else 100)
                    if not wanted or any(word in row.name or word == row.group for word in wanted)]
     if not chosen_rows:
         raise SystemExit(f"no row is called {arguments.rows}")
@@ -75,20 +89,23 @@ def main() -> None:
     with scratch_directory(arguments.directory) as scratch:
         file_system = file_system_of(scratch)
         results = measure(chosen_rows, chosen, scratch, rounds, limits, progress)
+        costs = call_costs(chosen, scratch, progress) if any(row.group == "micro" for row in chosen_rows) else {}
     progress.end()
     facts = {"machine": report.machine(), "date": report.today(), "rounds": rounds, "load_before": load_before,
              "load_after": os.getloadavg()[0], "minutes": (time.monotonic() - start) / 60, "file_system": file_system}
     for group in report.GROUPS:
         if any(row.group == group for row in chosen_rows):
             print(f"{report.table(chosen_rows, chosen, results, group)}\n")
+    if costs:
+        print(f"{report.calls_table(costs)}\n")
     print(f"{report.troubles(results)}\n{report.conditions(facts)}")
     output = arguments.output or (None if wanted or arguments.contenders or arguments.quick else DOCS)
     if output is not None:
         output.mkdir(parents=True, exist_ok=True)
-        (output / "bench.json").write_text(report.as_json(chosen_rows, chosen, results, facts), encoding="utf-8")
+        (output / "bench.json").write_text(report.as_json(chosen_rows, chosen, results, facts, costs), encoding="utf-8")
         plot = plotted(output / "bench.svg", chosen_rows, chosen, results)
         (output / "bench.md").write_text(
-            report.page(HERE / "bench.md.in", chosen_rows, chosen, results, facts, plot), encoding="utf-8")
+            report.page(HERE / "bench.md.in", chosen_rows, chosen, results, facts, costs, plot), encoding="utf-8")
         print(f"written: {output}/bench.md, bench.json, bench.svg")
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -41,11 +43,13 @@ def test_cells_show_median_ratio_and_spread() -> None:
 def test_page_and_json_hold_every_row(tmp_path: Path) -> None:
     measured, cells = results()
     template = Path(report.__file__).with_name("bench.md.in")
-    text = report.page(template, measured, [NATIVE, PEER, OTHER], cells, FACTS, "PLOT")
-    for part in ("| one |", "| two |", "| three |", "PLOT", "2 x X", "- three, peer: status 1: no"):
+    costs = {"ptrace": {"stat": (12.34, {"tree.find": 1, "tree.stat": 2})}, "unicorn": {"stat": (9.0, {})}}
+    text = report.page(template, measured, [NATIVE, PEER, OTHER], cells, FACTS, costs, "PLOT")
+    for part in ("| one |", "| two |", "| three |", "PLOT", "2 x X", "- three, peer: status 1: no",
+                 "| stat | 12.3 | 9.0 | tree.find, tree.stat x 2 |"):
         assert part in text
     assert "$" not in text
-    data = json.loads(report.as_json(measured, [NATIVE, PEER, OTHER], cells, FACTS))
+    data = json.loads(report.as_json(measured, [NATIVE, PEER, OTHER], cells, FACTS, costs))
     assert data["contenders"]["peer"] == "peer -f"
     assert [row["row"] for row in data["rows"]] == ["one", "two", "three"]
     assert data["rows"][0]["cells"]["peer"]["samples"] == [2.0, 1.5, 1.75]
@@ -72,6 +76,22 @@ def test_a_run_over_its_limit_is_ended_with_its_children(tmp_path: Path) -> None
 def test_a_failing_run_has_no_figure(tmp_path: Path) -> None:
     with pytest.raises(Failed, match="status 3: sorry"):
         run_once(Row("bad", "start", ["/bin/sh", "-c", "echo sorry; exit 3"]), NATIVE, tmp_path, 10)
+
+
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="the guest is compiled")
+def test_common_calls_ask_the_host_no_more_than_they_must(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "bench.calls", "--engine", "unicorn", "--count", "--json"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=True,
+                          env={**os.environ, "PYTHONPATH": str(Path(report.__file__).parents[1])})
+    calls = json.loads(done.stdout.splitlines()[-1])
+    for name in ("stat", "stat, no such file", "statx", "access", "readlink, no link"):
+        assert calls[name] == {"tree.find": 1}, name
+    for name in ("getppid", "lseek", "rt_sigaction", "futex wake", "mmap and munmap, 64 KiB"):
+        assert calls[name] == {}, name
+    assert calls["open and close"] == {"tree.find": 1, "tree.open": 1, "file.close": 1}
+    assert calls["pread 4 KiB"] == {"file.pread": 1}
+    assert calls["pwrite 4 KiB"] == {"file.pwrite": 1}
+    assert calls["create, close and unlink"] == {"tree.create": 1, "file.close": 1, "tree.lookup": 1, "tree.unlink": 1}
 
 
 def test_every_micro_row_has_its_loop() -> None:
