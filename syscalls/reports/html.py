@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import re
+
 from syscalls.reports import facts
+from syscalls.reports.rows import LEVEL_WORDS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+
+SCRIPTS = ("report", "report_kinds", "report_charts")
+KINDS = ("run", "static", "required")
+"""Reports that are shown beside the table, which they hold."""
 
 
 def page(document: dict[str, Any]) -> str:
@@ -14,13 +22,21 @@ def page(document: dict[str, Any]) -> str:
     import json
     from html import escape
     data = dict(document)
-    table = data if data["kind"] == "table" else data.pop("table")
-    payload = {"table": {**table, "calls": [with_gaps(row) for row in table["calls"]]},
-               "run": data if data["kind"] == "run" else None}
-    title = "pylx: system calls" if data["kind"] == "table" else f"pylx coverage: {' '.join(data['command'])}"
+    kind = data["kind"]
+    table = data if kind == "table" else data.pop("table")
+    payload = {"table": {**table, "calls": [with_gaps(row) for row in table["calls"]], "words": LEVEL_WORDS},
+               **{name: data if kind == name else None for name in KINDS}}
+    title = {"table": "pylx: system calls", "static": f"pylx coverage --static {' '.join(data.get('paths', ()))}"}.get(
+        kind, f"pylx coverage: {' '.join(data.get('command', ()))}")
     text = json.dumps(payload, separators=(",", ":")).replace("<", "\\u003c")
-    template = (facts.DATA / "report.html").read_text(encoding="utf-8")
-    return template.replace("@TITLE@", escape(title)).replace("@DATA@", text)
+    parts = {"TITLE": escape(title), "STYLE": part("report.css"),
+             "SCRIPT": "\n".join(part(f"{name}.js") for name in SCRIPTS), "DATA": text}
+    # One pass: what is put in is not looked at again.
+    return re.sub("@(TITLE|STYLE|SCRIPT|DATA)@", lambda match: parts[match[1]], part("report.html"))
+
+
+def part(name: str) -> str:
+    return (facts.DATA / name).read_text(encoding="utf-8")
 
 
 def with_gaps(row: dict[str, Any]) -> dict[str, Any]:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from syscalls.task import Task
     from translator.hosts.base import Host
 
+MOST_COLUMNS = 120
+"""Of the picture of calls over time."""
 MOST_VALUES = 200
 """Different values kept of one call: a program that counts through them must not fill the report."""
 
@@ -72,6 +74,9 @@ class Recorder:
         self.asleep: dict[int, int] = {}
         """Since when the tasks that sleep in a call do."""
         self.now: Callable[[], int]
+        self.timeline: dict[tuple[int, int], int] = {}
+        """(column, call) -> how many calls began in that time."""
+        self.column_ns = 1_000_000
         self.started_ns = 0
         self.ended_ns = 0
 
@@ -90,6 +95,18 @@ class Recorder:
         count, total = table.get(label, (0, 0))
         table[label] = (count + 1, total + max(0, took_ns))
 
+    def began(self, number: int, now: int) -> None:
+        """A call begins: for the picture of calls over time, whose columns widen as the run goes on."""
+        column = (now - self.started_ns) // self.column_ns
+        while column >= MOST_COLUMNS:
+            wider: dict[tuple[int, int], int] = {}
+            for (at, call), count in self.timeline.items():
+                wider[at // 2, call] = wider.get((at // 2, call), 0) + count
+            self.timeline = wider
+            self.column_ns *= 2
+            column //= 2
+        self.timeline[column, number] = self.timeline.get((column, number), 0) + 1
+
     def tally(self, task: Task, record: Syscall) -> Tally:
         tally = self.calls.get(record.number)
         if tally is None:
@@ -107,6 +124,7 @@ class MeasuredKernel(Kernel):
         tally = recorder.tally(task, record)
         recorder.active = tally
         began = recorder.now()
+        recorder.began(record.number, began)
         try:
             return super()._start(task, record, args)
         finally:

@@ -18,6 +18,18 @@ if TYPE_CHECKING:
 LEVELS = ("FULL", "PARTIAL", "FAKE", "STUB", "REFUSED")
 HOST_LEVELS = ("own", "native", "bridged", "absent", "unserved")
 WSL1_LEVELS = ("implemented", "partial", "stub", "unimplemented", "never listed")
+THEMES = {
+    "files": "open io path stat dir attr xattr storage lock descriptors fcntl transfer mount",
+    "memory": "memory numa shm",
+    "processes": "process exec ids limits sched prctl ptrace pidfd",
+    "waiting": "poll epoll eventfds futex aio inotify",
+    "network": "net",
+    "signals": "signal",
+    "time": "time",
+    "ipc": "ipc mqueue",
+}
+"""What calls are about, by the modules that serve them; the rest is `system`."""
+THEME_OF = {module: theme for theme, modules in THEMES.items() for module in modules.split()}
 LEVEL_WORDS = {
     "FULL": "as Linux does",
     "PARTIAL": "as Linux does but for what the note says",
@@ -25,6 +37,10 @@ LEVEL_WORDS = {
     "STUB": "refused as a Linux built without it does",
     "REFUSED": "refused on purpose",
 }
+
+
+def theme(record: Syscall) -> str:
+    return THEME_OF.get(record.handler.__module__.rpartition(".")[2], "system")
 
 
 def nt_host() -> dict[str, Capability]:
@@ -72,6 +88,7 @@ def row(record: Syscall, everywhere: Hosts) -> dict[str, Any]:
         "number": record.number,
         "name": name,
         "group": record.handler.__module__.rpartition(".")[2],
+        "theme": theme(record),
         "args": [f"{parameter}: {kind}" for parameter, kind
                  in zip(record.params, record.argument_kinds(), strict=True)],
         "level": support.level,

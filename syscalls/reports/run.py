@@ -50,6 +50,7 @@ def document(recorder: Recorder, kernel: Kernel, hosts: Hosts, command: list[str
         "count": sum(call["count"] for call in calls),
         "calls": calls,
         "unknown": {str(number): count for number, count in recorder.unknown.items()},
+        "timeline": timeline(recorder),
         "host_operations": operations({label: (count, took) for label, (count, took) in host.items()}),
         "outside": operations(recorder.outside),
         "gaps": gaps(recorder, kernel, root),
@@ -57,6 +58,16 @@ def document(recorder: Recorder, kernel: Kernel, hosts: Hosts, command: list[str
         "verdicts": judge_all(recorder, status == 0),
         "table": table_rows.document(hosts),
     }
+
+
+def timeline(recorder: Recorder) -> dict[str, Any]:
+    """Calls over the time of the run: for each theme the count in each column of `step_ns`."""
+    columns = 1 + max((column for column, _ in recorder.timeline), default=0)
+    themes: dict[str, list[int]] = {}
+    for (column, number), count in recorder.timeline.items():
+        theme = table_rows.theme(recorder.calls[number].record)
+        themes.setdefault(theme, [0] * columns)[column] += count
+    return {"step_ns": recorder.column_ns, "themes": themes}
 
 
 def operations(counted: dict[str, tuple[int, int]]) -> dict[str, dict[str, int]]:

@@ -143,7 +143,7 @@ def test_json_round_trip() -> None:
     assert set(read) == {"kind", "calls", "counts", "loupe", "primitives", "sources"}
     call = next(call for call in read["calls"] if call["name"] == "openat2")
     assert {"number", "name", "group", "args", "level", "errno", "note", "since", "sleeps", "unsupported", "needs",
-            "hosts", "wsl1", "others", "loupe"} == set(call)
+            "hosts", "wsl1", "others", "loupe", "theme"} == set(call)
 
 
 VOID = {"meta", "input", "br", "link", "img", "hr"}
