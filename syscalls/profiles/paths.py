@@ -44,7 +44,7 @@ class PathRule:
 def pattern(prefix: str) -> bytes:
     """A regular expression for the paths that a rule is about, as programs write them."""
     from re import escape
-    return escape(prefix.encode()).replace(rb"\*", rb"(?:\d+|self|thread-self)")
+    return escape(prefix.encode()).replace(rb"\*", rb"(?:\d+|self|thread-self)(?:/task/\d+)?")
 
 
 class Tree:
@@ -78,6 +78,8 @@ def dress(rules: Sequence[PathRule], filesystem: FileSystem, top: bytes, met: Me
             tree.add(rule.parts[1:], rule)
             if rule.parts[:2] == (b"proc", b"net"):  # a link to that of the process
                 tree.add((b"*", *rule.parts[1:]), rule)
+            if rule.parts[:2] == (b"proc", b"*"):
+                tree.add((b"*", b"task", *rule.parts[1:]), rule)
     if tree.rules or tree.below:
         _hook(filesystem.root, tree, filesystem, met)
 

@@ -65,3 +65,18 @@ def test_linux_of_a_version(engine: str, tmp_path: Path) -> None:
         outcome = under(f"linux-{version}", engine, tmp_path, "python3", "-I", "-S", "-c", program)
         assert outcome.stdout == answer, outcome
     assert b"copy_file_range" not in outcome.stderr
+
+
+def test_files_that_were_not_there(engine: str, tmp_path: Path) -> None:
+    """By name, in lists, and by a path that starts in their directory."""
+    need("ls", "cat")
+    script = ("cat /proc/self/pagemap /proc/thread-self/pagemap; ls /proc/self /sys/kernel | grep -x -e mm -e pagemap;"
+              "wc -c < /proc/net/tcp; wc -c < /proc/self/net/tcp6; ls /sys/fs/cgroup | wc -l; cd /proc/sys/vm;"
+              "cat max_map_count; ls | grep -c max_map; cat swappiness | wc -l; ls -d /dev/loop0 /dev/net/tun /dev/kvm")
+    outcome = under("wsl1", engine, tmp_path, "sh", "-c", script)
+    assert outcome.stdout == b"0\n0\n0\n0\n1\n", outcome
+    for path in (b"pagemap", b"max_map_count", b"/dev/loop0", b"/dev/net/tun", b"/dev/kvm"):
+        assert path + b"': No such file" in outcome.stderr or path + b": No such file" in outcome.stderr, path
+    told = outcome.stderr.decode()
+    for rule in ("/proc/*/pagemap -> ENOENT, 2 times", "/dev/net/tun -> ENOENT, once", "/dev/loop -> ENOENT, once"):
+        assert rule in told, told
