@@ -28,8 +28,10 @@ gdb)
     DEBUGINFOD_URLS='' exec gdb -q -nx -ex 'set debug-file-directory /nonexistent' -ex 'break fork' -ex 'run -c "(sleep 600)"' \
         -ex 'echo ready\n' /bin/sh ;;
 strace)
-    # With -o it would ignore signals.
-    exec strace -f sh -c 'sleep 600 & (sleep 601; :) & echo re""ady > /dev/tty; wait' 2> trace ;;
+    # Both have to sleep: a vfork(2) in progress can be neither interrupted nor detached from.  With -o it would ignore
+    # signals.
+    (until [ "$(grep -c 'nanosleep.*tv_sec=60[01]' trace)" = 2 ]; do sleep 0.05; done; echo ready) 2> /dev/null &
+    exec strace -f sh -c 'sleep 600 & (sleep 601; :) & wait' 2> trace ;;
 make)
     printf 'all: %s\n%%:\n\t@while :; do expr 1 + 1 > $@.out; test $@ != d || echo ready; done\n' 'a b c d' > Makefile
     exec make -j4 ;;
