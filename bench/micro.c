@@ -268,7 +268,9 @@ int main(int argc, char **argv) {
     for (size_t i = 0; i < sizeof loops / sizeof *loops; i++)
         if (!strcmp(loops[i].name, argv[1])) {
             double taken = 0;
-            for (count = 1; count < 1L << 40; ) {
+            count = 1;
+            run_batch(loops[i].run);  /* not counted: what is done once, on the guest's side or ours */
+            while (count < 1L << 40) {
                 taken = run_batch(loops[i].run);
                 if (taken >= wanted_ns)
                     break;

@@ -104,7 +104,10 @@ class UserMemory:
 
     def path(self, addr: int) -> bytes:
         """getname(): up to PATH_MAX bytes with the NUL; ENAMETOOLONG."""
-        text = self._cstring(addr, PATH_MAX)
+        try:
+            text = self.space.cstring(addr, PATH_MAX)
+        except GuestFault:
+            raise LinuxError(EFAULT) from None
         if text is None:
             raise LinuxError(ENAMETOOLONG)
         return text
@@ -125,16 +128,13 @@ class UserMemory:
 
     def text(self, addr: int, limit: int = PATH_MAX) -> bytes:
         """strndup_user(): EINVAL when there is no NUL in `limit` bytes."""
-        text = self._cstring(addr, limit)
+        try:
+            text = self.space.cstring(addr, limit)
+        except GuestFault:
+            raise LinuxError(EFAULT) from None
         if text is None:
             raise LinuxError(EINVAL)
         return text
-
-    def _cstring(self, addr: int, limit: int) -> bytes | None:
-        try:
-            return self.space.cstring(addr, limit)
-        except GuestFault:
-            raise LinuxError(EFAULT) from None
 
     def u32(self, addr: int) -> int:
         return int(_U32.unpack(self.read(addr, 4))[0])

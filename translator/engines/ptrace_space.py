@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from translator.machine import Backing
 
 _PATH_BYTES = 64
+_SHORT = 256
 _MAX_PATHS = 0x1000 // _PATH_BYTES
 MADV_DONTNEED, MADV_POPULATE_READ, MADV_POPULATE_WRITE = 4, 22, 23
 MREMAP_MAYMOVE_FIXED = 3
@@ -66,14 +67,14 @@ class PtraceSpace(MappingList):
     """Implements machine.AddressSpace."""
 
     reserved = (STUB, RESERVED_END)
-    __slots__ = ("_last", "_open", "_opens", "_paths", "_pending", "closed", "engine", "process")
+    __slots__ = ("_before", "_last", "_open", "_opens", "_paths", "_pending", "closed", "engine", "process")
 
     def __init__(self, engine: PtraceEngine, process: HostProcess) -> None:
         super().__init__()
         self.engine = engine
         self.process = process
         self.closed = False
-        self._last = _NOTHING
+        self._last = self._before = _NOTHING
         self._pending = array("Q")
         self._paths: list[bytes] = []
         self._opens = 0
@@ -161,7 +162,7 @@ class PtraceSpace(MappingList):
         end = addr + length
         if addr < RESERVED_END and end > STUB:
             raise MemoryError("this range is pylx's own")
-        self._last = _NOTHING
+        self._last = self._before = _NOTHING
         pages: Pages | None = None
         if backing is not None:
             pages = self.engine.store.pages_of(backing)
@@ -198,7 +199,7 @@ class PtraceSpace(MappingList):
         self._append(NR_OPENAT, AT_FDCWD, place, flags | os.O_CLOEXEC)
 
     def unmap(self, addr: int, length: int) -> None:
-        self._last = _NOTHING
+        self._last = self._before = _NOTHING
         pieces = self._carve(addr, addr + length)[1]
         if not pieces:
             return
@@ -210,7 +211,7 @@ class PtraceSpace(MappingList):
                 self._add(NR_MUNMAP, low, high - low)
 
     def protect(self, addr: int, length: int, prot: int) -> None:
-        self._last = _NOTHING
+        self._last = self._before = _NOTHING
         index, pieces = self._carve(addr, addr + length)
         for old in pieces:
             new = old
@@ -228,7 +229,7 @@ class PtraceSpace(MappingList):
     def move(self, old: int, new: int, length: int) -> None:
         if new < RESERVED_END and new + length > STUB:
             raise MemoryError("this range is pylx's own")
-        self._last = _NOTHING
+        self._last = self._before = _NOTHING
         self.unmap(new, length)
         _, pieces = self._carve(old, old + length)
         for piece in pieces:
@@ -297,9 +298,19 @@ class PtraceSpace(MappingList):
             mapping = self.find(at)
             if mapping is None or not mapping.prot & right:
                 return at
-            self._last = mapping
+            if mapping is not self._last:
+                self._before, self._last = self._last, mapping
             at = mapping.end
         return end if end == addr + length else TASK_SIZE
+
+    def _recall(self, addr: int, end: int, right: int) -> bool:
+        """The same question about the mapping that was looked at before the last: a call often reads in one and writes
+        in another."""
+        before = self._before
+        if before.start <= addr and end <= before.end and before.prot & right:
+            self._before, self._last = self._last, before
+            return True
+        return False
 
     def fault_at(self, addr: int, access: int) -> GuestFault:
         """Why the page at `addr` cannot be accessed."""
@@ -314,7 +325,8 @@ class PtraceSpace(MappingList):
         if self._pending:
             self.flush()
         last = self._last
-        if not (last.start <= addr and addr + length <= last.end and last.prot):
+        end = addr + length
+        if not ((last.start <= addr and end <= last.end and last.prot) or self._recall(addr, end, 7)):
             bad = self._first_bad(addr, length, 7)
             if bad != addr + length:
                 raise self.fault_at(bad, PROT_READ)
@@ -347,7 +359,9 @@ class PtraceSpace(MappingList):
             self.flush()
         length = len(data)
         last = self._last
-        if not (last.start <= addr and addr + length <= last.end and last.prot & PROT_WRITE):
+        end = addr + length
+        if not ((last.start <= addr and end <= last.end and last.prot & PROT_WRITE)
+                or self._recall(addr, end, PROT_WRITE)):
             bad = self._first_bad(addr, length, PROT_WRITE)
             if bad != addr + length:
                 if bad > addr:
@@ -413,6 +427,17 @@ class PtraceSpace(MappingList):
     def cstring(self, addr: int, limit: int) -> bytes | None:
         if self._pending:
             self.flush()
+        last = self._last
+        end = addr + _SHORT
+        if limit >= _SHORT and ((last.start <= addr and end <= last.end and last.prot) or self._recall(addr, end, 7)):
+            # Nearly always: a short one in a mapping that was looked at just now.
+            try:
+                data = os.pread(self.process.memory, _SHORT, addr)
+            except OSError:
+                data = b""
+            end = data.find(b"\0")
+            if end >= 0:
+                return data[:end]
         parts: list[bytes] = []
         while limit > 0:
             size = min(PAGE_SIZE - (addr & PAGE_SIZE - 1), limit)
