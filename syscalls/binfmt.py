@@ -52,9 +52,10 @@ class Program:
 class Doomed(Exception):
     """Linux would notice this after the point of no return."""
 
-    def __init__(self, words: str) -> None:
+    def __init__(self, words: str, interpreter: bytes | None = None) -> None:
         super().__init__(words)
         self.words = words
+        self.interpreter = interpreter
 
 
 def read_strings(task: Task, addr: int) -> list[bytes]:
@@ -89,6 +90,15 @@ def _open_interpreter(task: Task, path: bytes, role: str) -> FileDescription:
     except (LinuxError, HostError) as error:
         what = "is missing" if error.errno == ENOENT else f"cannot be used ({LinuxError(error.errno)})"
         raise LinuxError(error.errno, f"{role}, {path.decode('utf-8', 'backslashreplace')}, {what}") from None
+
+
+def _check_interpreter(task: Task, path: bytes) -> None:
+    """What is wrong with the interpreter of a program that is doomed anyway is noticed first."""
+    file = _open_interpreter(task, path, "its loader (the dynamic linker)")
+    try:
+        _read_plan(task, file, True)
+    finally:
+        file.release()
 
 
 def _exec_name(path: bytes, dirfd: int) -> bytes:
@@ -130,7 +140,12 @@ def prepare(task: Task, path: bytes, argv: list[bytes] | int, envp: list[bytes] 
                 break
             head = file.pread(task, HEAD_SIZE, 0)
             if head[:2] != b"#!":
-                plan = _read_plan(task, file)
+                try:
+                    plan = _read_plan(task, file)
+                except Doomed as doomed:
+                    if doomed.interpreter is not None:
+                        _check_interpreter(task, doomed.interpreter)
+                    raise
                 break
             name, argument = parse_script(head)
             if not name:
@@ -209,7 +224,7 @@ def _read_plan(task: Task, file: FileDescription, interpreter: bool = False) -> 
         plan = read_plan(read, interpreter=interpreter)
     except ElfError as error:
         if error.fatal:
-            raise Doomed(error.words) from None
+            raise Doomed(error.words, error.interpreter) from None
         raise LinuxError(error.errno, error.words) from None
     plans = task.kernel.exec_plans
     if len(plans) >= PLANS_KEPT:

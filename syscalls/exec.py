@@ -143,7 +143,7 @@ def _reset_task(task: Task, program: Program) -> None:
         task.handlers.sharers -= 1
         task.handlers = handlers
     task.handlers.reset_for_exec()
-    task.signals.altstack = (0, 0, 2)
+    task.signals.altstack = (0, 0, 0)
     task.restart_block = None
     task.set_child_tid = task.clear_child_tid = 0
     task.robust_list = 0

@@ -61,17 +61,21 @@ def load(task: Task, mm: Mm, program: Program) -> tuple[int, int]:
         if plan.interpreter is not None:
             bias = (DYN_BASE & -plan.alignment) - plan.start
         else:
-            bias = _place(mm, plan) - plan.start
-    elif plan.start < MMAP_MIN_ADDR and not task.cred.capable(CAP_SYS_RAWIO):
-        raise LinuxError(EINVAL, "a program that wants the lowest pages")
-    _map(task, mm, program.file, plan, bias)
+            bias = _place(mm, plan, plan.alignment) - plan.start
+    if plan.steps:
+        if bias + plan.start < MMAP_MIN_ADDR and not task.cred.capable(CAP_SYS_RAWIO):
+            raise LinuxError(EINVAL, "a program that wants the lowest pages")
+        _map(task, mm, program.file, plan, bias)
     entry = bias + plan.entry
     interpreter_bias = 0
     inner = program.interpreter_plan
     if inner is not None:
         assert program.interpreter is not None
         if inner.is_dynamic:
-            interpreter_bias = _place(mm, inner) - inner.start
+            interpreter_bias = _place(mm, inner, PAGE_SIZE) - inner.start
+        elif mm.areas.overlapping(inner.start, page_align(inner.end)):
+            # Linked to fixed addresses: it replaces what is there, be it the program (elf_map with MAP_FIXED).
+            mm.forget(inner.start, page_align(inner.end))
         _map(task, mm, program.interpreter, inner, interpreter_bias)
         entry = interpreter_bias + inner.entry
     if entry >= TASK_SIZE:
@@ -91,16 +95,17 @@ def load(task: Task, mm: Mm, program: Program) -> tuple[int, int]:
     return entry, pointer
 
 
-def _place(mm: Mm, plan: LoadPlan) -> int:
-    """Where a PIE or an interpreter goes: the highest place that is free and aligned."""
+def _place(mm: Mm, plan: LoadPlan, alignment: int) -> int:
+    """Where a PIE or an interpreter goes: the highest place that is free and aligned.  (An interpreter is mapped
+    without a look at its alignment, load_elf_interp.)"""
     length = page_align(plan.end - plan.start)
-    extra = plan.alignment - PAGE_SIZE
+    extra = alignment - PAGE_SIZE
     place = mm.areas.place(length + extra, mm.mmap_base)
     if not place:
         raise LinuxError(EINVAL, "a program larger than the address space")
     # Alignment counts for the addresses as linked, whose first page need not be aligned its
     top = place + extra
-    return top - (top - plan.start) % plan.alignment
+    return top - (top - plan.start) % alignment
 
 
 def _map(task: Task, mm: Mm, file: FileDescription, plan: LoadPlan, bias: int) -> None:

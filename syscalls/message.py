@@ -170,8 +170,9 @@ def write_address(task: Task, address: bytes, addr: int, length_addr: int) -> No
     room = task.mem.s32(length_addr)
     if room < 0:
         raise LinuxError(EINVAL)
-    task.mem.write(addr, address[:room])
-    task.mem.put_u32(length_addr, len(address))
+    task.mem.put_u32(length_addr, len(address))  # first, and it stays when the address cannot be written
+    if room and address:
+        task.mem.write(addr, address[:room])
 
 
 def write_message(task: Task, socket: Socket, header: Header, message: Message,

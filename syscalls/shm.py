@@ -104,6 +104,10 @@ class ShmNamespace:
                 raise LinuxError(EINVAL)
             if self._pages() + page_align(size) // PAGE_SIZE > self.max_pages:
                 raise LinuxError(ENOSPC)
+            if flags & SHM_HUGETLB and flags >> 26 & 0x3F not in (0, 21, 30):
+                raise LinuxError(EINVAL)
+            if size >= 1 << 63:
+                raise LinuxError(EINVAL)  # the largest size of the file behind it
             if flags & SHM_HUGETLB:
                 # Locked memory, so not for everybody; and no huge pages are configured.
                 if not task.cred.capable(CAP_IPC_LOCK) and page_align(size) > task.group.soft_limit(RLIMIT_MEMLOCK):

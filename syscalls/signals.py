@@ -76,7 +76,7 @@ class TaskSignals:
         self.pending = Pending()
         self.queue = WaitQueue()
         """Woken when a signal for this thread becomes pending."""
-        self.altstack = (0, 0, SS_DISABLE)
+        self.altstack = (0, 0, 0)
         """Address, size, flags as set."""
         self.stop_pending = False
         """This thread has to stop before it runs guest code (JOBCTL_STOP_PENDING)."""
@@ -244,7 +244,7 @@ class TaskSignals:
             return
         self.saved_mask = None
         if self.altstack[2] & SS_AUTODISARM:
-            self.altstack = (0, 0, SS_DISABLE)
+            self.altstack = (0, 0, 0)
         blocked = self.mask | action.mask
         if not action.flags & SA_NODEFER:
             blocked |= bit(signo)

@@ -54,6 +54,8 @@ class ElfError(Exception):
         self.errno = errno
         self.words = words
         self.fatal = fatal
+        self.interpreter: bytes | None = None
+        """With `fatal`: the program interpreter, which is opened before that is noticed."""
 
 
 class FileMap:
@@ -123,9 +125,11 @@ def read_plan(read: Reader, *, interpreter: bool = False) -> LoadPlan:
     """The load plan of a program, or (`interpreter`) of a program interpreter.  Raises ElfError."""
     bad = ELIBBAD if interpreter else ENOEXEC
     header = read(0, _HEADER.size)
+    if interpreter and len(header) < _HEADER.size:
+        raise ElfError(5, "ELF header cut short")  # EIO (elf_read); a program's is padded with zeros
     _check_ident(header, bad)
     (_, kind, machine, _, entry, phoff, _, _, _, phentsize, phnum, _, _, _) = _HEADER.unpack(header)
-    if kind not in (ET_EXEC, ET_DYN):
+    if kind not in (ET_EXEC, ET_DYN) and not interpreter:
         raise ElfError(bad, f"ELF file is {_TYPES.get(kind, f'of unknown type {kind}')}, not a program")
     if machine != EM_X86_64:
         raise ElfError(bad, f"program for {_MACHINES.get(machine, f'another machine (number {machine})')}, not x86-64")
@@ -140,6 +144,9 @@ def read_plan(read: Reader, *, interpreter: bool = False) -> LoadPlan:
     if len(table) != size:
         raise ElfError(bad, "program headers lie outside the file")
 
+    if kind not in (ET_EXEC, ET_DYN):
+        # Of an interpreter only noticed when it is mapped (load_elf_interp).
+        raise ElfError(bad, f"loader is {_TYPES.get(kind, f'of unknown type {kind}')}", fatal=True)
     plan = LoadPlan()
     plan.is_dynamic = kind == ET_DYN
     plan.entry = entry
@@ -154,7 +161,11 @@ def read_plan(read: Reader, *, interpreter: bool = False) -> LoadPlan:
             plan.stack_executable = bool(segment[1] & PF_X)
         elif segment[0] == PT_GNU_PROPERTY and not plan.isa_needed:
             plan.isa_needed = _isa_needed(read, segment[2], segment[5])
-    _lay_out(plan, loads, phoff)
+    try:
+        _lay_out(plan, loads, phoff)
+    except ElfError as error:
+        error.interpreter = plan.interpreter
+        raise
     return plan
 
 
@@ -168,6 +179,8 @@ def _check_ident(header: bytes, bad: int) -> None:
         raise ElfError(bad, "not an ELF program" if header else "an empty file")
     if len(header) < _HEADER.size:
         raise ElfError(bad, "ELF header cut short")
+    if int.from_bytes(header[18:20], "little") == EM_X86_64 and int.from_bytes(header[54:56], "little") == PHDR_SIZE:
+        return  # whatever class and byte order it claims
     if header[5] == 2:
         raise ElfError(bad, "big-endian ELF program, not x86-64")
     if header[4] == 1:
@@ -213,6 +226,8 @@ def _isa_needed(read: Reader, offset: int, size: int) -> int:
 def _lay_out(plan: LoadPlan, loads: list[tuple[int, ...]], phoff: int) -> None:
     """The mapping steps of all PT_LOAD segments (elf_load, elf_map, set_brk)."""
     if not loads:
+        if plan.interpreter is not None:
+            return  # which runs all the same
         raise ElfError(EINVAL, "no segment to load", fatal=True)
     plan.start = min(segment[3] for segment in loads) & ~PAGE_MASK
     plan.end = max(segment[3] + segment[6] for segment in loads)

@@ -111,6 +111,8 @@ STATX_BASIC_STATS = 0x7FF
 STATX_MNT_ID_UNIQUE = 0x4000
 STATX_RESERVED = 1 << 31
 STATX_ATTR_MOUNT_ROOT = 0x2000
+STATX_ATTR_KNOWN = STATX_ATTR_MOUNT_ROOT | 0x1000 | 0x200000
+"""Told of every file, whatever its file system: root of a mount, automount point, DAX."""
 
 _STAT = Struct("<QQQIIIIQqqqqQqQqQ24x")
 _STATX = Struct("<IIQIIIHHQQQQqIiqIiqIiqIiIIIIQ104x")
@@ -156,7 +158,7 @@ def pack_statx(stat: HostStat, mask: int, mount_id: int, mount_root: bool) -> by
     ctime, ctime_ns = divmod(stat.ctime_ns, SECOND)
     return _STATX.pack(
         result, stat.blksize, STATX_ATTR_MOUNT_ROOT if mount_root else 0, stat.nlink, stat.uid & 0xFFFFFFFF,
-        stat.gid & 0xFFFFFFFF, stat.mode, 0, stat.ino, stat.size, stat.blocks, STATX_ATTR_MOUNT_ROOT,
+        stat.gid & 0xFFFFFFFF, stat.mode, 0, stat.ino, stat.size, stat.blocks, STATX_ATTR_KNOWN,
         atime, atime_ns, 0, btime, btime_ns, 0, ctime, ctime_ns, 0, mtime, mtime_ns, 0,
         major(stat.rdev), minor(stat.rdev), major(stat.dev), minor(stat.dev), mount_id)
 

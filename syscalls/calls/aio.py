@@ -18,6 +18,7 @@ MAX_EVENTS = 0x10000
 TOO_MANY_EVENTS = 0x10000000 // 32
 PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS = 3, 0x22
 RING_SIZE = 4096
+RING_HEADER = EVENT_SIZE = 32
 
 
 def _context(task: Task, number: int) -> AioContext:
@@ -40,7 +41,7 @@ def io_setup(task: Task, events: U32, context: InOut[U64]) -> int:
     address = task.mm.map(task, 0, RING_SIZE, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS, None, 0)
     if task.mm.aio_contexts is None:
         task.mm.aio_contexts = {}
-    task.mm.aio_contexts[address] = AioContext(address, events)
+    task.mm.aio_contexts[address] = AioContext(address, _slots(task, events))
     try:
         task.mem.put_u64(context, address)
     except LinuxError:
@@ -48,6 +49,13 @@ def io_setup(task: Task, events: U32, context: InOut[U64]) -> int:
         task.mm.unmap(task, address, RING_SIZE)
         raise
     return 0
+
+
+def _slots(task: Task, events: int) -> int:
+    """ioctx_alloc: how many requests may be under way; at least four a processor, twice, and what fills the pages."""
+    wanted = max(events, 4 * task.kernel.host.cpus()) * 2 + 2
+    pages = (RING_HEADER + wanted * EVENT_SIZE + 4095) // 4096
+    return (pages * 4096 - RING_HEADER) // EVENT_SIZE - 1
 
 
 @syscall(207)

@@ -231,6 +231,9 @@ def _get_hint(task: Task, fd: int, file: FileDescription, arg: int) -> int:
 
 
 def _set_hint(task: Task, fd: int, file: FileDescription, arg: int) -> int:
+    from syscalls.fs.permission import owner_or_capable
+    if file.inode is not None and not owner_or_capable(task, file.inode):
+        raise LinuxError(EPERM)
     if task.mem.u64(arg) > 5:
         raise LinuxError(EINVAL)
     return 0

@@ -303,6 +303,12 @@ def _check_position(file: FileDescription) -> None:
         raise LinuxError(ESPIPE)
 
 
+def _check_end(pos: int, count: int) -> None:
+    """rw_verify_area: a transfer may not go past the largest position."""
+    if pos + count >= 1 << 63:
+        raise LinuxError(EINVAL)
+
+
 def pread_now(task: Task, file: FileDescription, addr: int, count: int, offset: int) -> int:
     done = 0
     while True:
@@ -353,6 +359,7 @@ def pread64(task: Task, fd: Fd, buf: OutBuf, count: Size, pos: S64) -> int:
         raise LinuxError(EBADF)
     if buf + count > TASK_SIZE:
         raise LinuxError(EFAULT)
+    _check_end(pos, count)
     return pread_now(task, file, buf, min(count, MAX_RW_COUNT), pos)
 
 
@@ -366,6 +373,7 @@ def pwrite64(task: Task, fd: Fd, buf: Buf, count: Size, pos: S64) -> int:
         raise LinuxError(EBADF)
     if buf + count > TASK_SIZE:
         raise LinuxError(EFAULT)
+    _check_end(pos, count)
     return pwrite_now(task, file, buf, min(count, MAX_RW_COUNT), pos)
 
 
@@ -377,6 +385,7 @@ def _preadv(task: Task, fd: int, vec: int, vlen: int, pos: int) -> int:
     if file.flags & 3 not in (0, 2):
         raise LinuxError(EBADF)
     vector = task.mem.iovec(vec, vlen)
+    _check_end(pos, sum(length for _, length in vector))
     at = pos
 
     def move(addr: int, length: int) -> int:
@@ -398,6 +407,7 @@ def _pwritev(task: Task, fd: int, vec: int, vlen: int, pos: int) -> int:
     vector = task.mem.iovec(vec, vlen)
     if sum(length for _, length in vector) <= CHUNK:
         total = sum(length for _, length in vector)
+        _check_end(pos, total)
         data = bytes(total) if file.ignores_input else task.mem.gather(vector)
         return file.pwrite(task, data, pos) if data else 0
     at = pos
@@ -436,7 +446,8 @@ def preadv2(task: Task, fd: Fd, vec: In[IoVec], vlen: U32, pos: S64, pos_high: S
             raise LinuxError(EINVAL)
         file = task.files.get(fd)
         _check_position(file)
-        _check_rwf(flags)
+        if file.readable and any(length for _, length in task.mem.iovec(vec, vlen)):
+            _check_rwf(flags)
         return _preadv(task, fd, vec, vlen, pos)
     file = input_file(task, fd)
     vector = task.mem.iovec(vec, vlen)
@@ -456,7 +467,7 @@ def pwritev2(task: Task, fd: Fd, vec: In[IoVec], vlen: U32, pos: S64, pos_high: 
             raise LinuxError(EINVAL)
         _check_position(task.files.get(fd))
     file = output_file(task, fd)
-    if task.mem.iovec(vec, vlen):
+    if any(length for _, length in task.mem.iovec(vec, vlen)):
         _check_rwf(flags)
     kept = file.flags
     # The call's own status flags hold for this call only: objects look at the description's.
@@ -474,7 +485,7 @@ def pwritev2(task: Task, fd: Fd, vec: In[IoVec], vlen: U32, pos: S64, pos_high: 
             result = _writev(task, file, task.mem.iovec(vec, vlen))
     finally:
         file.flags = kept
-    if flags & (RWF_SYNC | RWF_DSYNC) and isinstance(result, int) and file.seekable:
+    if flags & (RWF_SYNC | RWF_DSYNC) and isinstance(result, int) and result and file.seekable:
         file.sync(task, not flags & RWF_SYNC)
     return result
 

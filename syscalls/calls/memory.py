@@ -208,6 +208,8 @@ def _lock(task: Task, start: int, length: int, flags: int) -> int:
         raise LinuxError(ENOMEM)
     if not flags & VM_LOCKONFAULT:
         mm.populate(start, end)
+        if any(not area.prot & 7 for area in mm.areas.overlapping(start, end)):
+            raise LinuxError(ENOMEM)  # they are marked, and cannot be brought in
     return 0
 
 

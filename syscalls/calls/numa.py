@@ -41,11 +41,17 @@ def _nodes(task: Task, mask: int, maximum: int) -> int:
     return bits
 
 
+def _check_mode(mode: int) -> int:
+    """sanitize_mpol_flags: the mode without its flags.  EINVAL."""
+    kind = mode & 0xFFFFFFFF & ~MPOL_MODE_FLAGS
+    if kind > MPOL_WEIGHTED or (mode & 0x4000 and mode & 0x8000):
+        raise LinuxError(EINVAL)
+    return kind
+
+
 def _check_policy(mode: int, nodes: int) -> tuple[int, int]:
     """mpol_new and mpol_set_nodemask: the mode and the allowed nodes."""
-    kind = mode & ~MPOL_MODE_FLAGS
-    if not 0 <= kind <= MPOL_WEIGHTED or (mode & 0x4000 and mode & 0x8000):
-        raise LinuxError(EINVAL)
+    kind = _check_mode(mode)
     if kind == MPOL_DEFAULT:
         if nodes:
             raise LinuxError(EINVAL)
@@ -61,9 +67,7 @@ def _check_policy(mode: int, nodes: int) -> tuple[int, int]:
 
 @syscall(237, since="2.6.7", support=_ONE_NODE)
 def mbind(task: Task, start: Addr, length: Size, mode: U64, mask: In[NodeMask], maximum: U64, flags: U64) -> int:
-    kind = mode & 0xFFFFFFFF & ~MPOL_MODE_FLAGS
-    if kind > MPOL_WEIGHTED or (mode & 0x4000 and mode & 0x8000):
-        raise LinuxError(EINVAL)
+    kind = _check_mode(mode)
     nodes = _nodes(task, mask, maximum)
     if flags & ~MPOL_MF_VALID:
         raise LinuxError(EINVAL)
@@ -78,6 +82,8 @@ def mbind(task: Task, start: Addr, length: Size, mode: U64, mask: In[NodeMask], 
         return 0
     _check_policy(mode, nodes)
     if kind == MPOL_DEFAULT:
+        if next(iter(task.mm.areas.overlapping(start, start + size)), None) is None:
+            raise LinuxError(EFAULT)
         return 0
     if not task.mm.areas.covers(start, start + size):
         raise LinuxError(EFAULT)
@@ -86,6 +92,7 @@ def mbind(task: Task, start: Addr, length: Size, mode: U64, mask: In[NodeMask], 
 
 @syscall(238, since="2.6.7", support=_ONE_NODE)
 def set_mempolicy(task: Task, mode: S32, mask: In[NodeMask], maximum: U64) -> int:
+    _check_mode(mode)
     kind, nodes = _check_policy(mode, _nodes(task, mask, maximum))
     task.memory_policy = (mode if kind != MPOL_DEFAULT else 0, nodes)
     return 0

@@ -115,6 +115,7 @@ class _Poll:
         """Write the revents fields only: another thread may be changing the rest."""
         mem = self.task.mem
         if not self.found:
+            mem.check_range(fds, 0)  # nothing is written there, but where that is is looked at
             return
         raw = bytearray(mem.read(fds, len(self.found) * 8))
         for index, bits in enumerate(self.found):

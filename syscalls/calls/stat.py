@@ -258,6 +258,8 @@ def sysfs(task: Task, option: S32, arg1: Addr, arg2: Addr) -> int:
     names = [name.encode() for _, name in KEPT_FILE_SYSTEMS]
     if option == 1:
         name = task.mem.path(arg1)
+        if not name:
+            raise LinuxError(ENOENT)  # getname
         if name not in names:
             raise LinuxError(EINVAL)
         return names.index(name)

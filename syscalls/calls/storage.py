@@ -87,7 +87,7 @@ def readahead(task: Task, fd: Fd, offset: S64, count: Size) -> int:
     file = task.files.get(fd)
     if not file.readable:
         raise LinuxError(EBADF)
-    if _type(task, file) not in (S_IFREG, S_IFBLK):
+    if _type(task, file) not in (S_IFREG, S_IFBLK) or count >= 1 << 63:
         raise LinuxError(EINVAL)
     return 0
 

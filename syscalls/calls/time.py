@@ -312,15 +312,16 @@ def alarm(task: Task, seconds: U32) -> int:
 @syscall(222)
 def timer_create(task: Task, clock: S32, event: In[Sigevent], number: Out[S32]) -> int:
     from syscalls.timers import cpu_clock, real_offset
-    if clock in (CLOCK_MONOTONIC_RAW, CLOCK_REALTIME_COARSE, CLOCK_MONOTONIC_COARSE):
-        raise LinuxError(EOPNOTSUPP)
     target = None
     value: int | None = None
     if event:
         value, signo, notify, tid = struct.unpack_from("<Qiii", task.mem.read(event, 64))
     else:
         signo, notify, tid = 14, SIGEV_SIGNAL, 0
-    if real_offset(task, clock) is None:
+    if clock in (CLOCK_MONOTONIC_RAW, CLOCK_REALTIME_COARSE, CLOCK_MONOTONIC_COARSE):
+        raise LinuxError(EOPNOTSUPP)
+    is_cpu = real_offset(task, clock) is None
+    if is_cpu and clock >= 0:
         cpu_clock(task, clock, reading=False)
     if event:
         if notify == SIGEV_SIGNAL | SIGEV_THREAD_ID:
@@ -333,6 +334,9 @@ def timer_create(task: Task, clock: S32, event: In[Sigevent], number: Out[S32]) 
         elif notify != SIGEV_NONE:
             raise LinuxError(EINVAL)
     timers = _timers(task)
+    if is_cpu and clock < 0:
+        # The number is written before the clock of another process is looked for, and stays.
+        task.mem.put_u32(number, timers.next_id)
     timer = timers.create(task, clock, notify, signo, value, target)
     try:
         task.mem.put_u32(number, timer.id)

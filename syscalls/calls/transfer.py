@@ -317,7 +317,7 @@ def _copy_range(task: Task, source: FileDescription, position_in: int, target: F
         raise LinuxError(EXDEV)
     if position_in < 0 or position_out < 0:
         raise LinuxError(EINVAL)
-    if position_in + length > S64_MAX or position_out + length > S64_MAX:
+    if position_in + length >= 1 << 64 or position_out + length >= 1 << 64:
         raise LinuxError(EOVERFLOW)
     length = min(length, max(0, stat_in.size - position_in), MAX_RW_COUNT)
     same = (stat_in.dev, stat_in.ino) == (stat_out.dev, stat_out.ino)

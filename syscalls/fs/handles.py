@@ -93,11 +93,11 @@ def name_to_handle(vfs: Vfs, task: Task, location: Location, handle: int, mount_
 def open_by_handle(vfs: Vfs, task: Task, mount_fd: int, handle: int,
                    flags: int) -> FileDescription | Awaitable[FileDescription]:
     """do_handle_open.  EPERM without CAP_DAC_READ_SEARCH, EFAULT, EINVAL, EBADF, ESTALE, ELOOP for a link."""
-    if not task.cred.capable(CAP_DAC_READ_SEARCH):
-        raise LinuxError(EPERM)
     length, kind = struct.unpack("<Ii", task.mem.read(handle, HEAD))
     if not 0 < length <= MAX_HANDLE_SZ:
         raise LinuxError(EINVAL)
+    if not task.cred.capable(CAP_DAC_READ_SEARCH):
+        raise LinuxError(EPERM)
     data = task.mem.read(handle + HEAD, length)
     if mount_fd == AT_FDCWD:
         place: Location | None = task.fs.cwd

@@ -37,6 +37,8 @@ class Inode:
     """A file of any type.  Subclasses: one per file system and file type."""
 
     __slots__ = ()
+    immutable = False
+    """S_IMMUTABLE: nobody writes there, with EPERM."""
     filesystem: FileSystem
     mode: int
     """S_IF type and permission bits; for host files as of the last stat."""

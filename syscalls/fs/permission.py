@@ -39,6 +39,8 @@ def permission(task: Task, inode: Inode, mask: int, cred: Credentials | None = N
     kind = mode & S_IFMT
     if mask & MAY_WRITE and kind in (S_IFREG, S_IFDIR, S_IFLNK):
         inode.filesystem.check_writable()
+    if inode.immutable and mask & MAY_WRITE:
+        raise LinuxError(EPERM)
     if cred.cap_effective >> CAP_DAC_OVERRIDE & 1 and (not mask & MAY_EXEC or kind == S_IFDIR or mode & 0o111):
         return
     uid, gid = owner_of(task, inode)

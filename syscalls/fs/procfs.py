@@ -123,7 +123,7 @@ def owner(target: Task) -> tuple[int, int]:
 class TaskDirectory(SimpleDirectory):
     """/proc/PID (`whole`) or /proc/PID/task/TID."""
 
-    fixed = True
+    fixed = immutable = True
 
     def __init__(self, filesystem: ProcFs, target: Task, *, whole: bool) -> None:
         uid, gid = owner(target)

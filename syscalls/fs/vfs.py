@@ -247,7 +247,8 @@ class Vfs:
         excess = len(stripped) - stripped.rfind(b"/") - 1 - NAME_MAX
         if excess > 0:
             walk.run(stripped[:-excess], False)
-            walk.too_long = walk.missing = True
+            walk.missing = True
+            walk.too_long = walk.parent_mount.filesystem.name != "proc"  # which only does not find them
         else:
             walk.run(stripped, False)
         walk.slash = len(stripped) != len(path)

@@ -6,16 +6,17 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from syscalls.abi.errno import NAMES
+from syscalls.abi.errno import EFAULT, NAMES
 from syscalls.fuzz.layouts import ADDRESS, LAYOUTS, PID
 from syscalls.fuzz.outcome import BLOCK, BLOCK_END, CALL, CONTENT, SIGNAL, Outcome, Record
 from syscalls.fuzz.program import DATA_AT, DATA_ROOM, Block, Call, Data, Operation, Program, Store, StoreValue, walk
-from syscalls.fuzz.rules import RESULTS, Any, Bijection, Bijections, Rule
+from syscalls.fuzz.rules import RESULTS, Any, Bijection, Bijections, Rule, Without
 from syscalls.fuzz.special import SPECIAL, text_rules
 from syscalls.table import TABLE
 
 SI_USER, SI_QUEUE, SI_TIMER, SI_TKILL = 0, -1, -2, -6
 SIGCHLD = 17
+CUT = Any("the end of the memory cuts it: how much is written before the fault is the processor's")
 
 
 @dataclass(frozen=True)
@@ -135,6 +136,8 @@ class Comparison:
             return left == right
         if isinstance(rule, Any):
             return True
+        if isinstance(rule, Without):
+            return not (left ^ right) & ~rule.bits
         if rule == ADDRESS:
             # Pages correspond, not the bytes in them.
             return left & 0xFFF == right & 0xFFF and self.bijections.match(rule, left & ~0xFFF, right & ~0xFFF)
@@ -160,8 +163,10 @@ class Comparison:
             left, right = (bytes(memory[offset:offset + size]) for memory in self.memory)
             if left == right:
                 continue
-            if isinstance(field_rule, Bijection) and not self.matches(
-                    field_rule, int.from_bytes(left, "little"), int.from_bytes(right, "little")):
+            numbers = int.from_bytes(left, "little"), int.from_bytes(right, "little")
+            if isinstance(field_rule, Bijection) and not self.matches(field_rule, *numbers):
+                break
+            if isinstance(field_rule, Without) and (numbers[0] ^ numbers[1]) & ~field_rule.bits:
                 break
             self.memory[1][offset:offset + size] = left
         if special is not None and special.memory is not None:
@@ -179,10 +184,20 @@ class Comparison:
         for value, kind in zip(call.args, record.argument_kinds(), strict=False):
             base, _, name = kind.partition("[")
             offset = place(value)
-            if offset is None or base not in ("Out", "InOut") or name[:-1] not in LAYOUTS:
+            if offset is None:
                 continue
-            out += [(offset + field.offset, field.size, field.rule) for field in LAYOUTS[name[:-1]].fields
-                    if field.rule is not None and offset + field.offset + field.size <= DATA_ROOM]
+            if base not in ("Out", "InOut") or name[:-1] not in LAYOUTS:
+                if result == -EFAULT and offset > DATA_ROOM - 512:
+                    out.append((offset, DATA_ROOM - offset, CUT))
+                continue
+            for field in LAYOUTS[name[:-1]].fields:
+                start = offset + field.offset
+                if field.rule is not None and start < DATA_ROOM:
+                    # What the end of the memory cuts is a part of a value, of which no rule can tell.
+                    whole = start + field.size <= DATA_ROOM
+                    out.append((start, min(field.size, DATA_ROOM - start), field.rule if whole else CUT))
+            if result == -EFAULT and offset > DATA_ROOM - 512:
+                out.append((offset, DATA_ROOM - offset, CUT))
         special = SPECIAL.get(call.name)
         if special is not None and special.fields is not None:
             out += special.fields(call, result)

@@ -60,6 +60,7 @@ EXCLUDED: dict[str, str] = {
     "process_mrelease": "works on dying processes only",
     "sched_yield": "has no result",
     "syslog": "what anybody may read is a setting of the machine (kernel.dmesg_restrict)",
+    "rseq": "the kernel writes its area whenever it schedules the thread",
     "vhangup": "needs a privilege, and a terminal",
 }
 

@@ -24,7 +24,14 @@ class Any:
     reason: str
 
 
-Rule = Bijection | Any
+@dataclass(frozen=True)
+class Without:
+    """Compared but for these bits, for this reason."""
+    bits: int
+    reason: str
+
+
+Rule = Bijection | Any | Without
 ANY_TIME = Any("the clock goes on between two runs")
 
 RESULTS: dict[str, Rule] = {

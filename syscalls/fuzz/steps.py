@@ -36,9 +36,12 @@ MAKES: dict[str, str] = {
                      "epoll_create",
                      "epoll_create1", "eventfd", "eventfd2", "timerfd_create", "signalfd", "signalfd4", "inotify_init",
                      "inotify_init1", "memfd_create", "pidfd_open", "pidfd_getfd", "mq_open", "fcntl"), "fds"),
-    **dict.fromkeys(("getpid", "gettid", "getppid", "getpgrp", "getsid"), "pids"),
+    **dict.fromkeys(("getpid", "gettid"), "pids"),
     **dict.fromkeys(("mmap", "mremap", "shmat", "brk"), "maps"),
-    **dict.fromkeys(("shmget", "semget", "msgget", "inotify_add_watch"), "ids"),
+    "shmget": "shms",
+    "semget": "sems",
+    "msgget": "msgs",
+    "inotify_add_watch": "ids",
 }
 """Calls whose result is an object: the bundle that it goes to."""
 PAIRS = {"pipe": 0, "pipe2": 0, "socketpair": 3}
@@ -125,7 +128,7 @@ class Step:
 
 
 MOST_SLOTS = 300
-BUNDLES = ("fds", "pids", "maps", "ids")
+BUNDLES = ("fds", "pids", "maps", "ids", "shms", "sems", "msgs")
 IN_BLOCKS = ("process", "signals", "io", "files", "ipc", "sockets")
 """Groups whose programs have child processes and threads."""
 
@@ -133,7 +136,7 @@ IN_BLOCKS = ("process", "signals", "io", "files", "ipc", "sockets")
 def first_objects(builder: Builder) -> dict[str, list[Value]]:
     """What the bundles have at the start."""
     return {"fds": [Const(-1), Const(0), Const(99)], "pids": [builder.call("getpid"), Const(0x3FFFFFFF)],
-            "maps": [Const(0)], "ids": [Const(-1), Const(0x7FFFFFF0)]}
+            "maps": [Const(0)], **{name: [Const(-1), Const(0x7FFFFFF0)] for name in ("ids", "shms", "sems", "msgs")}}
 
 
 @cache

@@ -36,7 +36,8 @@ class Placed:
 Argument = Value | Room | Placed
 
 BAD_POINTERS = st.sampled_from([Const(0), Const(1), Const(0x10000), Data(DATA_ROOM - 1), Data(DATA_ROOM - 8), Const(-1),
-                                Const(0x7FFFFFFFF000), Const(1 << 63), Const(0x00400000)])
+                                Const(0x7FFFFFFFF000), Const(1 << 63)])
+"""NULL and other addresses where nothing is, the end of the memory area, and addresses of the kernel."""
 
 
 def constants(values: Sequence[int]) -> Draw:
@@ -82,7 +83,8 @@ SIGSETS = st.sampled_from([Placed(pack("<Q", mask)) for mask in (
 CONTENT = st.sampled_from([b"", b"x", b"hello", b"0123456789", b"y" * 100, b"z" * 600])
 
 
-fds, pids, maps, ids = (FromBundle(name) for name in ("fds", "pids", "maps", "ids"))
+fds, pids, maps, ids, shms, sems, msgs = (
+    FromBundle(name) for name in ("fds", "pids", "maps", "ids", "shms", "sems", "msgs"))
 """The objects that programs make: descriptors, processes, mappings, and numbers of other things."""
 
 
@@ -284,7 +286,7 @@ SPECIFIC: dict[str, Callable[[], Draw]] = {
                                                                                                                 -1)])),
                                   BAD_POINTERS),
     "fcntl.arg": lambda: st.one_of(
-        constants((0, 0, 1, 3, 5, 10, 0o4000, 0o2000, 0o40000, 4096, 65536, 2048, -1, 1023, 1024)), fds,
+        constants((0, 0, 1, 3, 5, 10, 0o4000, 0o2000, 0o40000, 4096, 65536, 2048, -0x3FFFFFF0, 1023, 1024)), fds,
         st.tuples(st.sampled_from([0, 1, 2, 3]), st.sampled_from([0, 1, 2, 3]), st.sampled_from([0, 5, -1, 100]),
                   st.sampled_from([0, 1, 10, -5, 1 << 62])).map(lambda t: Placed(pack("<hh4xqqi4x", t[0], t[1], t[2],
                                                                                       t[3], 0))),
@@ -311,11 +313,11 @@ SPECIFIC: dict[str, Callable[[], Draw]] = {
     **dict.fromkeys(("execve.path", "execveat.path"),
                     lambda: text((b"f", b"e", b"n", b"d", b"x", b"dang", b"loop", b"none", b"f/x", b"", b"p",
                                     b"a" * 256))),
+    **dict.fromkeys(("shmat.number", "shmctl.number"), lambda: shms),
+    **dict.fromkeys(("semop.id", "semctl.id", "semtimedop.id"), lambda: sems),
+    **dict.fromkeys(("msgsnd.id", "msgrcv.id", "msgctl.id"), lambda: msgs),
     **{f"{call}.{name}": lambda: ids for call, name in (
-        ("shmat", "number"), ("shmctl", "number"), ("semop", "id"), ("semctl", "id"), ("semtimedop", "id"),
-        ("msgsnd", "id"),
-        ("msgrcv", "id"), ("msgctl", "id"), ("timer_settime", "number"), ("timer_gettime", "number"),
-        ("timer_getoverrun", "number"),
+        ("timer_settime", "number"), ("timer_gettime", "number"), ("timer_getoverrun", "number"),
         ("timer_delete", "number"), ("inotify_rm_watch", "wd"), ("io_destroy", "number"), ("io_submit", "number"),
         ("io_cancel", "number"), ("io_getevents", "number"), ("io_pgetevents", "number"))},
     **dict.fromkeys(("shmget.key", "semget.key", "msgget.key"),
