@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from syscalls.keys import Key
+    from syscalls.landlock import Domain
 
 CAP_LAST = 40
 CAP_FULL = (1 << (CAP_LAST + 1)) - 1
@@ -18,7 +19,8 @@ CAP_SYS_RESOURCE, CAP_MKNOD = 24, 27
 
 class Credentials:
     __slots__ = ("ambient", "bounding", "cap_effective", "cap_inheritable", "cap_permitted", "egid", "euid", "fsgid",
-                 "fsuid", "gid", "groups", "request_keyring", "securebits", "session_keyring", "sgid", "suid", "uid")
+                 "fsuid", "gid", "groups", "landlock", "request_keyring", "securebits", "session_keyring",
+                 "sgid", "suid", "uid")
 
     def __init__(self, uid: int, gid: int, groups: tuple[int, ...]) -> None:
         self.uid = self.euid = self.suid = self.fsuid = uid
@@ -31,6 +33,8 @@ class Credentials:
         self.ambient = 0
         self.securebits = 0
         self.session_keyring: Key | None = None
+        self.landlock: Domain | None = None
+        """What the task has forbidden itself."""
         self.request_keyring = 0
         """Where request_key(2) puts what it makes (KEYCTL_SET_REQKEY_KEYRING)."""
 

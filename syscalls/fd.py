@@ -67,6 +67,8 @@ class FileDescription:
     """What F_SETOWN(_EX) was given."""
     directory_watch: DirectoryWatch | None = None
     """fcntl(F_NOTIFY) of a directory."""
+    landlock: int | None = None
+    """The rights of Landlock that count after opening, when the opener was restricted."""
     lease: Lease | None = None
     """fcntl(F_SETLEASE) of a regular file."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from syscalls.abi.errno import EBUSY, EINVAL, EPERM, LinuxError
+from syscalls.abi.errno import EBUSY, EINVAL, ENODEV, EPERM, LinuxError
 from syscalls.abi.fs import O_LARGEFILE, O_RDWR
 from syscalls.abi.mm import (
     F_SEAL_EXEC,
@@ -100,8 +100,8 @@ def memory_mount(kernel: Kernel) -> Mount:
 def create(task: Task, name: bytes, flags: int) -> int:
     """A new descriptor; the flags have been checked."""
     if flags & MFD_HUGETLB:
-        # No huge page size is offered.
-        raise LinuxError(EINVAL)
+        # No huge page size is offered (hugetlb_file_setup).
+        raise LinuxError(ENODEV)
     mount = memory_mount(task.kernel)
     filesystem = mount.filesystem
     assert isinstance(filesystem, TmpFs)

@@ -130,6 +130,10 @@ def may_trace(tracer: Task, target: Task) -> bool:
     """ptrace_may_access(PTRACE_MODE_ATTACH_REALCREDS)."""
     if tracer.group is target.group:
         return True
+    if tracer.cred.landlock is not None:
+        from syscalls.landlock import may_trace as unrestricted
+        if not unrestricted(tracer, target):
+            return False
     mine, other = tracer.cred, target.cred
     if mine.capable(CAP_SYS_PTRACE):
         return True

@@ -543,6 +543,10 @@ def may_signal(sender: Task, target: Task, signo: int) -> bool:
 def check_permission(sender: Task, target: Task, signo: int) -> None:
     if not may_signal(sender, target, signo):
         raise LinuxError(EPERM)
+    if sender.cred.landlock is not None and sender.group is not target.group:
+        from syscalls.landlock import SCOPE_SIGNAL, in_scope
+        if not in_scope(sender, target.cred.landlock, SCOPE_SIGNAL):
+            raise LinuxError(EPERM)
 
 
 def user_info(sender: Task, signo: int, code: int = SI_USER) -> SigInfo:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from syscalls.abi.errno import EADDRINUSE, ECONNREFUSED, EEXIST, EINVAL, ENOENT, ENOSPC, EPROTOTYPE, LinuxError
+from syscalls.abi.errno import EADDRINUSE, ECONNREFUSED, EEXIST, EINVAL, ENOENT, ENOSPC, EPERM, EPROTOTYPE, LinuxError
 from syscalls.abi.net import AF_UNIX
 from syscalls.fs.inode import S_IFMT, S_IFSOCK
 from translator.hosts.base import HostError
@@ -109,6 +109,10 @@ class UnixNames:
         only); and the errors of a path walk.  HostProgramSocket when only the host can know."""
         if path[0] == 0:
             found = self.abstract.get((kind, path))
+            if found is not None and task.cred.landlock is not None:
+                from syscalls.landlock import SCOPE_ABSTRACT_UNIX_SOCKET, in_scope
+                if not in_scope(task, found.landlock_domain, SCOPE_ABSTRACT_UNIX_SOCKET):
+                    raise LinuxError(EPERM)
         else:
             path = path.partition(b"\0")[0]
             vfs = task.kernel.vfs

@@ -97,6 +97,7 @@ class UnixSocket(Socket):
 
     def __init__(self, task: Task, kind: int, flags: int = 0) -> None:
         super().__init__(task, AF_UNIX, kind, 0, flags)
+        self.landlock_domain = task.cred.landlock
         self.name: bytes | None = None
         """Bound name: a pathname without NUL, or an abstract one with its leading NUL."""
         self.key: tuple[int, int] | None = None

@@ -296,6 +296,14 @@ class GrndFlags:
     """GRND_ bits"""
 
 
+class LandlockRuleset:
+    """struct landlock_ruleset_attr: handled rights of files and ports, scopes"""
+
+
+class LandlockRule:
+    """struct landlock_path_beneath_attr or landlock_net_port_attr"""
+
+
 class Name:
     """char[], its length is the next argument or a NUL ends it"""
 

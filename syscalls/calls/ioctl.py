@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from syscalls.abi.errno import EBADF, EINVAL, EISDIR, ENODEV, ENOTTY, EOPNOTSUPP, EPERM, EXDEV, LinuxError
+from syscalls.abi.errno import EACCES, EBADF, EINVAL, EISDIR, ENODEV, ENOTTY, EOPNOTSUPP, EPERM, EXDEV, LinuxError
 from syscalls.abi.fs import FASYNC, O_APPEND, O_NONBLOCK
 from syscalls.abi.ioctl import (
     FIBMAP,
@@ -21,7 +21,7 @@ from syscalls.abi.ioctl import (
     FS_IOC_FIEMAP,
 )
 from syscalls.credentials import CAP_SYS_ADMIN
-from syscalls.fs.inode import S_IFDIR, S_IFLNK, S_IFMT, S_IFREG
+from syscalls.fs.inode import S_IFBLK, S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG
 from syscalls.table import PARTIAL, syscall
 
 TYPE_CHECKING = False
@@ -57,6 +57,10 @@ def ioctl(task: Task, fd: Fd, code: U32, arg: Addr) -> int | Coroutine[Any, Any,
     if file.kind == "file" and code == FIONREAD and file.seekable:
         task.mem.put_u32(arg, max(0, file.stat(task).size - file.seek(task, 0, 1)))
         return 0
+    if file.landlock is not None and file.inode is not None and file.inode.mode & S_IFMT in (S_IFCHR, S_IFBLK):
+        from syscalls.landlock import IOCTL_DEV, denied
+        if denied(file, IOCTL_DEV):
+            raise LinuxError(EACCES)
     try:
         value = file.ioctl(task, code, arg)
     except LinuxError as error:

@@ -299,6 +299,10 @@ def mseal(task: Task, start: Addr, length: Size, flags: U64) -> int:
 def _other_mm(task: Task, target: Task, refused: int) -> Mm:
     """mm_access: the memory of a task that the caller may trace."""
     cred, other = task.cred, target.cred
+    if cred.landlock is not None:
+        from syscalls.landlock import may_trace
+        if not may_trace(task, target):
+            raise LinuxError(refused)
     same = (cred.uid == other.uid == other.euid == other.suid and cred.gid == other.gid == other.egid == other.sgid
             and target.group.dumpable == 1)
     if target.group is not task.group and not same and not cred.capable(19):

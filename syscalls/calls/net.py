@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from syscalls.abi.errno import EAGAIN, ECONNABORTED, EFAULT, EINVAL, ENOTSOCK, EPIPE, LinuxError
+from syscalls.abi.net import AF_INET, AF_INET6
 from syscalls.table import PARTIAL, syscall
 from syscalls.wait import Interrupted, retry, sleep_on
 from translator.hosts.base import HostError
@@ -107,7 +108,10 @@ def socketpair(task: Task, domain: S32, type: S32, protocol: S32, sv: Addr) -> i
 @syscall(49, needs=("sockets.inet", "sockets.inet6"))
 def bind(task: Task, fd: Fd, addr: Addr, addrlen: S32) -> int:
     sock = socket_at(task, fd)
-    sock.bind(task, read_address(task, addr, addrlen))
+    address = read_address(task, addr, addrlen)
+    if task.cred.landlock is not None:
+        _landlock(task, sock, 1, address)
+    sock.bind(task, address)
     return 0
 
 
@@ -122,10 +126,19 @@ def connect(task: Task, fd: Fd, addr: Addr, addrlen: S32) -> Result:
     task.files.get(fd)
     address = read_address(task, addr, addrlen)
     sock = socket_at(task, fd)
+    if task.cred.landlock is not None and address[:2] != b"\0\0":
+        _landlock(task, sock, 2, address)
     if sock.nonblock:
         sock.connect(task, address)
         return 0
     return _held(sock, _connect(task, sock, address))
+
+
+def _landlock(task: Task, sock: Socket, access: int, address: bytes) -> None:
+    """Which ports a restricted task may bind or connect its TCP sockets to."""
+    if sock.family in (AF_INET, AF_INET6) and sock.type == SOCK_STREAM:
+        from syscalls.landlock import check_port
+        check_port(task, access, address)
 
 
 async def _connect(task: Task, sock: Socket, address: bytes) -> int:

@@ -76,6 +76,10 @@ def pidfd_getfd(task: Task, pidfd: Fd, number: Fd, flags: U32) -> int:
     if file.reaped() or target.dead:
         raise LinuxError(ESRCH)
     mine, theirs = task.cred, target.cred
+    if mine.landlock is not None:
+        from syscalls.landlock import may_trace
+        if not may_trace(task, target):
+            raise LinuxError(EPERM)
     same = (mine.fsuid == theirs.euid == theirs.suid == theirs.uid
             and mine.fsgid == theirs.egid == theirs.sgid == theirs.gid)
     if file.group is not task.group and not same and not mine.capable(CAP_SYS_PTRACE):

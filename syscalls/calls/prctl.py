@@ -512,6 +512,10 @@ def _order(first: object, second: object) -> int:
 
 def _may_look(task: Task, target: Task) -> bool:
     mine, theirs = task.cred, target.cred
+    if target.group is not task.group and mine.landlock is not None:
+        from syscalls.landlock import may_trace
+        if not may_trace(task, target):
+            return False
     if target.group is task.group or mine.capable(CAP_SYS_PTRACE):
         return True
     return (mine.uid == theirs.euid == theirs.suid == theirs.uid

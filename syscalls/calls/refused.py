@@ -5,7 +5,7 @@ A program that asks finds out at once and takes its other path; every request is
 
 from __future__ import annotations
 
-from syscalls.abi.errno import ENOSYS, EOPNOTSUPP, EPERM, LinuxError
+from syscalls.abi.errno import ENOSYS, EPERM, LinuxError
 from syscalls.table import REFUSED, STUB, syscall
 
 TYPE_CHECKING = False
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 HARDWARE = "ports and descriptor tables of the processor are not the guest's"
 MODULES = "there is no kernel to load code into"
 URING = "no io_uring, as a kernel built without CONFIG_IO_URING: programs fall back to epoll and read"
-LANDLOCK = "no Landlock rules: one that is not enforced would be a false promise"
 LSM = "no Linux security modules, as a kernel built without CONFIG_SECURITY"
 GONE = "removed from Linux, or never there on x86-64"
 NEWER = "newer than the kernel that uname(2) tells"
@@ -56,9 +55,6 @@ CALLS = (
     (425, "io_uring_setup", "5.1", STUB, ENOSYS, URING),
     (426, "io_uring_enter", "5.1", STUB, ENOSYS, URING),
     (427, "io_uring_register", "5.1", STUB, ENOSYS, URING),
-    (444, "landlock_create_ruleset", "5.13", REFUSED, EOPNOTSUPP, LANDLOCK),
-    (445, "landlock_add_rule", "5.13", REFUSED, EOPNOTSUPP, LANDLOCK),
-    (446, "landlock_restrict_self", "5.13", REFUSED, EOPNOTSUPP, LANDLOCK),
     (451, "cachestat", "6.5", STUB, ENOSYS, NEWER),
     (459, "lsm_get_self_attr", "6.8", STUB, ENOSYS, LSM),
     (460, "lsm_set_self_attr", "6.8", STUB, ENOSYS, LSM),

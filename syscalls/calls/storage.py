@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from syscalls.abi.errno import EBADF, EFBIG, EINVAL, EISDIR, ENODEV, EOPNOTSUPP, ESPIPE, LinuxError
+from syscalls.abi.errno import EACCES, EBADF, EFBIG, EINVAL, EISDIR, ENODEV, EOPNOTSUPP, ESPIPE, LinuxError
 from syscalls.fs.inode import S_IFBLK, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG
 from syscalls.table import FAKE, syscall
 from syscalls.task import RLIMIT_FSIZE
@@ -117,6 +117,9 @@ def truncate(task: Task, path: Path, length: S64) -> int | Awaitable[int]:
         raise LinuxError(EINVAL)
     vfs.permission(task, inode, MAY_WRITE)
     location.mount.check_writable()
+    if task.cred.landlock is not None:
+        from syscalls.landlock import TRUNCATE, check
+        check(task, location, TRUNCATE)
     if vfs.leases and inode.identity(task) in vfs.leases:
         return _truncate_leased(task, location, length, stat.size)
     return _truncate(task, location, length, stat.size)
@@ -143,6 +146,10 @@ def ftruncate(task: Task, fd: Fd, length: S64) -> int:
     stat = file.stat(task)
     if stat.mode & S_IFMT != S_IFREG or not file.writable:
         raise LinuxError(EINVAL)
+    if file.landlock is not None:
+        from syscalls.landlock import TRUNCATE, denied
+        if denied(file, TRUNCATE):
+            raise LinuxError(EACCES)
     check_size_limit(task, length, stat.size)
     file.truncate(task, length)
     return 0

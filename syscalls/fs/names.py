@@ -33,10 +33,10 @@ from syscalls.abi.fs import (
     RENAME_WHITEOUT,
     S_ISVTX,
 )
-from syscalls.fs.inode import S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFMT, S_IFREG, S_IFSOCK
+from syscalls.fs.inode import S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK
 from syscalls.fs.mounts import below, join, pins_moved, pins_removed
 from syscalls.fs.permission import may_create, may_delete, may_link, may_mknod, permission
-from syscalls.fs.walk import DOT, DOTDOT, NORM, ROOT
+from syscalls.fs.walk import DOT, DOTDOT, NORM, ROOT, locate
 from syscalls.usermem import readable_name
 
 TYPE_CHECKING = False
@@ -48,24 +48,27 @@ if TYPE_CHECKING:
     from syscalls.task import Task
 
 
-def _new_name(vfs: Vfs, task: Task, path: bytes, dirfd: int, directory: bool) -> tuple[Location, bytes]:
+def _new_name(vfs: Vfs, task: Task, path: bytes, dirfd: int, kind: int) -> tuple[Location, bytes]:
     """filename_create: where a new name goes.  EEXIST; ENOENT for `name/` that is to be no directory; EROFS."""
     walk = vfs.walk_parent(task, path, dirfd)
     if walk.kind is not NORM or not walk.missing:
         raise LinuxError(EEXIST)
     if walk.too_long:
         raise LinuxError(ENAMETOOLONG)
-    if walk.slash and not directory:
+    if walk.slash and kind != S_IFDIR:
         raise LinuxError(ENOENT)
     parent = walk.parent()
     parent.mount.check_writable()
+    if task.cred.landlock is not None and kind:
+        from syscalls.landlock import check_make
+        check_make(task, parent, kind)
     if not vfs.host_checks(task, parent.inode):
         may_create(task, parent.inode)
     return parent, walk.name
 
 
 def make_directory(vfs: Vfs, task: Task, path: bytes, dirfd: int, mode: int) -> None:
-    parent, name = _new_name(vfs, task, path, dirfd, True)
+    parent, name = _new_name(vfs, task, path, dirfd, S_IFDIR)
     parent.inode.mkdir(task, name, S_IFDIR | mode & (0o777 | S_ISVTX) & ~task.fs.umask)
     vfs.notify_name(task, parent.inode, IN_CREATE | IN_ISDIR, name)
 
@@ -77,7 +80,7 @@ def make_node(vfs: Vfs, task: Task, path: bytes, dirfd: int, mode: int, rdev: in
         raise LinuxError(EPERM)
     if kind not in (0, S_IFREG, S_IFCHR, S_IFBLK, S_IFIFO, S_IFSOCK):
         raise LinuxError(EINVAL)
-    parent, name = _new_name(vfs, task, path, dirfd, False)
+    parent, name = _new_name(vfs, task, path, dirfd, kind or S_IFREG)
     if kind in (S_IFCHR, S_IFBLK):
         may_create(task, parent.inode)  # who may write there comes before who may make devices
     may_mknod(task, mode, rdev)
@@ -89,19 +92,24 @@ def make_node(vfs: Vfs, task: Task, path: bytes, dirfd: int, mode: int, rdev: in
 def make_symlink(vfs: Vfs, task: Task, target: bytes, path: bytes, dirfd: int) -> None:
     if not readable_name(target):
         raise LinuxError(ENOENT)
-    parent, name = _new_name(vfs, task, path, dirfd, False)
+    parent, name = _new_name(vfs, task, path, dirfd, S_IFLNK)
     parent.inode.symlink(task, name, target)
     vfs.notify_name(task, parent.inode, IN_CREATE, name)
 
 
 def make_link(vfs: Vfs, task: Task, old: Location, path: bytes, dirfd: int) -> None:
     """linkat with the old file found.  EXDEV, EPERM for a directory, ENOENT for a file without a name."""
-    parent, name = _new_name(vfs, task, path, dirfd, False)
+    parent, name = _new_name(vfs, task, path, dirfd, 0)
     if parent.mount is not old.mount:
         raise LinuxError(EXDEV)
     inode = old.inode
     if inode.mode & S_IFMT == S_IFDIR:
         raise LinuxError(EPERM)
+    if task.cred.landlock is not None:
+        from syscalls.fs.mounts import parent_path
+        from syscalls.landlock import check_refer
+        there = locate(task, old.mount, parent_path(old.dentry.path), None) if old.dentry.path else old
+        check_refer(task, there, parent, inode, None, False, False)
     may_link(task, inode)
     parent.inode.link(task, name, inode)
     if vfs.notifier is not None:
@@ -115,6 +123,9 @@ def _victim(vfs: Vfs, task: Task, walk: Walk) -> tuple[Location, Inode]:
     parent = walk.parent()
     parent.mount.check_writable()
     inode = walk.location().inode
+    if task.cred.landlock is not None:
+        from syscalls.landlock import check_remove
+        check_remove(task, parent, inode)
     if not vfs.host_checks(task, parent.inode):
         may_delete(task, parent.inode, inode)
     return parent, inode
@@ -205,6 +216,9 @@ def rename(vfs: Vfs, task: Task, old_path: bytes, old_dirfd: int, new_path: byte
     old_parent, new_parent = old.parent(), new.parent()
     if target is not None and target.identity(task) == inode.identity(task):
         return
+    if task.cred.landlock is not None:
+        from syscalls.landlock import check_refer
+        check_refer(task, old_parent, new_parent, inode, target, True, exchange)
     _check_rename(vfs, task, old, new, inode, target, exchange)
     if old.is_mount_point() or new.is_mount_point():
         raise LinuxError(EBUSY)

@@ -134,6 +134,9 @@ def mount(vfs: Vfs, task: Task, source: bytes, target: bytes, kind: bytes, flags
         raise LinuxError(EINVAL)
     if not task.cred.capable(CAP_SYS_ADMIN):
         raise LinuxError(EPERM)
+    if task.cred.landlock is not None:
+        from syscalls.landlock import check_mount
+        check_mount(task)
     if flags & (MS_REMOUNT | MS_BIND) == MS_REMOUNT | MS_BIND:
         _require_root_of_mount(location)
         location.mount.flags = flags & PER_MOUNT
@@ -301,6 +304,9 @@ def unmount(vfs: Vfs, task: Task, path: bytes, flags: int) -> None:
     location = vfs.resolve(task, path, follow=not flags & UMOUNT_NOFOLLOW)
     if not task.cred.capable(CAP_SYS_ADMIN):
         raise LinuxError(EPERM)
+    if task.cred.landlock is not None:
+        from syscalls.landlock import check_mount
+        check_mount(task)
     mount = location.mount
     if not location.is_root_of_mount() or not mount.attached():
         raise LinuxError(EINVAL)
@@ -339,6 +345,9 @@ def pivot_root(vfs: Vfs, task: Task, new_path: bytes, put_old: bytes) -> None:
     """man 2 pivot_root, with its conditions in fs/namespace.c's order."""
     if not task.cred.capable(CAP_SYS_ADMIN):
         raise LinuxError(EPERM)
+    if task.cred.landlock is not None:
+        from syscalls.landlock import check_mount
+        check_mount(task)
     new = vfs.resolve(task, new_path)
     old = vfs.resolve(task, put_old)
     for place in (new, old):

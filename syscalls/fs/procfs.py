@@ -100,6 +100,10 @@ def may_access(task: Task, target: Task) -> bool:
     may be looked into; or CAP_SYS_PTRACE."""
     if task.group is target.group:
         return True
+    if task.cred.landlock is not None:
+        from syscalls.landlock import may_trace as unrestricted
+        if not unrestricted(task, target):
+            return False
     mine, other = task.cred, target.cred
     if mine.capable(CAP_SYS_PTRACE):
         return True

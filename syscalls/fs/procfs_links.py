@@ -5,7 +5,7 @@ Mirrors fs/proc/fd.c and fs/proc/namespaces.c.
 
 from __future__ import annotations
 
-from syscalls.abi.errno import EACCES, ENOENT, LinuxError
+from syscalls.abi.errno import EACCES, EINVAL, ENOENT, EPERM, LinuxError
 from syscalls.abi.fs import (
     O_ACCMODE,
     O_CLOEXEC,
@@ -13,11 +13,20 @@ from syscalls.abi.fs import (
 )
 from syscalls.fs.procfs import TaskSubdirectory, check_exists, may_access, owner
 from syscalls.fs.procfs_task import memory_of
-from syscalls.fs.simple import MagicLink, Node, SimpleDirectory, SymlinkNode, TextFile
+from syscalls.fs.simple import (
+    MagicLink,
+    Node,
+    SimpleDirectory,
+    SimpleFileSystem,
+    SymlinkNode,
+    TextDescription,
+    TextFile,
+)
+from syscalls.task import RLIMIT_NOFILE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from syscalls.fd import FileDescription
     from syscalls.fs.inode import Inode
@@ -174,10 +183,51 @@ _NAMESPACES = ((b"cgroup", b"cgroup", 0xEFFFFFFB), (b"ipc", b"ipc", 0xEFFFFFFF),
                (b"uts", b"uts", 0xEFFFFFFE))
 
 
+NS_GET_USERNS, NS_GET_PARENT, NS_GET_NSTYPE, NS_GET_OWNER_UID = 0xB701, 0xB702, 0xB703, 0xB704
+CLONE_FLAGS = {b"cgroup": 0x02000000, b"ipc": 0x08000000, b"mnt": 0x00020000, b"net": 0x40000000, b"pid": 0x20000000,
+               b"time": 0x80, b"user": 0x10000000, b"uts": 0x04000000}
+
+
 class NamespaceFile(TextFile):
     """What a namespace link leads to: it can be opened and compared by its number, and not read."""
 
     fixed = True
+    kind = b""
+
+    def open(self, task: Task, flags: int, location: Location) -> FileDescription:
+        return NamespaceDescription(flags, location, self)
+
+
+class NamespaceDescription(TextDescription):
+    """man 2 ioctl_ns.  The initial namespaces have no parents, and all belong to the initial user namespace."""
+
+    def ioctl(self, task: Task, code: int, arg: int) -> int | Awaitable[int]:
+        node = self.node
+        assert isinstance(node, NamespaceFile)
+        if code == NS_GET_NSTYPE:
+            return CLONE_FLAGS[node.kind]
+        if code == NS_GET_PARENT:
+            raise LinuxError(EPERM if node.kind in (b"pid", b"user") else EINVAL)
+        if code == NS_GET_OWNER_UID:
+            if node.kind != b"user":
+                raise LinuxError(EINVAL)
+            task.mem.put_u32(arg, 0)
+            return 0
+        if code == NS_GET_USERNS:
+            if node.kind == b"user":
+                raise LinuxError(EPERM)
+            filesystem = node.filesystem
+            assert isinstance(filesystem, SimpleFileSystem)
+            owner = _namespace_file(filesystem, b"user", 0xEFFFFFFD)
+            place = task.kernel.vfs.anonymous_location(owner, b"user:[%d]" % owner.number)
+            return task.files.install(owner.open(task, 0, place), True, task.group.soft_limit(RLIMIT_NOFILE))
+        return super().ioctl(task, code, arg)
+
+
+def _namespace_file(filesystem: SimpleFileSystem, kind: bytes, number: int) -> NamespaceFile:
+    node = NamespaceFile(filesystem, None, mode=0o444, number=number)
+    node.kind = kind
+    return node
 
 
 def _anonymous(node: Inode, shown: bytes) -> Callable[[Task], Location]:
@@ -189,7 +239,7 @@ def _namespaces(filesystem: ProcFs, target: Task, number: int) -> Node:
         out: dict[bytes, Inode] = {}
         for index, (name, kind, inode_number) in enumerate(_NAMESPACES, 1):
             shown = b"%s:[%d]" % (kind, inode_number)
-            node = NamespaceFile(filesystem, None, mode=0o444, number=inode_number)
+            node = _namespace_file(filesystem, kind, inode_number)
             out[name] = MagicLink(
                 filesystem, shown,
                 _anonymous(node, shown),

@@ -76,8 +76,12 @@ _READ_ONLY = frozenset(("fs/aio-nr", "fs/dentry-state", "fs/inode-nr", "kernel/c
                         "kernel/random/entropy_avail", "kernel/random/poolsize", "kernel/seccomp/actions_avail",
                         "net/ipv4/tcp_available_congestion_control"))
 _BEHAVIOUR = frozenset(("kernel/randomize_va_space", "vm/overcommit_memory", "vm/max_map_count", "vm/mmap_min_addr",
-                        "kernel/pid_max", "vm/nr_hugepages", "vm/nr_overcommit_hugepages"))
+                        "kernel/pid_max"))
 """What pylx itself goes by: writing the value it has is accepted, another is refused, so that nobody is misled."""
+
+
+_STAYS = frozenset(("vm/nr_hugepages", "vm/nr_overcommit_hugepages"))
+"""Asked for in vain, as when memory is too fragmented for huge pages."""
 
 
 def _setting(filesystem: ProcFs, name: str, value: str) -> TextFile:
@@ -96,7 +100,8 @@ def _setting(filesystem: ProcFs, name: str, value: str) -> TextFile:
         if old_words and all(word.lstrip("-").isdigit() for word in old_words):
             if not new.split() or not all(word.lstrip("-").isdigit() for word in new.split()):
                 raise LinuxError(EINVAL)
-        state[0] = new
+        if name not in _STAYS:
+            state[0] = new
         return None
 
     return TextFile(filesystem, read, None if name in _READ_ONLY else write)

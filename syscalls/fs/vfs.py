@@ -343,7 +343,7 @@ class Vfs:
                          mode: int) -> FileDescription | None:
         """The file that O_CREAT makes, where the host can do that in one step; None: look closer."""
         mount = start.mount
-        if mount.flags & MS_RDONLY:
+        if mount.flags & MS_RDONLY or task.cred.landlock is not None:
             return None
         place = straight(task, path, start)
         if place is None:
@@ -367,6 +367,9 @@ class Vfs:
         parent = walk.parent()
         parent.mount.check_writable()
         directory = parent.inode
+        if task.cred.landlock is not None:
+            from syscalls.landlock import check_make
+            check_make(task, parent, S_IFREG)
         if not self.host_checks(task, directory):
             may_create(task, directory)
         mode = S_IFREG | mode & 0o7777 & ~task.fs.umask
@@ -387,6 +390,8 @@ class Vfs:
         location.mount.check_writable()
         if not self.host_checks(task, directory):
             permission(task, directory, MAY_WRITE | MAY_EXEC)
+        if task.cred.landlock is not None:
+            self._landlock(task, location, O_WRONLY)
         inode = directory.tmpfile(task, S_IFREG | mode & 0o7777 & ~task.fs.umask, flags)
         if isinstance(inode, HostInode):
             place = Location(location.mount, inode.dentry, inode)
@@ -436,7 +441,10 @@ class Vfs:
     def _opened(self, task: Task, location: Location, flags: int) -> FileDescription:
         location.pin()
         inode = location.inode
+        later = None if task.cred.landlock is None else self._landlock(task, location, flags)
         file = inode.open(task, flags & ~CREATION_FLAGS | flags & (O_TRUNC | O_NOCTTY), location)
+        if later is not None:
+            file.landlock = later
         file.flags &= ~CREATION_FLAGS
         if flags & O_ACCMODE != O_RDONLY:
             self._count_writer(file)
@@ -447,6 +455,15 @@ class Vfs:
             if isinstance(file, OpenDirectory):
                 file.vfs = self
         return file
+
+    def _landlock(self, task: Task, location: Location, flags: int) -> int:
+        """What a restricted task may do with the file after it is open; EACCES when it may not open it."""
+        from syscalls.landlock import TRUNCATE, check_open
+        access = _ACCESS[flags & O_ACCMODE]
+        later = check_open(task, location, bool(access & MAY_READ), bool(access & MAY_WRITE))
+        if flags & O_TRUNC and not later & TRUNCATE:
+            raise LinuxError(EACCES)
+        return later
 
     def _count_writer(self, file: FileDescription) -> FileDescription:
         if isinstance(file, RegularDescription):
@@ -464,6 +481,8 @@ class Vfs:
     async def _open_fifo(self, task: Task, location: Location, flags: int) -> FileDescription:
         from syscalls.pipe import open_fifo
         location.pin()
+        if task.cred.landlock is not None:
+            self._landlock(task, location, flags)
         file: FileDescription = await open_fifo(task, location.inode, flags & ~CREATION_FLAGS, location)
         if self.notifier is not None:
             self.notify(location, IN_OPEN)
@@ -481,6 +500,9 @@ class Vfs:
         if inode.mode & S_IFMT != S_IFREG or location.mount.flags & MS_NOEXEC:
             raise LinuxError(EACCES)
         permission(task, inode, MAY_EXEC)
+        if task.cred.landlock is not None:
+            from syscalls.landlock import EXECUTE, READ_FILE, check
+            check(task, location, EXECUTE | READ_FILE)
         key = inode.identity(task)
         for writer in self.writers:
             if writer.file_key() == key:
