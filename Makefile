@@ -17,7 +17,7 @@ APT_FULL := $(APT_TEST) qemu-user debootstrap
 APT_BENCH := gcc libc6-dev make cmake git tar gzip findutils util-linux $(if $(shell command -v npm),,npm) \
 	strace proot qemu-user runsc bubblewrap
 
-.PHONY: run test test-full fuzz lint setup setup-test setup-full bench clean
+.PHONY: docs run test test-full fuzz lint setup setup-test setup-full bench clean
 
 run: setup
 	@$(PYLX) $(ARGS)
@@ -58,6 +58,10 @@ FUZZ_ARGS ?= --time 10m
 
 fuzz: setup-test
 	$(PYLX) fuzz $(FUZZ_ARGS)
+
+# The pages that are generated from the declarations.
+docs: setup
+	$(PYLX) coverage --output docs/compatibility.md
 
 bench: $(VENV)/.ready
 	@sh tools/apt.sh $(APT_BENCH)

@@ -58,8 +58,9 @@ Run a Linux x86-64 program on a Linux kernel personality written in Python.
   -h, --help          print this
 
 coverage alone shows the table of system calls: what is served, on which host, and what WSL 1 did (--format table,
-json, csv, html).  With a program it runs it and reports the calls it made, their errors, times and host operations,
-what it asked for in vain, and whether it would have run on WSL 1, gVisor and FreeBSD (--format table, json, html).
+json, csv, html, markdown).  With a program it runs it and reports the calls it made, their errors, times and host
+operations, what it asked for in vain, and whether it would have run on WSL 1, gVisor and FreeBSD (--format table,
+json, html).
 coverage --emit seccomp writes a seccomp profile (of the OCI runtime specification) that allows what the run did.
 coverage --required runs a test command again and again, with one call stubbed (ENOSYS) or faked (success without
 effect), and says which it cannot do without; --stub CALLS and --fake CALLS do so for one run.

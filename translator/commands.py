@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from syscalls.kernel import Kernel
     from translator.hosts.base import Capability, Host
 
-TABLE_FORMATS = ("table", "json", "csv", "html")
+TABLE_FORMATS = ("table", "json", "csv", "html", "markdown")
 RUN_FORMATS = ("table", "json", "html")
 MODES = ("--static", "--required", "--loupe")
 OWN_VALUES = ("--format", "--output", "-o", "--jobs", "--emit", "--stub", "--fake", "--only", "--timeout")
@@ -110,7 +110,7 @@ def parse_coverage(words: list[str]) -> ReportOptions | str:
         index += 1
     if not out.format:
         ending = (out.output or "").rpartition(".")[2]
-        out.format = ending if ending in TABLE_FORMATS else "table"
+        out.format = "markdown" if ending == "md" else ending if ending in TABLE_FORMATS else "table"
     return out
 
 
@@ -221,6 +221,9 @@ def form(document: dict[str, Any], name: str) -> str:
         return loupe_text(document)
     if document["kind"] == "run":
         return run.text(document)
+    if name == "markdown":
+        from syscalls.reports.markdown import page as markdown_page
+        return markdown_page(document)
     return text.csv(document) if name == "csv" else text.table(document)
 
 

@@ -93,12 +93,12 @@ def wsl1(recorder: Recorder, ended_well: bool) -> dict[str, Any]:
         findings += argument_findings(tally, ended_well)
     for path, (call, opened) in recorder.paths.items():
         for row in facts.table("wsl1_paths"):
-            if match(pattern(row["prefix"]), path):
+            if row["effect"] != "none" and match(pattern(row["prefix"]), path):
                 findings.append({
                     "call": call, "what": path.decode("utf-8", "backslashreplace"), "count": 1, "answer": row["result"],
                     "source": row["source"], "reason": row["reason"],
-                    "effect": (DIFFERS if row["result"] != "ENOENT" else DECIDES) if opened else
-                    FALLBACK if ended_well else DECIDES})
+                    "effect": FALLBACK if not opened and ended_well else
+                    DIFFERS if row["effect"] == DECIDES and row["result"] != "ENOENT" else row["effect"]})
     for kind, ended in recorder.file_systems.items():
         if kind not in (b"tmpfs", b"proc", b"sysfs", b"devpts", b""):
             findings.append({"call": "mount", "what": f"file system {kind.decode('utf-8', 'backslashreplace')}",

@@ -104,3 +104,11 @@ def test_calls_over_time_add_up(tmp_path: Path) -> None:
     assert total == report["count"]
     columns = len(next(iter(timeline["themes"].values())))
     assert columns <= 120 and columns * timeline["step_ns"] <= 2.1 * report["wall_ns"] + timeline["step_ns"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the page has the hosts of Linux")
+def test_the_compatibility_page_is_up_to_date(tmp_path: Path) -> None:
+    from translator.cli import main
+    assert main(["coverage", "--output", str(tmp_path / "page.md")]) == 0
+    page = Path(__file__).resolve().parents[2] / "docs" / "compatibility.md"
+    assert (tmp_path / "page.md").read_text() == page.read_text(), "run `make docs`"

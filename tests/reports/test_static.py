@@ -18,7 +18,7 @@ if sys.platform != "linux":
     pytest.skip("reads ELF files of this machine", allow_module_level=True)
 
 from syscalls.reports.static.code import Summary, summarise
-from syscalls.reports.static.document import document
+from syscalls.reports.static.document import document, value_text
 from syscalls.reports.static.reach import load, reach
 from syscalls.reports.static.scan import Scan, collect, named, run, wanted_arguments
 from tests.runner import FULL
@@ -163,6 +163,14 @@ def test_arguments_are_found(direct: Path) -> None:
     found = static(direct)
     assert "CLONE_NEWUSER" in call(found, "unshare")["values"]
     assert any(value.startswith("AF_PACKET, SOCK_RAW") for value in call(found, "socket")["values"])
+
+
+def test_every_argument_that_may_be_known_alone_has_words() -> None:
+    for number, indexes in wanted_arguments().items():
+        for index in indexes:
+            assert value_text(number, ((index, 1),))
+    assert value_text(54, ((2, 15),)) == "optname=15"
+    assert value_text(54, ((1, 1), (2, 15))) == "SOL_SOCKET, SO_REUSEPORT"
 
 
 def test_what_nothing_reaches_is_told_apart(folder: Path) -> None:

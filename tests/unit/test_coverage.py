@@ -217,6 +217,13 @@ def test_arguments_that_wsl1_refused(name: str, values: tuple[int, ...], answer:
     assert [finding["answer"] for finding in findings] == [answer]
 
 
+def test_files_that_nobody_misses_do_not_decide() -> None:
+    recorder = Recorder()
+    recorder.paths = {b"/sys/kernel/mm/transparent_hugepage/enabled": ("openat", True), b"/dev/fuse": ("openat", True)}
+    findings = judge_all(recorder, True)["wsl1"]["findings"]
+    assert [(finding["what"], finding["effect"]) for finding in findings] == [("/dev/fuse", "decides")]
+
+
 def test_socket_options_are_pairs() -> None:
     tally = seen("setsockopt", 1, 15)
     findings = judged(tally)["wsl1"]["findings"]

@@ -18,7 +18,7 @@ const sum = values => Object.values(values).reduce((a, b) => a + b, 0);
 function time(ns) {
   if (ns < 1e4) return `${Math.round(ns)} ns`;
   if (ns < 1e7) return `${number(Math.round(ns / 1e3))} \u00b5s`;
-  return ns < 1e10 ? `${number(Math.round(ns / 1e5) / 10)} ms` : `${number(Math.round(ns / 1e8) / 10)} s`;
+  return ns < 1e9 ? `${number(Math.round(ns / 1e5) / 10)} ms` : `${number(Math.round(ns / 1e8) / 10)} s`;
 }
 
 // --- values, their colours and the schemes that colour the map

@@ -95,7 +95,11 @@ def program(found: Reach, script: str) -> dict[str, Any]:
                     arguments.setdefault(call, set()).add(values)
                     if not is_c_library(file.path):
                         own.setdefault(call, set()).add(values)
-    mentions = [(prefix, file.path) for file in found.files for prefix in file.mentions]
+    mentions: dict[str, str] = {}
+    """Name of a file -> the file in whose data it stands first."""
+    for file in found.files:
+        for prefix in file.mentions:
+            mentions.setdefault(prefix, file.path)
     calls = [call_report(found, number, reached[number], arguments.get(number, set())) for number in sorted(reached)]
     return {
         "path": summary.path,
@@ -113,7 +117,7 @@ def program(found: Reach, script: str) -> dict[str, Any]:
         "unknown": unknown[:SHOWN_UNKNOWN],
         "unknown_count": len(unknown),
         "present": sorted(name_of(number) for number in present - set(reached)),
-        "mentions": [{"path": prefix, "file": path} for prefix, path in mentions],
+        "mentions": [{"path": prefix, "file": path} for prefix, path in mentions.items()],
         "verdicts": judge(sorted(reached), own, mentions),
     }
 
@@ -156,6 +160,9 @@ def value_text(number: int, values: tuple[tuple[int, int], ...]) -> str:
     record = TABLE[number]
     if record is None:
         return ""
+    if record.name in ("setsockopt", "getsockopt") and [index for index, _ in values[:2]] != [1, 2]:
+        # Without its level an option has no name.
+        return ", ".join(f"{record.params[index]}={value}" for index, value in values)
     return values_text(record, tuple(index for index, _ in values), tuple(value for _, value in values))
 
 
@@ -164,13 +171,13 @@ def value_text(number: int, values: tuple[tuple[int, int], ...]) -> str:
 NOWHERE = Site(0, "", 0, "")
 
 
-def judge(numbers: list[int], arguments: dict[int, Constants], mentions: list[tuple[str, str]]) -> dict[str, Any]:
+def judge(numbers: list[int], arguments: dict[int, Constants], mentions: dict[str, str]) -> dict[str, Any]:
     """What other systems lack of what the program can do.  Whether it comes to that, only a run tells."""
     tallies = [Tally(record, NOWHERE) for number in numbers if (record := TABLE[number]) is not None]
     wsl1 = [finding for tally in tallies if (finding := missing_on_wsl1(tally, False)) is not None]
     wsl1 += [finding for tally in tallies for finding in of_arguments(tally, arguments.get(tally.record.number, set()))]
     rules = facts.by("wsl1_paths", "prefix")
-    for prefix, path in mentions:
+    for prefix, path in mentions.items():
         rule = rules[prefix]
         wsl1.append({"call": "open", "what": prefix, "count": 0, "answer": rule["result"], "reason": rule["reason"],
                      "source": rule["source"], "effect": rule["effect"], "where": os.path.basename(path)})
@@ -192,7 +199,8 @@ def of_arguments(tally: Tally, constants: Constants) -> list[dict[str, Any]]:
 
 def verdict(system: str, findings: list[dict[str, Any]], basis: str) -> dict[str, Any]:
     order = {DECIDES: 0, DIFFERS: 1, FALLBACK: 2}
-    findings.sort(key=lambda finding: (order[finding["effect"]], "where" not in finding))
+    # Files are only named in the data: what they stand for comes after what the code does.
+    findings.sort(key=lambda finding: (order[finding["effect"]], "where" in finding))
     effects = {finding["effect"] for finding in findings}
     if DECIDES in effects:
         name, words = "lacks", "lacks what decides here; whether the program comes to it, only a run tells"

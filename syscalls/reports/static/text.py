@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 SHOWN_PROGRAMS = 8
 """With more programs than this the text tells of the tree, not of each."""
+SHOWN_FINDINGS = 14
 SHOWN_PRESENT = 12
 WIDTH = 118
 
@@ -50,7 +51,7 @@ def program_lines(program: dict[str, Any]) -> list[str]:
         site = call["site"]
         values = "; ".join(call["values"][:3])
         cells.append([call["name"], call["level"], call["wsl1"],
-                      f"{site['function'] or hex(site['address'])} in {os.path.basename(site['file'])}",
+                      f"{short(site['function']) or hex(site['address'])} in {os.path.basename(site['file'])}",
                       " > ".join(shorter(call["chain"])) + (f"  ({values})" if 0 < len(values) < 60 else "")])
     lines += [*columns(cells), ""]
     if program["unknown_count"]:
@@ -71,8 +72,14 @@ def program_lines(program: dict[str, Any]) -> list[str]:
     return [*lines, ""]
 
 
+def short(name: str) -> str:
+    """Go's long names without the path of their package, and no more than fits."""
+    name = name if len(name) <= 40 else name.rpartition("/")[2]
+    return name if len(name) <= 40 else f"{name[:37]}..."
+
+
 def shorter(chain: list[str]) -> list[str]:
-    names = [name if len(name) <= 40 else name.rpartition("/")[2] for name in chain]
+    names = [short(name) for name in chain]
     return names if len(names) <= 5 else [*names[:2], "...", *names[-2:]]
 
 
@@ -80,13 +87,13 @@ def verdict_lines(verdict: dict[str, Any]) -> list[str]:
     lines = [f"{verdict['system']}: {verdict['words']}"]
     serious = [finding for finding in verdict["findings"] if finding["effect"] != "fallback"]
     mild = [finding for finding in verdict["findings"] if finding["effect"] == "fallback"]
-    for finding in serious[:12]:
+    for finding in serious[:SHOWN_FINDINGS]:
         source = f" ({finding['source']})" if finding["source"] not in ("", "-") else ""
         where = f", named in {finding['where']}" if finding.get("where") else ""
         lines += folded(f"  {finding['effect']}: {finding['what']} -> {finding['answer']}{where}: "
                         f"{finding['reason']}{source}", [])
-    if len(serious) > 12:
-        lines.append(f"  and {len(serious) - 12} more")
+    if len(serious) > SHOWN_FINDINGS:
+        lines += folded("  and ", [finding["what"] for finding in serious[SHOWN_FINDINGS:]], ", ")
     if mild:
         lines += folded("  missing, done without: ", [finding["what"] for finding in mild], ", ")
     return lines
