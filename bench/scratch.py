@@ -15,6 +15,7 @@ from pathlib import Path
 
 CLONE_NEWNS = 0x20000
 MS_REC, MS_PRIVATE = 0x4000, 0x40000
+MNT_DETACH = 2
 
 
 def file_system_of(directory: Path) -> str:
@@ -44,6 +45,9 @@ def scratch_directory(wanted: Path | None) -> Iterator[Path]:
                 wanted = Path(place)
                 break
     with tempfile.TemporaryDirectory(dir=wanted, prefix="pylx-bench-", ignore_cleanup_errors=True) as made:
-        if wanted is None and os.geteuid() == 0:
-            _mount_own(made)
-        yield Path(made).resolve()
+        mounted = wanted is None and os.geteuid() == 0 and _mount_own(made)
+        try:
+            yield Path(made).resolve()
+        finally:
+            if mounted:
+                ctypes.CDLL(None).umount2(made.encode(), MNT_DETACH)
