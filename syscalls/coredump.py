@@ -45,6 +45,10 @@ def dump(task: Task, info: SigInfo) -> bool:
     limit = group.soft_limit(RLIMIT_CORE)
     if limit < PAGE_SIZE or group.dumpable != 1:
         return False
+    profile = task.kernel.profile
+    if profile is not None and profile.no_core is not None:
+        profile.met.count(profile.no_core, task)
+        return True
     pattern = task.kernel.core_pattern
     if pattern[:1] == b"|":
         task.kernel.gap(task, "core dump into a program", 0)

@@ -112,6 +112,9 @@ def wsl1(build: int = WSL1_BUILD) -> Profile:
     out.banner = WSL1_BANNER
     out.sources = [partial(wsl1_of, build), partial(newer_flags, CLAIMED)]
     out.paths = [PathRule(row) for row in facts.table("wsl1_paths")]
+    gap = facts.by("wsl1_gaps", "feature")["Core dumps (missing)"]
+    out.no_core = PathRule({"prefix": "core dump", "result": "no file, though the status says so", "answer": "-",
+                            "reason": gap["why on NT"], "source": gap["source"], "effect": "differs"})
     return out
 
 

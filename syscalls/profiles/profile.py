@@ -38,6 +38,8 @@ class Profile:
         """/proc/version, between the release and the version."""
         self.sources: list[Callable[[Syscall], list[Rule]]] = []
         self.paths: list[PathRule] = []
+        self.no_core: PathRule | None = None
+        """Cores are said to have been dumped, and are not; this tells why."""
         self.met = Met(self)
         self._laid: dict[int, Syscall] = {}
         """Entries of the table that were replaced."""

@@ -80,3 +80,13 @@ def test_files_that_were_not_there(engine: str, tmp_path: Path) -> None:
     told = outcome.stderr.decode()
     for rule in ("/proc/*/pagemap -> ENOENT, 2 times", "/dev/net/tun -> ENOENT, once", "/dev/loop -> ENOENT, once"):
         assert rule in told, told
+
+
+def test_cores_are_said_to_be_dumped(engine: str, tmp_path: Path) -> None:
+    script = "cd $(mktemp -d -p .) && ulimit -c unlimited; sh -c 'kill -SEGV $$'; ls | grep -c core"
+    here = run(pylx_command(["bash", "-c", script], engine), tmp_path, 60, env=environment(tmp_path))
+    assert here.stdout == b"1\n", here
+    outcome = under("wsl1", engine, tmp_path, "bash", "-c", script)
+    assert outcome.stdout == b"0\n" and b"core dumped" in outcome.stderr, outcome
+    assert b"core dump -> no file, though the status says so, once" in outcome.stderr
+    assert b"WSL#1262" in outcome.stderr
