@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.programs.test_programs import SOURCES, every_machine
-from tests.runner import ROOT, compare, environment, need, pylx_command
+from tests.runner import ENGINES, ROOT, compare, environment, need, pylx_command
 
 PATIENCE = 30.0
 """Seconds until what is awaited on the screen has to be there."""
@@ -35,10 +35,11 @@ def test_script_runs_a_shell_on_a_terminal(engine: str, host: str, tmp_path: Pat
             engine=engine, host=host)
 
 
-def test_standard_streams(tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", ENGINES)
+def test_standard_streams(engine: str, tmp_path: Path) -> None:
     script = SOURCES / "terminal" / "streams.sh"
     results = []
-    for prefix in ("", shlex.join(pylx_command([]))):
+    for prefix in ("", shlex.join(pylx_command([], engine))):
         scratch = tmp_path / "scratch"
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir()
@@ -52,7 +53,8 @@ def test_standard_streams(tmp_path: Path) -> None:
 class Screen:
     """A shell in a terminal of its own (tmux), driven by keys and read as a user sees it."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, engine: str) -> None:
+        self.engine = engine
         self.socket = str(directory / "tmux")
         self._tmux("-f", "/dev/null", "new-session", "-d", "-x", "100", "-y", "30",
                    "PS1='host> ' exec bash --norc --noprofile")
@@ -87,6 +89,9 @@ class Screen:
             assert time.monotonic() < deadline, f"{wanted} did not appear:\n{text.rstrip()}"
             time.sleep(0.1)
 
+    def pylx(self, command: str) -> str:
+        return f"{shlex.join(pylx_command([], self.engine))} {command}"
+
     def clear(self) -> None:
         self.line("clear")
         time.sleep(0.3)
@@ -98,20 +103,16 @@ class Screen:
         subprocess.run(["tmux", "-S", self.socket, "kill-server"], check=False, capture_output=True, timeout=20)
 
 
-@pytest.fixture
-def screen(tmp_path: Path) -> Iterator[Screen]:
+@pytest.fixture(params=ENGINES)
+def screen(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Screen]:
     need("tmux")
-    terminal = Screen(tmp_path)
+    terminal = Screen(tmp_path, request.param)
     yield terminal
     terminal.close()
 
 
-def pylx(command: str) -> str:
-    return f"{shlex.join(pylx_command([]))} {command}"
-
-
 def start_guest_shell(screen: Screen) -> None:
-    screen.line(pylx("--env PS1=guest: bash --norc --noprofile -i"))
+    screen.line(screen.pylx("--env PS1=guest: bash --norc --noprofile -i"))
     screen.wait("guest:")
 
 
@@ -161,7 +162,7 @@ def test_interactive_shell(screen: Screen) -> None:
 
 def test_full_screen_program(screen: Screen) -> None:
     need("less")
-    screen.line(pylx("less /etc/services"))
+    screen.line(screen.pylx("less /etc/services"))
     screen.wait("/etc/services")
     screen.keys("Space")
     time.sleep(0.5)
@@ -173,13 +174,28 @@ def test_full_screen_program(screen: Screen) -> None:
     assert_sane(screen)
 
 
+def test_editor(screen: Screen, tmp_path: Path) -> None:
+    need("vim.tiny")
+    file = tmp_path / "file"
+    file.write_text("one\ntwo\nthree\n")
+    screen.line(screen.pylx(f"vim.tiny -u NONE {file}"))
+    screen.wait("one\ntwo\nthree\n~")
+    screen.keys("j", "d", "d", "o", "new", "Escape", ":", "w", "Enter")
+    screen.wait("one\nthree\nnew\n~", "written")
+    screen.resize(70, 12)
+    screen.keys("G", "o", "last", "Escape", ":", "x", "Enter")
+    screen.wait("host>")
+    assert file.read_text() == "one\nthree\nnew\nlast\n"
+    assert_sane(screen)
+
+
 def test_much_output(screen: Screen, tmp_path: Path) -> None:
     lines = tmp_path / "lines"
     lines.write_text("".join(f"{number}\n" for number in range(200_000)))
-    screen.line(pylx(f"cat {lines}; echo end $?"))
+    screen.line(screen.pylx(f"cat {lines}; echo end $?"))
     screen.wait("199999\nend 0\nhost>")
     screen.clear()
-    screen.line(pylx("sh -c 'stty -ixon; stty ixon; yes'"))
+    screen.line(screen.pylx("sh -c 'stty -ixon; stty ixon; yes'"))
     screen.wait("y\ny\ny\n")
     screen.keys("C-c")
     screen.wait("host>")
@@ -189,7 +205,7 @@ def test_much_output(screen: Screen, tmp_path: Path) -> None:
 
 
 def test_jobs_of_the_shell_outside(screen: Screen) -> None:
-    screen.line(pylx("sleep 100"))
+    screen.line(screen.pylx("sleep 100"))
     time.sleep(1)
     screen.keys("C-z")
     screen.wait("^Z\n[1]+  Stopped", "host>")
@@ -200,7 +216,7 @@ def test_jobs_of_the_shell_outside(screen: Screen) -> None:
     screen.wait("status 130")
     screen.clear()
     # In the background it may write, and stops when it reads.
-    screen.line(pylx("sh -c 'echo writes; read x; echo got $x'") + " &")
+    screen.line(screen.pylx("sh -c 'echo writes; read x; echo got $x'") + " &")
     screen.wait("[1]", "writes")
     time.sleep(0.5)
     screen.line("jobs")
@@ -213,12 +229,12 @@ def test_jobs_of_the_shell_outside(screen: Screen) -> None:
 
 def test_one_end_of_a_pipeline_leaves_the_terminal_to_the_other(screen: Screen) -> None:
     need("less")
-    screen.line(pylx("ls -d /etc /usr") + " | less")
+    screen.line(screen.pylx("ls -d /etc /usr") + " | less")
     screen.wait("/etc\n/usr", "(END)")
     screen.keys("q")
     assert_sane(screen)
     screen.clear()
-    screen.line("seq 1 5 | " + pylx("less"))
+    screen.line("seq 1 5 | " + screen.pylx("less"))
     screen.wait("5", "(END)")
     screen.keys("q")
     assert_sane(screen)
@@ -227,7 +243,7 @@ def test_one_end_of_a_pipeline_leaves_the_terminal_to_the_other(screen: Screen) 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
 def test_the_terminal_is_sane_after_any_death(screen: Screen, tmp_path: Path, number: signal.Signals) -> None:
     pid_file = tmp_path / "pid"
-    screen.line(f"sh -c 'echo $$ > {pid_file}; exec {pylx('cat')}'")
+    screen.line(f"sh -c 'echo $$ > {pid_file}; exec {screen.pylx('cat')}'")
     time.sleep(1)
     screen.line("in raw mode")
     screen.wait("in raw mode\nin raw mode")
