@@ -23,11 +23,13 @@ from syscalls.abi.signal import (
     SIGKILL,
     SIGSEGV,
     SIGTRAP,
+    TRAP_HWBKPT,
     TRAP_TRACE,
 )
 from syscalls.siginfo import SigInfo
 from translator.machine import (
     BEYOND_EOF,
+    DEBUG_REGISTER,
     NO_MEMORY,
     PROT_EXEC,
     PROT_WRITE,
@@ -68,7 +70,7 @@ def translate(task: Task, fault: CpuFault) -> SigInfo | None:
     if vector == VEC_BP:
         return SigInfo(SIGTRAP, SI_KERNEL)
     if vector == VEC_DB:
-        return SigInfo(SIGTRAP, TRAP_TRACE, addr=ip)
+        return SigInfo(SIGTRAP, TRAP_HWBKPT if fault.reason == DEBUG_REGISTER else TRAP_TRACE, addr=ip)
     if vector == VEC_UD:
         return SigInfo(SIGILL, ILL_ILLOPN, addr=ip)
     if vector in (VEC_MF, VEC_XM):

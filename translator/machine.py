@@ -41,6 +41,7 @@ VEC_GP, VEC_PF, VEC_MF, VEC_AC, VEC_XM = 13, 14, 16, 17, 19
 # Why an access to guest memory failed.
 UNMAPPED = "unmapped"    # no mapping there: SEGV_MAPERR
 DENIED = "denied"        # a mapping without that right: SEGV_ACCERR
+DEBUG_REGISTER = "debug-register"  # VEC_DB: a hardware breakpoint or watchpoint, not a single step
 BEYOND_EOF = "beyond-eof"  # a file mapping past the file's last page, or unreadable there: BUS_ADRERR
 NO_MEMORY = "no-memory"  # the engine's memory is exhausted: Linux's OOM killer would act (SIGKILL)
 
@@ -225,6 +226,13 @@ class Cpu(Protocol):
         """The FXSAVE/XSAVE image as the kernel puts it on a signal frame (without the software bytes)."""
 
     def set_fpstate(self, image: bytes) -> None: ...
+
+    def debug_register(self, number: int) -> int:
+        """DR0 to DR3, DR6 or DR7; 0 when the engine has none."""
+
+    def set_debug_register(self, number: int, value: int) -> int:
+        """0, or Linux's errno: ENOSPC when the engine has none (or the host none left), EINVAL for what cannot be
+        watched.  A new CPU, and one on a new space, has them clear."""
 
     def reset(self, entry: int, stack: int) -> None:
         """The state that execve leaves: all general registers 0, MXCSR 0x1f80, FPCW 0x37f, EFLAGS 0x202."""

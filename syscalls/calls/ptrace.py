@@ -111,7 +111,8 @@ REGS_SIZE = USER_REGS.size
 USER_CS, USER_SS = 0x33, 0x2B
 CAP_SYS_ADMIN = 21
 SIGINFO_SIZE = 128
-NO_DEBUG_REGISTERS = "no debug registers: hardware breakpoints and watchpoints fail with ENOSPC"
+DEBUG_REGISTERS = (0, 1, 2, 3, 6, 7)
+NO_DEBUG_REGISTERS = "hardware breakpoints and watchpoints fail with ENOSPC on an emulated CPU"
 
 
 @syscall(101, support=PARTIAL(NO_DEBUG_REGISTERS), unsupported={"PTRACE_SINGLEBLOCK": 33,
@@ -303,8 +304,10 @@ def _set_registers(target: Task, raw: bytes) -> None:
 def _peek_user(task: Task, target: Task, tracing: Tracing, addr: int, data: int) -> int:
     if addr & 7 or addr >= USER_SIZE:
         raise LinuxError(EIO)
-    # The debug registers are clear, DR6 and DR7 as well: nothing can be set in them.
+    register = (addr - USER_DEBUGREG) >> 3
     value = target.cpu.get(addr >> 3) if addr < REGS_SIZE else 0
+    if register in DEBUG_REGISTERS:
+        value = target.cpu.debug_register(register)
     task.mem.put_u64(data, value)
     return 0
 
@@ -317,14 +320,13 @@ def _poke_user(task: Task, target: Task, tracing: Tracing, addr: int, data: int)
         target.cpu.set(addr >> 3, data)
         return 0
     register = (addr - USER_DEBUGREG) >> 3
-    if not 0 <= register < 8 or register in (4, 5):
+    if register not in DEBUG_REGISTERS:
         raise LinuxError(EIO)
-    if register == 7 and not data & 0xFF:
-        return 0
-    if register != 6 and data:
-        # As when all of the processor's are in use.
+    error = target.cpu.set_debug_register(register, data)
+    if error == ENOSPC:
         task.kernel.gap(task, "ptrace debug register", register)
-        raise LinuxError(ENOSPC)
+    if error:
+        raise LinuxError(error)
     return 0
 
 

@@ -39,6 +39,17 @@ def test_gdb(engine: str, host: str, debuggee: Path, tmp_path: Path) -> None:
 
 
 @every_machine
+@pytest.mark.parametrize("script", ["watch", "watch-software"])
+def test_gdb_watchpoints(script: str, engine: str, host: str, debuggee: Path, tmp_path: Path) -> None:
+    """By the processor's debug registers, and by single steps."""
+    need("gdb")
+    if engine != "ptrace" and script == "watch":
+        pytest.skip("an emulated CPU has no debug registers")
+    compare(["gdb", "-q", "-batch", "-nx", "-x", str(SCRIPTS / f"{script}.gdb"), str(debuggee)], tmp_path,
+            engine=engine, host=host, timeout=TIME_LIMIT, rules=[ADDRESSES, NUMBERS], extra_env={"DEBUGINFOD_URLS": ""})
+
+
+@every_machine
 def test_strace(engine: str, host: str, debuggee: Path, tmp_path: Path) -> None:
     need("strace", "pgrep")
     compare(["/bin/bash", str(SCRIPTS / "strace.sh")], tmp_path, engine=engine, host=host, timeout=TIME_LIMIT,

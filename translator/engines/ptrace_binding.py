@@ -45,6 +45,11 @@ waitpid.restype = ctypes.c_int
 get_errno = ctypes.get_errno
 
 
+PTRACE_PEEKUSER, PTRACE_POKEUSER = 3, 6
+USER_DEBUGREG = 848
+"""offsetof(struct user, u_debugreg)."""
+
+
 class TraceeGone(Exception):
     """The host process or thread was killed by someone else, or by the host's lack of memory."""
 

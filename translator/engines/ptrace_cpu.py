@@ -15,10 +15,15 @@ from translator.engines.placement import NOWHERE
 from translator.engines.ptrace_binding import (
     PTRACE_CONT,
     PTRACE_GETREGS,
+    PTRACE_PEEKUSER,
+    PTRACE_POKEUSER,
     PTRACE_SETREGS,
     TRAP_STOP,
+    USER_DEBUGREG,
     RegisterSet,
     TraceeGone,
+    get_errno,
+    ptrace,
     request,
     wait_for,
 )
@@ -53,6 +58,7 @@ NR_RSEQ, RSEQ_FLAG_UNREGISTER = 334, 1
 NO_RSEQ = (0, 0, 0)
 USER_CS, USER_SS = 0x33, 0x2B
 UNDER_WAY = -1
+EINVAL, ENOSPC = 22, 28
 WORD = (1 << 64) - 1
 FLAGS_SETTABLE = 0x254DD5
 """CF PF AF ZF SF TF DF OF NT RF AC ID: user mode may change these."""
@@ -64,8 +70,9 @@ MXCSR_MASK = 0xFFFF
 class PtraceCpu:
     """Implements machine.Cpu."""
 
-    __slots__ = ("_rseq", "_space", "changed", "cpus", "earlier_ns", "engine", "extended", "free", "notice", "orig_rax",
-                 "owner", "place", "quick", "registers", "result", "resumed_ns", "tid", "trap", "words")
+    __slots__ = ("_debugged", "_rseq", "_space", "changed", "cpus", "earlier_ns", "engine", "extended", "free",
+                 "notice", "orig_rax", "owner", "place", "quick", "registers", "result", "resumed_ns", "tid", "trap",
+                 "words")
 
     def __init__(self, engine: PtraceEngine, space: PtraceSpace) -> None:
         self.engine = engine
@@ -101,6 +108,8 @@ class PtraceCpu:
         """CPUs that the guest has chosen for it."""
         self._rseq = NO_RSEQ
         """Area, length and signature that the host knows of."""
+        self._debugged = False
+        """Debug registers of the host thread have been set."""
         self.extended: bytes | None = engine.initial_xstate
         """FPU and vector state, while it is newer than the host thread's."""
 
@@ -196,6 +205,10 @@ class PtraceCpu:
     def _part(self) -> None:
         process = self._space.process
         self.engine.running.pop(self.tid, None)
+        if self._debugged:
+            self._debugged = False
+            for number in (7, 0, 1, 2, 3, 6):
+                ptrace(PTRACE_POKEUSER, self.tid, USER_DEBUGREG + 8 * number, 0)
         if process.alive:
             process.idle.append(self.tid)
         self.tid = 0
@@ -303,6 +316,29 @@ class PtraceCpu:
         # As PTRACE_GETREGSET shows it: the kernel's software bytes begin with the mask of what may be there.
         state[SW_RESERVED:SW_RESERVED + 48] = initial[SW_RESERVED:SW_RESERVED + 48]
         self.extended = bytes(state[:len(initial)])
+
+    def debug_register(self, number: int) -> int:
+        if not self._debugged:
+            return 0
+        if self.notice:
+            self._settle()
+        return int(ptrace(PTRACE_PEEKUSER, self.tid, USER_DEBUGREG + 8 * number, 0)) & WORD
+
+    def set_debug_register(self, number: int, value: int) -> int:
+        if not self._debugged and not value:
+            return 0
+        low, high = self._space.reserved
+        if number < 4 and low - 8 < value < high:
+            # The stub runs by breakpoints of its own.
+            return EINVAL
+        if self.notice:
+            self._settle()
+        try:
+            tid = self.tid or self.bind()
+        except (TraceeGone, MemoryError):
+            return ENOSPC
+        self._debugged = True
+        return get_errno() if ptrace(PTRACE_POKEUSER, tid, USER_DEBUGREG + 8 * number, value) < 0 else 0
 
     def reset(self, entry: int, stack: int) -> None:
         if self.notice:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from translator.machine import (
     BEYOND_EOF,
+    DEBUG_REGISTER,
     DENIED,
     PROT_EXEC,
     PROT_READ,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV, SIGSYS = 4, 5, 7, 8, 11, 31
 FAULT_SIGNALS = {SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV, SIGSYS}
+TRAP_HWBKPT = 4
 SI_KERNEL, SEGV_MAPERR, FPE_INTDIV, BUS_ADRALN = 0x80, 1, 1, 1
 
 
@@ -50,7 +52,9 @@ def fault_of(cpu: PtraceCpu, signal: int, code: int, address: int) -> CpuFault:
         image = cpu.fpstate()
         control, state = int.from_bytes(image[0:2], "little"), int.from_bytes(image[2:4], "little")
         return CpuFault(VEC_MF if state & ~control & 0x3F else VEC_XM)
-    return CpuFault(VEC_BP if code == SI_KERNEL else VEC_DB)
+    if code == SI_KERNEL:
+        return CpuFault(VEC_BP)
+    return CpuFault(VEC_DB, reason=DEBUG_REGISTER if code == TRAP_HWBKPT else "")
 
 
 def _access(cpu: PtraceCpu, address: int) -> int:

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 USER_CS, USER_SS = 0x33, 0x2B
 """What Linux's 64-bit processes see in CS and SS (__USER_CS, __USER_DS)."""
 WORD = 0xFFFF_FFFF_FFFF_FFFF
+ENOSPC = 28
 FLAGS_SETTABLE = 0x254DD5
 """CF PF AF ZF SF TF DF OF NT RF AC ID: user mode may change these."""
 FLAGS_FIXED = 0x202
@@ -216,6 +217,14 @@ class UnicornCpu:
         batch = engine.registers.one[REG_RSP]
         batch.words[0] = stack & WORD
         self._write(batch)
+
+    def debug_register(self, number: int) -> int:
+        return 0
+
+    def set_debug_register(self, number: int, value: int) -> int:
+        # DR7 keeps its reserved bits, and DR6 says what happened: clearing them is no wish.
+        enables = value & 0xFF if number == 7 else 0 if number == 6 else value
+        return ENOSPC if enables else 0
 
     def clone(self, space: AddressSpace) -> UnicornCpu:
         engine = self.engine
