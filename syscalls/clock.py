@@ -3,6 +3,8 @@ only when the scheduler says so (a fixed step a system call, and to the next tim
 
 from __future__ import annotations
 
+from syscalls.abi.time import COARSE_NS
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from translator.hosts.base import Host
@@ -14,6 +16,9 @@ class Clock:
         self.monotonic = host.monotonic_ns
         self.boottime = host.boottime_ns
         self.cputime = host.cputime_ns
+        self.raw = host.raw_ns
+        self.coarse = host.coarse_ns
+        """The real time (True) or the monotonic one as of the last tick."""
         self.is_virtual = False
 
     def tick(self) -> None:
@@ -34,6 +39,12 @@ class VirtualClock(Clock):
         self.monotonic = self._now
         self.boottime = self._now
         self.cputime = self._now
+        self.raw = self._now
+        self.coarse = self._coarse
+
+    def _coarse(self, realtime: bool) -> int:
+        now = self.realtime() if realtime else self.now_ns
+        return now - now % COARSE_NS
 
     def _now(self) -> int:
         return self.now_ns

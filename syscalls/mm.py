@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from syscalls.fd import FileDescription
     from syscalls.fs.vfs import Location
     from syscalls.kernel import Kernel
+    from syscalls.mempolicy import RangePolicies
     from syscalls.task import Task
     from translator.machine import AddressSpace, Backing
 
@@ -109,6 +110,8 @@ class Mm:
         self.exe: Location | None = None
         self.exe_file: FileDescription | None = None
         """Held so that the program file stays busy (ETXTBSY) while it runs."""
+        self.policies: RangePolicies | None = None
+        """Of mbind(2): made when first used."""
         self.locked_bytes = 0
         self.default_flags = 0
         """mlockall(MCL_FUTURE)."""
@@ -149,6 +152,8 @@ class Mm:
             setattr(other, name, getattr(self, name))
         if self.exe_file is not None:
             other.exe_file = self.exe_file.retain()
+        if self.policies is not None:
+            other.policies = self.policies.copy()
         if self._advised:
             other._advised = True
             for area in self.areas:
@@ -402,6 +407,8 @@ class Mm:
     def forget(self, start: int, end: int) -> None:
         """The areas of a range go; the engine is told by the caller (a new mapping, or unmap)."""
         taken = self.areas.remove(start, end)
+        if self.policies is not None:
+            self.policies.set(start, end, None)
         if self.locked_bytes:
             for area in taken:
                 if area.flags & VM_LOCKED:

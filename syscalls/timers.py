@@ -20,7 +20,6 @@ from syscalls.abi.time import (
     CLOCK_REALTIME_COARSE,
     CLOCK_TAI,
     CLOCK_THREAD_CPUTIME_ID,
-    COARSE_NS,
     CPUCLOCK_PERTHREAD,
     KTIME_MAX,
     NSEC,
@@ -82,18 +81,18 @@ def cpu_clock(task: Task, clock: int, *, reading: bool = True) -> CpuClock:
 def read_clock(task: Task, clock: int) -> int:
     """The time of a clock in ns.  EINVAL."""
     clocks = task.kernel.clock
-    if clock in (CLOCK_MONOTONIC, CLOCK_MONOTONIC_RAW):
+    if clock == CLOCK_MONOTONIC:
         return clocks.monotonic()
     if clock in (CLOCK_REALTIME, CLOCK_TAI, CLOCK_REALTIME_ALARM):
         return clocks.realtime()
     if clock in (CLOCK_BOOTTIME, CLOCK_BOOTTIME_ALARM):
         return clocks.boottime()
+    if clock == CLOCK_MONOTONIC_RAW:
+        return clocks.raw()
     if clock == CLOCK_REALTIME_COARSE:
-        now = clocks.realtime()
-        return now - now % COARSE_NS
+        return clocks.coarse(True)
     if clock == CLOCK_MONOTONIC_COARSE:
-        now = clocks.monotonic()
-        return now - now % COARSE_NS
+        return clocks.coarse(False)
     return cpu_clock(task, clock).now()
 
 

@@ -14,6 +14,7 @@ from syscalls.abi.mm import (
     MPOL_PREFERRED,
     MPOL_WEIGHTED,
 )
+from syscalls.mempolicy import RangePolicies
 from syscalls.mm import page_align
 from syscalls.table import FAKE, syscall
 from translator.machine import PAGE_MASK
@@ -80,13 +81,17 @@ def mbind(task: Task, start: Addr, length: Size, mode: U64, mask: In[NodeMask], 
         raise LinuxError(EINVAL)
     if not size:
         return 0
-    _check_policy(mode, nodes)
+    policy = _check_policy(mode, nodes)
+    mm = task.mm
     if kind == MPOL_DEFAULT:
-        if next(iter(task.mm.areas.overlapping(start, start + size)), None) is None:
+        if next(iter(mm.areas.overlapping(start, start + size)), None) is None:
             raise LinuxError(EFAULT)
-        return 0
-    if not task.mm.areas.covers(start, start + size):
+    elif not mm.areas.covers(start, start + size):
         raise LinuxError(EFAULT)
+    if mm.policies is None:
+        mm.policies = RangePolicies()
+    kept = None if kind == MPOL_DEFAULT else (policy[0] | mode & MPOL_MODE_FLAGS, policy[1])
+    mm.policies.set(start, start + size, kept)
     return 0
 
 
@@ -112,7 +117,8 @@ def get_mempolicy(task: Task, mode: Out[S32], mask: Out[NodeMask], maximum: U64,
     elif flags & MPOL_F_ADDR:
         if task.mm.find(addr) is None:
             raise LinuxError(EFAULT)
-        kind, nodes = MPOL_DEFAULT, 0
+        policies = task.mm.policies
+        kind, nodes = (policies.at(addr) if policies is not None else None) or (MPOL_DEFAULT, 0)
         if flags & MPOL_F_NODE and not task.mm.space.reach(addr, 1, 1):
             raise LinuxError(EFAULT)
     elif addr:
@@ -131,12 +137,22 @@ def get_mempolicy(task: Task, mode: Out[S32], mask: Out[NodeMask], maximum: U64,
     return 0
 
 
+def _other(task: Task, pid: int) -> Task:
+    """The task whose pages are meant.  ESRCH, EPERM."""
+    from syscalls.ptrace import may_trace
+    target = task.kernel.tasks.get(pid) if pid else task
+    if target is None:
+        raise LinuxError(ESRCH)
+    if not may_trace(task, target):
+        raise LinuxError(EPERM)
+    return target
+
+
 @syscall(256, since="2.6.16", support=_ONE_NODE)
 def migrate_pages(task: Task, pid: Pid, maximum: U64, old: In[NodeMask], new: In[NodeMask]) -> int:
     _nodes(task, old, maximum)
     target = _nodes(task, new, maximum)
-    if pid and pid not in task.kernel.tasks:
-        raise LinuxError(ESRCH)
+    _other(task, pid)
     if target & ~1 and not task.cred.capable(23):
         raise LinuxError(EPERM)  # nodes outside the task's own
     if not target & 1:
@@ -151,9 +167,7 @@ def move_pages(task: Task, pid: Pid, count: U64, pages: In[PointerVector], nodes
         raise LinuxError(EINVAL)
     if flags & 4 and not task.cred.capable(23):
         raise LinuxError(EPERM)
-    target = task if not pid else task.kernel.tasks.get(pid)
-    if target is None:
-        raise LinuxError(ESRCH)
+    target = _other(task, pid)
     for index in range(count):
         addr = task.mem.u64(pages + index * 8)
         if nodes and task.mem.s32(nodes + index * 4) != 0:
@@ -172,6 +186,7 @@ def set_mempolicy_home_node(task: Task, start: Addr, length: Size, node: U64, fl
     size = page_align(length) & (1 << 64) - 1
     if start + size >= 1 << 64:
         raise LinuxError(EINVAL)
-    if size:
-        raise LinuxError(ENOENT)  # no mapping has a policy of its own
+    policies = task.mm.policies
+    if size and (policies is None or not any(low < start + size and high > start for low, high, _ in policies.ranges)):
+        raise LinuxError(ENOENT)  # no mapping there has a policy of its own
     return 0

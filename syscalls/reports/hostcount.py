@@ -22,8 +22,9 @@ HANDED_OUT = {
 }
 """Operations whose result is a host object, and what it is called."""
 UNTIMED = {"poller.poll"}
-UNCOUNTED = {"host.monotonic_ns", "host.realtime_ns", "host.boottime_ns", "host.cputime_ns", "poller.wake",
-             "file.fileno", "socket.fileno", "terminal.fileno", "terminal.name", "host.pid", "host.ppid"}
+UNCOUNTED = {"host.monotonic_ns", "host.realtime_ns", "host.boottime_ns", "host.coarse_ns", "host.raw_ns",
+             "host.cputime_ns", "poller.wake", "file.fileno", "socket.fileno", "terminal.fileno", "terminal.name",
+             "host.pid", "host.ppid"}
 """They ask nothing of the system but the time or a number known already; counting them would hide the others."""
 
 

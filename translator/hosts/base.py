@@ -337,6 +337,12 @@ class Host(Protocol):
     def realtime_ns(self) -> int: ...
     def monotonic_ns(self) -> int: ...
     def boottime_ns(self) -> int: ...
+    def raw_ns(self) -> int:
+        """The monotonic clock without NTP's corrections."""
+
+    def coarse_ns(self, realtime: bool) -> int:
+        """The real time or the monotonic one as of the last tick: what guests read in the host's vDSO."""
+
     def cputime_ns(self) -> int:
         """CPU time of this process."""
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from translator.hosts.base import HostFile, HostInterface, HostSocket, HostTerminal, HostTree, Poller
 
 _INFINITY = 2**64 - 1
+CLOCK_REALTIME_COARSE, CLOCK_MONOTONIC_COARSE = 5, 6
 MANY, RESERVED = 1 << 16, 256
 """Descriptors: a limit that no guest reaches, and how many pylx keeps for itself below that."""
 
@@ -109,6 +110,12 @@ class LinuxHost:
     realtime_ns = staticmethod(time.time_ns)
     monotonic_ns = staticmethod(time.monotonic_ns)
     cputime_ns = staticmethod(time.process_time_ns)
+
+    def coarse_ns(self, realtime: bool) -> int:
+        return time.clock_gettime_ns(CLOCK_REALTIME_COARSE if realtime else CLOCK_MONOTONIC_COARSE)
+
+    def raw_ns(self) -> int:
+        return time.clock_gettime_ns(time.CLOCK_MONOTONIC_RAW)
 
     def boottime_ns(self) -> int:
         return time.clock_gettime_ns(time.CLOCK_BOOTTIME)

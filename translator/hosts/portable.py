@@ -93,6 +93,12 @@ class PortableHost:
     realtime_ns = staticmethod(time.time_ns)
     monotonic_ns = staticmethod(time.monotonic_ns)
     boottime_ns = staticmethod(time.monotonic_ns)
+    raw_ns = staticmethod(time.monotonic_ns)
+
+    def coarse_ns(self, realtime: bool) -> int:
+        now = time.time_ns() if realtime else time.monotonic_ns()
+        return now - now % 4_000_000
+
     cputime_ns = staticmethod(time.process_time_ns)
     random = staticmethod(os.urandom)
 
