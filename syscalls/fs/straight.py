@@ -53,7 +53,8 @@ def find(task: Task, path: bytes, start: Location, follow: bool, btime: bool) ->
 def straight(task: Task, path: bytes, start: Location) -> tuple[HostFs, bytes] | None:
     """The file system of `start` and the path in it, when the host can follow it all alone: its file system, its
     permission checks right for this task, plain components, no mount point on the way."""
-    filesystem = start.mount.filesystem
+    mount = start.mount
+    filesystem = mount.filesystem
     if not isinstance(filesystem, HostFs) or not filesystem.trusts(task.cred):
         return None
     inner = _plain_paths.get(path)
@@ -62,7 +63,14 @@ def straight(task: Task, path: bytes, start: Location) -> tuple[HostFs, bytes] |
     dentry = start.dentry
     if not inner or dentry.deleted:
         return None
-    return _past_mounts(start.mount, filesystem, dentry.path + b"/" + inner if dentry.path else inner)
+    if dentry.path:
+        inner = dentry.path + b"/" + inner
+    head, slash, _ = inner.partition(b"/")
+    if head in mount.heads:
+        return None
+    if slash and head in filesystem.head_links:
+        return _past_mounts(mount, filesystem, inner)
+    return filesystem, inner
 
 
 def _past_mounts(mount: Mount, filesystem: HostFs, inner: bytes) -> tuple[HostFs, bytes] | None:

@@ -33,9 +33,9 @@ NR_FCHMODAT2 = 452
 
 _OPEN_HOW = Struct("=QQQ")
 
-_openat2 = libc["syscall"]  # a function object of its own, for the types
-_openat2.argtypes = (ctypes.c_long, ctypes.c_int, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_size_t)
-_openat2.restype = ctypes.c_long
+raw_openat2 = libc["syscall"]  # a function object of its own, for the types
+raw_openat2.argtypes = (ctypes.c_long, ctypes.c_int, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_size_t)
+raw_openat2.restype = ctypes.c_long
 
 
 def _function(name: str, *argtypes: Any) -> Any:
@@ -58,24 +58,24 @@ def open_how(flags: int, mode: int, resolve: int) -> bytes:
 
 def try_openat2(dirfd: int, path: bytes, how: bytes) -> int:
     """The descriptor, or -1 for any reason."""
-    fd: int = _openat2(NR_OPENAT2, dirfd, path, how, 24)
+    fd: int = raw_openat2(NR_OPENAT2, dirfd, path, how, 24)
     return fd
 
 
 def openat2(dirfd: int, path: bytes, how: bytes) -> int:
     """man 2 openat2; EAGAIN (a rename crossed a RESOLVE_BENEATH walk) is tried again."""
-    fd: int = _openat2(NR_OPENAT2, dirfd, path, how, 24)
+    fd: int = raw_openat2(NR_OPENAT2, dirfd, path, how, 24)
     while fd < 0:
         error = get_errno()
         if error not in {errno.EAGAIN, errno.EINTR}:
             raise HostError(error)
-        fd = _openat2(NR_OPENAT2, dirfd, path, how, 24)
+        fd = raw_openat2(NR_OPENAT2, dirfd, path, how, 24)
     return fd
 
 
 def have_openat2(dirfd: int) -> bool:
     """Linux 5.6 has it; some container sandboxes refuse it with EPERM."""
-    fd: int = _openat2(NR_OPENAT2, dirfd, b".", open_how(os.O_PATH | os.O_CLOEXEC, 0, RESOLVE_BENEATH), 24)
+    fd: int = raw_openat2(NR_OPENAT2, dirfd, b".", open_how(os.O_PATH | os.O_CLOEXEC, 0, RESOLVE_BENEATH), 24)
     if fd < 0:
         return False
     os.close(fd)

@@ -13,6 +13,7 @@ import os
 
 from translator.hosts import linux_calls as calls
 from translator.hosts.base import HostError, HostFile, HostStat, HostStatFs
+from translator.hosts.linux_calls import NR_OPENAT2, raw_openat2
 from translator.hosts.linux_files import O_APPEND, LinuxFile, open_flags
 
 TYPE_CHECKING = False
@@ -151,7 +152,7 @@ class LinuxTree:
     def find(self, path: bytes, btime: bool = False) -> HostStat | None:
         if not self._openat2 or len(path) > _LONGEST:
             return None
-        fd = calls.try_openat2(self._root, path, self._walk_how)
+        fd = raw_openat2(NR_OPENAT2, self._root, path, self._walk_how, 24)
         if fd >= 0:
             try:
                 return calls.full_stat(fd) if btime else calls.host_stat(os.fstat(fd))
