@@ -57,15 +57,15 @@ def report(findings: list[Finding]) -> str:
 
 
 def automatic(findings: list[Finding]) -> str:
-    """What --engine auto picks, and why."""
+    """What --engine auto, the default, picks, and why."""
     working = {finding.what: finding.good for finding in findings if finding.engine}
     ptrace = next((finding for finding in findings if finding.what == "engine ptrace"), None)
     if working.get("engine ptrace"):
         rest = "; unicorn for --deterministic and --memory" if working.get("engine unicorn") else ""
-        return f"--engine auto picks ptrace: the processor itself executes guests, many times faster{rest}"
+        return f"--engine auto, the default, picks ptrace: the processor itself executes guests{rest}"
     why = "it is for Linux" if ptrace is None else ptrace.found
     if working.get("engine unicorn"):
-        return f"--engine auto picks unicorn: ptrace does not work here: {why}"
+        return f"--engine auto, the default, picks unicorn: ptrace does not work here: {why}"
     return f"--engine auto has nothing to pick: ptrace does not work here ({why}), nor does unicorn"
 
 

@@ -1,4 +1,4 @@
-"""`pylx doctor` on machines that permit less: each thing missing has a remedy, and what --engine auto picks is said
+"""`pylx doctor` on machines that permit less: each thing missing has a remedy, and what --engine auto picks is said,
 with the reason.  Calls are made to fail by a seccomp filter, files of the system are made up."""
 
 from __future__ import annotations
@@ -42,14 +42,15 @@ def test_everything_is_permitted_here() -> None:
     found, (auto, last), status = examined()
     assert status == 0
     assert "most calls by user notification" in found["engine ptrace"]
-    assert auto.startswith("--engine auto picks ptrace: ")
+    assert auto.startswith("--engine auto, the default, picks ptrace: ")
     assert last == "pylx can run programs here: engine unicorn and engine ptrace"
 
 
 def test_ptrace_is_refused() -> None:
     found, (auto, last), status = examined(*DENY, EPERM, PTRACE)
     assert found["engine ptrace"].startswith("--") and "--cap-add SYS_PTRACE" in found["engine ptrace"]
-    assert auto == "--engine auto picks unicorn: ptrace does not work here: ptrace is refused: Operation not permitted"
+    assert auto == ("--engine auto, the default, picks unicorn: ptrace does not work here: ptrace is refused: "
+                    "Operation not permitted")
     assert (last, status) == ("pylx can run programs here: engine unicorn", 0)
     done = subprocess.run([*DENY, EPERM, PTRACE, *PYLX, "--engine", "auto", "true"], timeout=60, check=False)
     assert done.returncode == 0
@@ -58,14 +59,14 @@ def test_ptrace_is_refused() -> None:
 def test_no_filters() -> None:
     found, (auto, _), _ = examined(*DENY, EPERM, SECCOMP)
     assert "a seccomp profile that permits seccomp(2)" in found["engine ptrace"]
-    assert auto.startswith("--engine auto picks unicorn")
+    assert auto.startswith("--engine auto, the default, picks unicorn")
 
 
 def test_no_user_notification() -> None:
     """SECCOMP_FILTER_FLAG_NEW_LISTENER is refused, as by Linux before 5.0."""
     found, (auto, _), _ = examined(*DENY, EINVAL, f"{SECCOMP}:1&8")
     assert found["engine ptrace"].startswith("ok") and "all calls by ptrace stops" in found["engine ptrace"]
-    assert auto.startswith("--engine auto picks ptrace")
+    assert auto.startswith("--engine auto, the default, picks ptrace")
 
 
 def test_no_namespaces_and_no_openat2() -> None:
@@ -79,7 +80,7 @@ def test_little_address_space() -> None:
     limited = ["sh", "-c", 'ulimit -v 600000; exec "$@"', "sh"]
     found, (auto, _), _ = examined(*limited)
     assert "ulimit -v unlimited" in found["engine unicorn"] and "0.6 GiB" in found["address space"]
-    assert auto.startswith("--engine auto picks ptrace")
+    assert auto.startswith("--engine auto, the default, picks ptrace")
     done = subprocess.run([*limited, *PYLX, "--engine", "unicorn", "true"], capture_output=True, text=True, timeout=60,
                           check=False)
     assert done.returncode == 125
@@ -96,7 +97,7 @@ def test_packages_are_missing(tmp_path: Path) -> None:
     lines = done.stdout.splitlines()
     assert "remedy: pip install unicorn==2.1.4" in done.stdout
     assert "remedy: pip install pyelftools" in done.stdout
-    assert lines[-2].startswith("--engine auto picks ptrace") and "--memory" not in lines[-2]
+    assert lines[-2].startswith("--engine auto, the default, picks ptrace") and "--memory" not in lines[-2]
     assert subprocess.run([*python, "--engine", "auto", "true"], timeout=60, check=False).returncode == 0
 
 
