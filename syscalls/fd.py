@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from syscalls.epoll import EpollItem
     from syscalls.fasync import Owner, SigioWaiter
     from syscalls.fs.inode import Inode, Stat
+    from syscalls.fs.locks import LockTable
     from syscalls.fs.vfs import Location
     from syscalls.inotify import DirectoryWatch
     from syscalls.lease import Lease
@@ -57,6 +58,10 @@ class FileDescription:
     """It can be read by splice and sendfile, where other things allow that."""
     ignores_input = False
     """What is written is not even looked at: a bad buffer does no harm (null_write, write_full)."""
+    nowait = True
+    """RWF_NOWAIT works (FMODE_NOWAIT)."""
+    lock_table: LockTable | None = None
+    """Where this description took a lock, for what is no regular file: those look there anyway."""
     stream = False
     """A blocking write goes on, asleep in between, until everything is written: pipes, stream sockets, terminals."""
     epoll_items: list[EpollItem] | None = None
@@ -106,6 +111,8 @@ class FileDescription:
                 self.queue.remove(self.sigio)
             if self.directory_watch is not None:
                 self.directory_watch.remove()
+            if self.lock_table is not None:
+                self.lock_table.description_closed(self)
             self.released()
 
     def released(self) -> None:
@@ -113,6 +120,8 @@ class FileDescription:
 
     def flush(self, task: Task) -> None:
         """A descriptor of it is being closed (file_operations.flush): POSIX locks go here."""
+        if self.lock_table is not None and self.inode is not None:
+            self.lock_table.closed_by(task, self.inode.identity(task))
 
     # --- access
 

@@ -431,9 +431,9 @@ def pwritev(task: Task, fd: Fd, vec: In[IoVec], vlen: U32, pos: S64) -> int:
     return _pwritev(task, fd, vec, vlen, pos)
 
 
-def _check_rwf(flags: int) -> None:
+def _check_rwf(file: FileDescription, flags: int) -> None:
     """kiocb_set_rw_flags.  RWF_ATOMIC needs a file that can: none here can."""
-    if flags & ~RWF_SUPPORTED or flags & RWF_ATOMIC:
+    if flags & ~RWF_SUPPORTED or flags & RWF_ATOMIC or (flags & RWF_NOWAIT and not file.nowait):
         raise LinuxError(EOPNOTSUPP)
     if flags & RWF_APPEND and flags & RWF_NOAPPEND:
         raise LinuxError(EINVAL)
@@ -447,13 +447,13 @@ def preadv2(task: Task, fd: Fd, vec: In[IoVec], vlen: U32, pos: S64, pos_high: S
         file = task.files.get(fd)
         _check_position(file)
         if file.readable and any(length for _, length in task.mem.iovec(vec, vlen)):
-            _check_rwf(flags)
+            _check_rwf(file, flags)
         return _preadv(task, fd, vec, vlen, pos)
     file = input_file(task, fd)
     vector = task.mem.iovec(vec, vlen)
     if not any(length for _, length in vector):
         return 0
-    _check_rwf(flags)
+    _check_rwf(file, flags)
     if flags & RWF_NOWAIT:
         return readv_now(task, file, vector)
     return _readv(task, file, vector)
@@ -468,7 +468,7 @@ def pwritev2(task: Task, fd: Fd, vec: In[IoVec], vlen: U32, pos: S64, pos_high: 
         _check_position(task.files.get(fd))
     file = output_file(task, fd)
     if any(length for _, length in task.mem.iovec(vec, vlen)):
-        _check_rwf(flags)
+        _check_rwf(file, flags)
     kept = file.flags
     # The call's own status flags hold for this call only: objects look at the description's.
     if flags & RWF_APPEND:

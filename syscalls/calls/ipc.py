@@ -135,9 +135,11 @@ def _semaphore(task: Task, found: SemaphoreSet, number: int, command: int, arg: 
     if command not in (GETALL, SETALL, GETVAL, GETPID, GETNCNT, GETZCNT, SETVAL):
         raise LinuxError(EINVAL)
     count = len(found.values)
-    if command not in (GETALL, SETALL) and not 0 <= number < count:
+    if command == SETVAL and not 0 <= number < count:
         raise LinuxError(EINVAL)
     found.check(task, WRITE if command in (SETVAL, SETALL) else READ)
+    if command not in (GETALL, SETALL) and not 0 <= number < count:
+        raise LinuxError(EINVAL)
     if command == GETALL:
         task.mem.write(arg, pack(f"<{count}H", *found.values))
     elif command == SETALL:

@@ -49,6 +49,8 @@ if TYPE_CHECKING:
     from syscalls.task import Task
 
 U64_MAX = (1 << 64) - 1
+BOTH_WAYS = 0x3000000
+"""PROT_GROWSDOWN and PROT_GROWSUP."""
 
 
 @syscall(9, support=PARTIAL("no huge pages are configured, and no file is mapped synchronously (DAX)"),
@@ -414,6 +416,8 @@ _NO_PKU = "the emulated CPU has no protection keys"
 
 @syscall(329, since="4.9", support=PARTIAL(_NO_PKU))
 def pkey_mprotect(task: Task, addr: Addr, length: Size, prot: U64, pkey: S32) -> int:
+    if prot & BOTH_WAYS == BOTH_WAYS:
+        raise LinuxError(EINVAL)
     if pkey != -1 and not addr & PAGE_MASK and length:
         size = page_align(length) & U64_MAX
         raise LinuxError(EINVAL if addr < addr + size & U64_MAX else ENOMEM)

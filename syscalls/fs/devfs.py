@@ -6,7 +6,20 @@ kernel's own device and never the host's.
 
 from __future__ import annotations
 
-from syscalls.abi.errno import EAGAIN, EFAULT, EINVAL, EIO, ENODATA, ENODEV, ENOSPC, ENOTTY, ENXIO, EPERM, LinuxError
+from syscalls.abi.errno import (
+    EAGAIN,
+    EFAULT,
+    EINVAL,
+    EIO,
+    ENODATA,
+    ENODEV,
+    ENOSPC,
+    ENOTTY,
+    ENXIO,
+    EOPNOTSUPP,
+    EPERM,
+    LinuxError,
+)
 from syscalls.abi.fs import O_ACCMODE, O_APPEND, O_LARGEFILE, O_NOCTTY, O_NONBLOCK
 from syscalls.abi.ioctl import RNDADDENTROPY, RNDADDTOENTCNT, RNDCLEARPOOL, RNDGETENTCNT, RNDRESEEDCRNG, RNDZAPENTCNT
 from syscalls.abi.tty import TTYAUX_MAJOR, device_number
@@ -261,8 +274,8 @@ class DeviceNode(Node):
         raise LinuxError(EINVAL)
 
     def getxattr(self, task: Task, name: bytes) -> bytes:
-        """devtmpfs has attributes, and nobody has set one."""
-        raise LinuxError(ENODATA)
+        """devtmpfs has attributes of these kinds, and nobody has set one."""
+        raise LinuxError(ENODATA if name.startswith((b"security.", b"trusted.", b"user.")) else EOPNOTSUPP)
 
     def open(self, task: Task, flags: int, location: Location) -> FileDescription:
         return self.opener(task, self, flags, location)

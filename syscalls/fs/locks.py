@@ -258,7 +258,7 @@ def fcntl_lock(task: Task, file: FileDescription, command: int, arg: int) -> int
     if file.inode is None:
         raise LinuxError(ENOLCK)
     key = file.inode.identity(task)
-    table = task.kernel.vfs.locks
+    table = file.lock_table = task.kernel.vfs.locks
     if command in (F_GETLK, F_OFD_GETLK):
         return _get(task, file, table.files.get(key), wanted, arg, (whence, start, length))
     if (kind == F_RDLCK and not file.readable) or (kind == F_WRLCK and not file.writable):
@@ -343,7 +343,7 @@ def flock(task: Task, file: FileDescription, operation: int) -> int | Awaitable[
     kind = operation & ~LOCK_NB
     if file.inode is None:
         raise LinuxError(ENOLCK)
-    table = task.kernel.vfs.locks
+    table = file.lock_table = task.kernel.vfs.locks
     key = file.inode.identity(task)
     locks = table.of(key)
     if kind == LOCK_UN:

@@ -103,14 +103,15 @@ def make_link(vfs: Vfs, task: Task, old: Location, path: bytes, dirfd: int) -> N
     if parent.mount is not old.mount:
         raise LinuxError(EXDEV)
     inode = old.inode
-    if inode.mode & S_IFMT == S_IFDIR:
-        raise LinuxError(EPERM)
-    if task.cred.landlock is not None:
+    if task.cred.landlock is not None and inode.mode & S_IFMT != S_IFDIR:
         from syscalls.fs.mounts import parent_path
         from syscalls.landlock import check_refer
         there = locate(task, old.mount, parent_path(old.dentry.path), None) if old.dentry.path else old
         check_refer(task, there, parent, inode, None, False, False)
     may_link(task, inode)
+    if inode.mode & S_IFMT == S_IFDIR:
+        may_create(task, parent.inode)
+        raise LinuxError(EPERM)
     parent.inode.link(task, name, inode)
     if vfs.notifier is not None:
         # fsnotify_link: the count of links is the file's own affair, its directories do not hear of it.
@@ -118,15 +119,15 @@ def make_link(vfs: Vfs, task: Task, old: Location, path: bytes, dirfd: int) -> N
         vfs.notify_name(task, parent.inode, IN_CREATE, name)
 
 
-def _victim(vfs: Vfs, task: Task, walk: Walk) -> tuple[Location, Inode]:
-    """The directory and the file to remove: ENOENT, EROFS, and who may."""
+def _victim(vfs: Vfs, task: Task, walk: Walk, is_directory: bool) -> tuple[Location, Inode]:
+    """The directory and the file to remove: ENOENT, EROFS, and who may, which comes before it is of the wrong type."""
     parent = walk.parent()
     parent.mount.check_writable()
     inode = walk.location().inode
     if task.cred.landlock is not None:
         from syscalls.landlock import check_remove
         check_remove(task, parent, inode)
-    if not vfs.host_checks(task, parent.inode):
+    if not vfs.host_checks(task, parent.inode) or (inode.mode & S_IFMT == S_IFDIR) != is_directory:
         may_delete(task, parent.inode, inode)
     return parent, inode
 
@@ -139,7 +140,7 @@ def remove_file(vfs: Vfs, task: Task, path: bytes, dirfd: int) -> None:
     if walk.slash:
         kind = walk.location().inode.mode & S_IFMT
         raise LinuxError(EISDIR if kind == S_IFDIR else ENOTDIR)
-    parent, inode = _victim(vfs, task, walk)
+    parent, inode = _victim(vfs, task, walk, False)
     if inode.mode & S_IFMT == S_IFDIR:
         raise LinuxError(EISDIR)
     if walk.is_mount_point():
@@ -163,7 +164,7 @@ def remove_directory(vfs: Vfs, task: Task, path: bytes, dirfd: int) -> None:
     walk = vfs.walk_parent(task, path, dirfd)
     if walk.kind in (DOTDOT, DOT, ROOT):
         raise LinuxError({DOTDOT: ENOTEMPTY, DOT: EINVAL, ROOT: EBUSY}[walk.kind])
-    parent, inode = _victim(vfs, task, walk)
+    parent, inode = _victim(vfs, task, walk, True)
     if inode.mode & S_IFMT != S_IFDIR:
         raise LinuxError(ENOTDIR)
     if walk.is_mount_point() or any(below(point, walk.path) for point in parent.mount.children):

@@ -527,6 +527,7 @@ class MemoryFile(MemoryNode):
 class MemoryDescription(RegularDescription):
     """An open file in memory."""
 
+    nowait = False
     inode: MemoryFile
 
     def __init__(self, flags: int, location: Location, inode: MemoryFile, vfs: Vfs) -> None:

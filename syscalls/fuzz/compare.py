@@ -146,6 +146,8 @@ class Comparison:
     def results(self, name: str, one: Record, other: Record) -> Difference:
         left, right = coarse(one.result), coarse(other.result)
         kind = f"{left} or {right}" if left != right else "result"
+        if right == "ENOSYS" and left != right:
+            kind = "not there (ENOSYS)"  # one difference, whatever Linux answers
         return Difference(name, kind, shown(one.result), shown(other.result), one.slot)
 
     def call(self, call: Call, one: Record, other: Record) -> Difference | None:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from syscalls.fuzz.rules import ANY_TIME, Any, Bijection, Rule, Without
 
 DEVICE, INODE, PID, ADDRESS = Bijection("device"), Bijection("inode"), Bijection("pid"), Bijection("address")
+FILE = Bijection("file")
+"""A device and an inode number together: numbers alone are only unique on one device."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ NEW_MASK = Without(0xC0 | 0x2000 | 0x8000 | 0x10000 | 0x20000,
 HOST_ATTRIBUTES = Without(0x8 | 0x10 | 0x20 | 0x40 | 0x4 | 0x800 | 0x100000 | 0x400000,
                           "which attributes there are depends on the file system: compression, encryption and others")
 DIRECT_IO = Any("depends on the disk")
+RESIDENT = Any("what is resident is the affair of the page cache")
 USAGE = Any("a measure of the machine's work")
 MACHINE = Any("the state of the machine")
 
@@ -49,7 +52,7 @@ LAYOUTS: dict[str, Layout] = {
     "Int32Pair": Layout(8, (Field("[0]", 0, 4), Field("[1]", 4, 4))),
     "S64Value": Layout(8, (Field("value", 0, 8),)),
     "NodeMask": Layout(8),
-    "PageVector": Layout(16),
+    "PageVector": Layout(16, (Field("resident", 0, 16, RESIDENT),)),
     "PointerVector": Layout(32),
     "FdSet": Layout(128),
     "PollFds": Layout(32),
@@ -71,14 +74,15 @@ LAYOUTS: dict[str, Layout] = {
                             Field("cpid", 80, 4, PID), Field("lpid", 84, 4, PID), Field("nattch", 88, 8))),
     "OpenHow": Layout(24),
     "StatLayout": Layout(144, (
-        Field("st_dev", 0, 8, DEVICE), Field("st_ino", 8, 8, INODE), Field("st_nlink", 16, 8), Field("st_mode", 24, 4),
+        Field("st_dev, st_ino", 0, 16, FILE), Field("st_nlink", 16, 8), Field("st_mode", 24, 4),
         Field("st_uid", 28, 4), Field("st_gid", 32, 4), Field("st_rdev", 40, 8), Field("st_size", 48, 8),
         Field("st_blksize", 56, 8), Field("st_blocks", 64, 8),
         *times(("st_atim", 72), ("st_mtim", 88), ("st_ctim", 104)))),
     "StatxLayout": Layout(256, (
         Field("stx_mask", 0, 4, NEW_MASK), Field("stx_blksize", 4, 4), Field("stx_attributes", 8, 8, HOST_ATTRIBUTES),
         Field("stx_nlink", 16, 4),
-        Field("stx_uid", 20, 4), Field("stx_gid", 24, 4), Field("stx_mode", 28, 2), Field("stx_ino", 32, 8, INODE),
+        Field("stx_uid", 20, 4), Field("stx_gid", 24, 4), Field("stx_mode", 28, 2),
+        Field("stx_ino", 32, 8, Any("as st_ino, but its device stands elsewhere")),
         Field("stx_size", 40, 8), Field("stx_blocks", 48, 8), Field("stx_attributes_mask", 56, 8, HOST_ATTRIBUTES),
         *times(("stx_atime", 64), ("stx_btime", 80), ("stx_ctime", 96), ("stx_mtime", 112)),
         Field("stx_rdev", 128, 8), Field("stx_dev", 136, 8, DEVICE), Field("stx_mnt_id", 144, 8, Bijection("mount")),

@@ -63,6 +63,16 @@ def directory_entries(call: Call, result: int, memory: Memory, bijections: Bijec
         memory[1][start:start + result] = memory[0][start:start + result]
 
 
+def link_text(call: Call, result: int, memory: Memory, bijections: Bijections) -> None:
+    """A link that is a number is /proc/self: a process."""
+    start = offset(call, 1 if call.name == "readlink" else 2)
+    if start is None or result <= 0:
+        return
+    left, right = (bytes(side[start:start + result]) for side in memory)
+    if left.isdigit() and right.isdigit() and bijections.match(PID, int(left), int(right)):
+        memory[1][start:start + result] = memory[0][start:start + result]
+
+
 def fcntl_result(call: Call) -> Rule | None:
     return PID if constant(call, 1) == 9 else None   # F_GETOWN
 
@@ -130,6 +140,9 @@ SPECIAL: dict[str, Special] = {
     "getrandom": Special(fields=random_fields),
     "prctl": Special(fields=prctl_fields),
     "getcpu": Special(fields=priority_fields),
+    "time": Special(fields=lambda call, _: at(call, 0, (0, 8, ANY_TIME))),
+    "readlink": Special(memory=link_text),
+    "readlinkat": Special(memory=link_text),
     "futex": Special(fields=futex_fields),
     "io_setup": Special(fields=lambda call, _: at(call, 1, (0, 8, Bijection("address")))),
     "timer_create": Special(fields=lambda call, _: at(call, 2, (0, 4, Bijection("timer", True)))),

@@ -58,6 +58,11 @@ PROGRAMS = {
         Probe(2, Arena(4096), 9), Probe(3, Arena(4096)), Call(4, "mprotect", (Arena(0), Const(4096), Const(1))),
         Probe(5, Arena(0), 1), Call(6, "munmap", (Arena(4096), Const(4096))), Probe(7, Arena(4096)),
         Store(0x100, b"/proc/self/maps\0"), Content(8, 0x100))),
+    "locks of a process that ended": Program((
+        Store(64, b"d\0"), Block(1, "fork", (Call(2, "open", (Data(64), Const(0))),
+                                             Call(3, "flock", (Result(2), Const(2))),
+                                             Call(4, "flock", (Const(0), Const(2))))),
+        Call(5, "open", (Data(64), Const(0))), Call(6, "flock", (Result(5), Const(6))))),
     "asleep": Program((Call(1, "pipe", (Data(64),)), Load(2, 64), Call(3, "read", (Result(2), Data(128), Const(1))))),
 }
 
