@@ -13,6 +13,8 @@ from translator.engines.ptrace_binding import libc
 
 NOTIF_RECV, NOTIF_SEND, NOTIF_SET_FLAGS = 0xC0502100, 0xC0182101, 0x40082104
 SYNC_WAKE_UP = 1
+CONTINUE = 1 << 32
+"""In the third word of an answer: the host is to carry out the call as it is."""
 _ZEROS = bytes(80)
 
 POLLIN = 1

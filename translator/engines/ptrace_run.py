@@ -13,7 +13,7 @@ import ctypes
 import struct
 from time import monotonic_ns
 
-from translator.engines.notify import NOTIF_RECV, NOTIF_SEND, POLLIN, ioctl, ppoll
+from translator.engines.notify import CONTINUE, NOTIF_RECV, NOTIF_SEND, POLLIN, ioctl, ppoll
 from translator.engines.placement import NOWHERE
 from translator.engines.ptrace_binding import (
     ECHILD,
@@ -37,7 +37,7 @@ from translator.engines.ptrace_binding import (
     waitpid,
 )
 from translator.engines.ptrace_cpu import UNDER_WAY, WORD, PtraceCpu
-from translator.engines.ptrace_faults import FAULT_SIGNALS, SIGSYS, fault_of
+from translator.engines.ptrace_faults import FAULT_SIGNALS, SIGSEGV, SIGSYS, fault_of
 from translator.engines.seccomp import TRAP_FOREIGN, TRAP_VSYSCALL
 from translator.machine import (
     FS_BASE,
@@ -129,7 +129,7 @@ class GuestRunner:
                 if cpu.extended is not None:
                     self.xstate.set(tid, cpu.extended)
                     cpu.extended = None
-                if space.pending:
+                if space.urgent:
                     space.flush()
             except (TraceeGone, MemoryError):
                 self._lost(cpu)
@@ -236,7 +236,15 @@ class GuestRunner:
                 cpu.result = value & WORD
             else:
                 words[RAX] = value & WORD
-            if space.pending:
+            if space.urgent:
+                if cpu.notice and not value and space.is_just(number, args) and self._let_make(cpu):
+                    space.made()
+                    served += 1
+                    if cpu.free or self._kicked:
+                        self._leave(cpu, tid)
+                        return
+                    under_way = True
+                    continue
                 try:
                     space.flush()
                 except MemoryError:
@@ -250,6 +258,18 @@ class GuestRunner:
                 calls = CALLS_PER_LOOK
                 if self._kicked or monotonic_ns() >= deadline:
                     return
+
+    def _let_make(self, cpu: PtraceCpu) -> bool:
+        """Have the host carry out the notified call as it is; False when a signal from outside has ended it."""
+        notes = self.notifications
+        assert notes is not None
+        answer = notes.answer
+        answer[0], answer[1], answer[2] = cpu.notice, 0, CONTINUE
+        failed = ioctl(notes.fd, NOTIF_SEND, notes.answer_address)
+        answer[2] = 0
+        if not failed:
+            cpu.notice = 0
+        return not failed
 
     def _fetch_call(self, cpu: PtraceCpu, tid: int) -> Call:
         """The call that a thread has stopped at."""
@@ -311,7 +331,7 @@ class GuestRunner:
             return
         cpu.result = value & WORD
         space = cpu._space
-        if space.pending:
+        if space.urgent:
             try:
                 space.flush()
             except MemoryError:
@@ -474,6 +494,14 @@ class GuestRunner:
         cpu.words[ORIG_RAX] = cpu.orig_rax = WORD
         if signal == SIGSYS:
             return self._refused(cpu)
+        if signal == SIGSEGV and cpu._space.pending:
+            # A mapping that was not urgent, most likely: the instruction is tried again.
+            try:
+                cpu._space.flush()
+            except MemoryError:
+                self._lost(cpu)
+                return True
+            return False
         self.sink.fault(cpu, fault_of(cpu, signal, code, int.from_bytes(info[16:24], "little")))
         return True
 

@@ -1,7 +1,13 @@
 """Address spaces of the ptrace engine: the memory of a pico process.
 
 Mapping calls are collected, and made by the process's leader in one go before the guest runs on or its memory is
-looked at.  The list of mappings says what the guest may do: /proc/pid/mem, the fastest way to its bytes, asks nobody.
+looked at.  Two things save calls of the leader:
+
+- A file that is mapped where the host has nothing can wait longer (`urgent` is False): the guest's first touch is a
+  fault, which makes the calls and is not reported.  ld.so maps a library by four or five calls before it touches it.
+- When all that is to be done is what the guest's call says itself, the host lets it make that call (`is_just`).
+
+The list of mappings says what the guest may do: /proc/pid/mem, the fastest way to its bytes, asks nobody.
 """
 
 from __future__ import annotations
@@ -59,6 +65,9 @@ _MAX_PATHS = 0x1000 // _PATH_BYTES
 MADV_DONTNEED, MADV_POPULATE_READ, MADV_POPULATE_WRITE = 4, 22, 23
 MREMAP_MAYMOVE_FIXED = 3
 NO_FILE = 0xFFFFFFFF
+SAME_CALLS = (NR_MPROTECT, NR_MUNMAP, NR_MADVISE)
+MAX_WAITING = 24
+"""So many calls do not wait for a fault."""
 _NOTHING = Mapping(0, 0, 0, None, 0, False, False)
 _WORD = (1 << 64) - 1
 
@@ -67,7 +76,8 @@ class PtraceSpace(MappingList):
     """Implements machine.AddressSpace."""
 
     reserved = (STUB, RESERVED_END)
-    __slots__ = ("_before", "_last", "_open", "_opens", "_paths", "_pending", "closed", "engine", "process")
+    __slots__ = ("_before", "_last", "_open", "_opens", "_paths", "_pending", "_waiting_end", "_waiting_start",
+                 "closed", "engine", "process", "urgent")
 
     def __init__(self, engine: PtraceEngine, process: HostProcess) -> None:
         super().__init__()
@@ -76,6 +86,10 @@ class PtraceSpace(MappingList):
         self.closed = False
         self._last = self._before = _NOTHING
         self._pending = array("Q")
+        self.urgent = False
+        """The pending calls have to be made before the guest runs on."""
+        self._waiting_start = self._waiting_end = 0
+        """A range where the host has nothing, because all calls about it are pending."""
         self._paths: list[bytes] = []
         self._opens = 0
         """Descriptors of pylx that pending calls refer to."""
@@ -90,8 +104,8 @@ class PtraceSpace(MappingList):
     def _uncount(self, mapping: Mapping) -> None:
         pages: Pages | None = mapping.cache  # type: ignore[assignment]
         if pages is not None:
-            if self._opens:
-                self.flush()
+            if self._opens and pages.mappings == 1:
+                self.flush()  # before its descriptor may be closed
             pages.remove(mapping)
 
     # --- calls to be made
@@ -100,8 +114,21 @@ class PtraceSpace(MappingList):
     def pending(self) -> bool:
         return bool(self._pending)
 
+    def is_just(self, number: int, args: tuple[int, int, int, int, int, int]) -> bool:
+        """Whether the pending calls are one, the same as this one of the guest, whose arguments are all numbers."""
+        pending = self._pending
+        return (number in SAME_CALLS and len(pending) == COMMAND_WORDS and pending[0] == number
+                and pending[1] == args[0] and pending[2] == args[1] and (number == NR_MUNMAP or pending[3] == args[2]))
+
+    def made(self) -> None:
+        """The guest makes the pending call itself."""
+        self._pending, self._open = array("Q"), None
+        self.urgent = False
+        self._waiting_end = 0
+
     def _add(self, *words: int) -> None:
         self._open = None
+        self.urgent = True
         self._append(*words)
         if len(self._pending) >= COMMAND_WORDS * MAX_COMMANDS:
             self.flush()
@@ -123,6 +150,8 @@ class PtraceSpace(MappingList):
                 place = PATHS + number * _PATH_BYTES
                 memory[place:place + len(path)] = path
         self._pending, self._paths, self._opens, self._open = array("Q"), [], 0, None
+        self.urgent = False
+        self._waiting_end = 0
         try:
             process.calls(pending, len(pending) // COMMAND_WORDS)
         except TraceeGone:
@@ -172,10 +201,17 @@ class PtraceSpace(MappingList):
         for piece in pieces:
             self._uncount(piece)
         self._insert(index, mapping)
+        if self._waiting_end < end or addr < self._waiting_start:
+            if pieces:
+                self.urgent = True
+            else:
+                self._waiting_start, self._waiting_end = addr, end
         if pages is None:
             self._add(NR_MMAP, addr, length, prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, NO_FILE, 0)
             return
         flags = MAP_FIXED | (MAP_SHARED if shared else MAP_PRIVATE | MAP_NORESERVE)
+        if len(self._pending) > COMMAND_WORDS * MAX_WAITING:
+            self.urgent = True
         if self._open == (pages, shared):
             # Behind another mapping of the same file: before its descriptor is closed.
             del self._pending[-COMMAND_WORDS:]
