@@ -112,6 +112,8 @@ def wsl1(build: int = WSL1_BUILD) -> Profile:
     out.banner = WSL1_BANNER
     out.sources = [partial(wsl1_of, build), partial(newer_flags, CLAIMED)]
     out.paths = [PathRule(row) for row in facts.table("wsl1_paths")]
+    # WSL#4529, #3451; WslFs came with 18305 for what is installed since (release notes).
+    out.root_type, out.root_magic = b"wslfs" if build >= 18305 else b"lxfs", 0x53464846
     gap = facts.by("wsl1_gaps", "feature")["Core dumps (missing)"]
     out.no_core = PathRule({"prefix": "core dump", "result": "no file, though the status says so", "answer": "-",
                             "reason": gap["why on NT"], "source": gap["source"], "effect": "differs"})

@@ -6,7 +6,10 @@ profile, cost what they did before.
 
 from __future__ import annotations
 
+from copy import copy
+
 from syscalls.abi.errno import LinuxError
+from syscalls.abi.fs import MS_NOATIME
 from syscalls.profiles.met import Met
 from syscalls.profiles.rules import AFTER, DIFFERS, IGNORE, REFUSE, RETURN, Rule
 from syscalls.table import TABLE, Syscall
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from syscalls.fs.inode import FileSystem
+    from syscalls.fs.inode import FileSystem, Inode, StatFs
     from syscalls.kernel import Kernel
     from syscalls.profiles.paths import PathRule
     from syscalls.task import Task
@@ -38,6 +41,9 @@ class Profile:
         """/proc/version, between the release and the version."""
         self.sources: list[Callable[[Syscall], list[Rule]]] = []
         self.paths: list[PathRule] = []
+        self.root_type = b""
+        self.root_magic = 0
+        """What the file system of / is called, and its number in statfs(2)."""
         self.no_core: PathRule | None = None
         """Cores are said to have been dumped, and are not; this tells why."""
         self.met = Met(self)
@@ -58,7 +64,22 @@ class Profile:
             kernel.release = self.release
             kernel.version = self.version
             kernel.banner = self.banner
+        if self.root_type:
+            self._rename_root(kernel)
         self._guard(kernel, guarded)
+
+    def _rename_root(self, kernel: Kernel) -> None:
+        mount = kernel.vfs.root.mount
+        mount.type, mount.source, mount.flags = self.root_type, b"rootfs", MS_NOATIME
+        filesystem = mount.filesystem
+        statfs = filesystem.statfs
+
+        def shown(task: Task, inode: Inode) -> StatFs:
+            out = copy(statfs(task, inode))
+            out.type = self.root_magic
+            return out
+
+        filesystem.statfs = shown  # type: ignore[method-assign]
 
     def watch(self, kernel: Kernel) -> None:
         """Count what would be answered otherwise, and answer nothing."""

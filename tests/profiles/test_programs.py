@@ -44,10 +44,12 @@ def test_what_ran(engine: str, tmp_path: Path) -> None:
     script = ("git init -q r && cd r && echo text > f && git add f && "
               "git -c user.name=a -c user.email=a@b commit -qm x && git log --format=%s && "
               "sqlite3 t.db 'create table t(a); insert into t values(7); select a from t' "
-              "&& uname -r && cat /proc/sys/kernel/osrelease && (sleep 0.01 & wait) && echo done")
+              "&& uname -r && cat /proc/sys/kernel/osrelease && stat -f -c %t / "
+              "&& head -1 /proc/mounts && (sleep 0.01 & wait) && echo done")
     outcome = under("wsl1", engine, tmp_path, "sh", "-c", script)
     assert outcome.status == 0, outcome.stderr
-    assert outcome.stdout == b"x\n7\n4.4.0-19041-Microsoft\n4.4.0-19041-Microsoft\ndone\n"
+    assert outcome.stdout == (b"x\n7\n4.4.0-19041-Microsoft\n4.4.0-19041-Microsoft\n53464846\n"
+                              b"rootfs / wslfs rw,noatime 0 0\ndone\n")
 
 
 def test_a_build_at_which_sleep_did_not_work(engine: str, tmp_path: Path) -> None:

@@ -215,7 +215,8 @@ def test_an_unknown_profile_gets_one_line(name: str, capsys: pytest.CaptureFixtu
 
 def test_the_table_is_put_back() -> None:
     before = list(TABLE)
-    kernel: Any = SimpleNamespace(declare=None, at_shutdown=[])
+    root = SimpleNamespace(mount=SimpleNamespace(filesystem=SimpleNamespace(statfs=None)))
+    kernel: Any = SimpleNamespace(declare=None, at_shutdown=[], vfs=SimpleNamespace(root=root))
     profile = wsl1()
     profile.lay(kernel)
     record = TABLE[319]
