@@ -110,6 +110,7 @@ class Mm:
         self.exe: Location | None = None
         self.exe_file: FileDescription | None = None
         """Held so that the program file stays busy (ETXTBSY) while it runs."""
+        self.max_areas = DEFAULT_MAX_MAP_COUNT - getattr(kernel.engine, "own_areas", 0)
         self.policies: RangePolicies | None = None
         """Of mbind(2): made when first used."""
         self.locked_bytes = 0
@@ -295,7 +296,7 @@ class Mm:
         length = page_align(length)
         if length >= 1 << 64:
             raise LinuxError(ENOMEM)
-        if len(self.areas) > DEFAULT_MAX_MAP_COUNT:
+        if len(self.areas) > self.max_areas:
             raise LinuxError(ENOMEM)
         addr = self.place(task, addr, length, flags)
         end = addr + length
@@ -438,7 +439,7 @@ class Mm:
         if not areas:
             return
         self.check_unsealed(addr, end)
-        if areas[0].start < addr and end < areas[0].end and len(self.areas) >= DEFAULT_MAX_MAP_COUNT:
+        if areas[0].start < addr and end < areas[0].end and len(self.areas) >= self.max_areas:
             raise LinuxError(ENOMEM)
         self.forget(addr, end)
         self.space.unmap(addr, length)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from syscalls.abi.errno import EAGAIN, EFAULT, EINVAL, ENOMEM, EPERM, LinuxError
 from syscalls.abi.mm import (
-    DEFAULT_MAX_MAP_COUNT,
     MAP_FIXED,
     MREMAP_DONTUNMAP,
     MREMAP_FIXED,
@@ -41,7 +40,7 @@ def remap(mm: Mm, task: Task, addr: int, old_length: int, new_length: int, flags
             raise LinuxError(EINVAL)
         if addr < new_addr + new_length and new_addr < addr + old_length:
             raise LinuxError(EINVAL)
-    if len(mm.areas) + 2 >= DEFAULT_MAX_MAP_COUNT - 3:
+    if len(mm.areas) + 2 >= mm.max_areas - 3:
         raise LinuxError(ENOMEM)
     if flags & MREMAP_FIXED and old_length == new_length and not flags & MREMAP_DONTUNMAP:
         return _move_all(mm, task, addr, new_length, flags, new_addr)

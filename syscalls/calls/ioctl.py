@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 CAP_SYS_RAWIO = 17
 
 
-@syscall(16, since="1.0", support=PARTIAL("devices that pylx does not have; FIEMAP, FS_IOC_* and file cloning"),
+@syscall(16, since="1.0", support=PARTIAL("devices that pylx does not have; FIEMAP, FSGETXATTR and file cloning"),
          needs=("terminal.raw", "terminal.job-control", "sockets.interfaces"))
 def ioctl(task: Task, fd: Fd, code: U32, arg: Addr) -> int | Coroutine[Any, Any, int]:
     file = task.files.get(fd)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from syscalls.abi.errno import EIO, LinuxError
+from syscalls.abi.errno import EIO, EPERM, LinuxError
 from syscalls.abi.fs import (
     FALLOC_FL_COLLAPSE_RANGE,
     FALLOC_FL_INSERT_RANGE,
     FALLOC_FL_PUNCH_HOLE,
     FALLOC_FL_ZERO_RANGE,
 )
+from syscalls.abi.ioctl import FS_IOC_GETFLAGS, FS_IOC_SETFLAGS
+from syscalls.fs.permission import owner_or_capable
 from syscalls.fs.regular import RegularDescription
 from translator.hosts.base import HostError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Awaitable, Hashable
 
     from syscalls.fs.hostfs import HostFs, HostInode
     from syscalls.fs.mounts import Location
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from translator.machine import PageCache
 
 _CHUNK = 1 << 20
+FS_IMMUTABLE_FL, FS_APPEND_FL, CAP_LINUX_IMMUTABLE = 0x10, 0x20, 9
 
 
 class Handle:
@@ -240,6 +243,24 @@ class HostDescription(RegularDescription):
             lost, backing.lost = backing.lost, 0
             raise LinuxError(lost)
         self.file.sync(data_only)
+
+    def ioctl(self, task: Task, code: int, arg: int) -> int | Awaitable[int]:
+        """The attributes of chattr(1) and lsattr(1): those of the host's file system (vfs_fileattr_set)."""
+        if code == FS_IOC_GETFLAGS:
+            task.mem.put_u32(arg, self.file.attributes())
+            return 0
+        if code == FS_IOC_SETFLAGS:
+            wanted = task.mem.u32(arg)
+            old = self.file.attributes()
+            assert self.location is not None and self.inode is not None
+            self.location.mount.check_writable()
+            if not owner_or_capable(task, self.inode):
+                raise LinuxError(EPERM)
+            if (wanted ^ old) & (FS_IMMUTABLE_FL | FS_APPEND_FL) and not task.cred.capable(CAP_LINUX_IMMUTABLE):
+                raise LinuxError(EPERM)
+            self.file.set_attributes(wanted)
+            return 0
+        return super().ioctl(task, code, arg)
 
     def backing(self, task: Task, shared: bool, prot: int) -> HostBacking:
         backing = self.filesystem.backing(self.file_key())

@@ -1,6 +1,7 @@
 /* build: glibc */
 /* What only hosts with these features can do: unnamed files, holes. */
 #include "guest.h"
+#include <sys/ioctl.h>
 
 int main(void) {
     start();
@@ -30,5 +31,20 @@ int main(void) {
     CALL(fallocate(f, FALLOC_FL_ZERO_RANGE, 2, 4));
     fstat(f, &st);
     NUMBER(st.st_size);
+    SECTION("attributes");
+    unsigned bits = 0;
+    put_file("attributes", "x");
+    int fd_ = open("attributes", O_RDWR);
+    CALL(ioctl(fd_, 0x80086601, &bits));
+    bits |= 0x40;
+    CALL(ioctl(fd_, 0x40086602, &bits));
+    bits = 0;
+    CALL(ioctl(fd_, 0x80086601, &bits));
+    printf("%x\n", bits & 0x70);
+    CALL(ioctl(fd_, 0x80086601, NULL));
+    fflush(stdout);
+    pid_t user = fork();
+    if (!user) { setuid(1000); bits |= 0x10; CALL(ioctl(fd_, 0x40086602, &bits)); fflush(stdout); _exit(0); }
+    ended("user", user);
     return 0;
 }

@@ -45,6 +45,8 @@ class PtraceEngine(GuestRunner):
     """Implements machine.Engine."""
 
     name = "ptrace"
+    own_areas = 8
+    """Mappings of a guest process that are the engine's: the host counts them too (vm.max_map_count)."""
 
     def __init__(self, one_cpu: bool = True, notify: bool = True) -> None:
         """`one_cpu`: keep pylx and its guests on one CPU; `notify`: use user notification where the system has

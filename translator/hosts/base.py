@@ -121,6 +121,10 @@ class HostFile(Protocol):
     def allocate(self, mode: int, offset: int, length: int) -> None:
         """fallocate(2) with its FALLOC_FL_ bits."""
 
+    def attributes(self) -> int:
+        """The FS_*_FL bits of chattr(1).  HostError(ENOTTY) where files have none."""
+
+    def set_attributes(self, bits: int) -> None: ...
     def seek_data(self, offset: int, hole: bool) -> int:
         """SEEK_DATA / SEEK_HOLE: HostError(ENXIO) past the end."""
 

@@ -52,6 +52,7 @@ class _RecordLocks:
 
 
 _record_locks: dict[tuple[int, int], _RecordLocks] = {}
+_FS_IOC_GETFLAGS, _FS_IOC_SETFLAGS = 0x80086601, 0x40086602
 _FIONREAD = 0x541B
 
 
@@ -92,6 +93,20 @@ class LinuxFile:
         from fcntl import ioctl
         try:
             return int.from_bytes(ioctl(self.fd, _FIONREAD, bytes(4)), "little")
+        except OSError as error:
+            raise HostError(error.errno) from None
+
+    def attributes(self) -> int:
+        from fcntl import ioctl
+        try:
+            return int.from_bytes(ioctl(self.fd, _FS_IOC_GETFLAGS, bytes(4)), "little")
+        except OSError as error:
+            raise HostError(error.errno) from None
+
+    def set_attributes(self, bits: int) -> None:
+        from fcntl import ioctl
+        try:
+            ioctl(self.fd, _FS_IOC_SETFLAGS, bits.to_bytes(4, "little"))
         except OSError as error:
             raise HostError(error.errno) from None
 

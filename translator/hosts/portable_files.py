@@ -194,6 +194,12 @@ class PortableFile:
         if self._fstat().st_size < offset + length:
             self.truncate(offset + length)
 
+    def attributes(self) -> int:
+        raise HostError(ENOTTY)
+
+    def set_attributes(self, bits: int) -> None:
+        raise HostError(ENOTTY)
+
     def seek_data(self, offset: int, hole: bool) -> int:
         whence: int | None = getattr(os, "SEEK_HOLE" if hole else "SEEK_DATA", None)
         if whence is not None:
