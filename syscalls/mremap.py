@@ -25,12 +25,16 @@ if TYPE_CHECKING:
     from syscalls.task import Task
 
 
+U64_MAX = (1 << 64) - 1
+
+
 def remap(mm: Mm, task: Task, addr: int, old_length: int, new_length: int, flags: int, new_addr: int) -> int:
     """The address of the mapping afterwards."""
     if flags & ~(MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP) or addr & PAGE_MASK:
         raise LinuxError(EINVAL)
-    old_length = page_align(old_length)
-    new_length = page_align(new_length)
+    # They wrap: a length of -1 is 0.
+    old_length = page_align(old_length) & U64_MAX
+    new_length = page_align(new_length) & U64_MAX
     if not 0 < new_length <= TASK_SIZE:
         raise LinuxError(EINVAL)
     if flags & (MREMAP_FIXED | MREMAP_DONTUNMAP):

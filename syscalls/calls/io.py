@@ -485,9 +485,13 @@ def pwritev2(task: Task, fd: Fd, vec: In[IoVec], vlen: U32, pos: S64, pos_high: 
             result = _writev(task, file, task.mem.iovec(vec, vlen))
     finally:
         file.flags = kept
-    if flags & (RWF_SYNC | RWF_DSYNC) and isinstance(result, int) and result and file.seekable:
+    if flags & (RWF_SYNC | RWF_DSYNC) and isinstance(result, int) and result and _is_regular(file):
         file.sync(task, not flags & RWF_SYNC)
     return result
+
+
+def _is_regular(file: FileDescription) -> bool:
+    return file.inode is not None and file.inode.mode & 0o170000 == 0o100000
 
 
 # --- position

@@ -185,7 +185,8 @@ class Walk:
             self.parent_mount, self.parent_path, self.parent_inode = self.mount, self.path, inode
             self.name = name
         if len(name) > NAME_MAX:
-            raise LinuxError(ENAMETOOLONG)
+            # proc looks for any name, and does not find it.
+            raise LinuxError(ENOENT if self.mount.filesystem.name == "proc" else ENAMETOOLONG)
         path = join(self.path, name)
         if path in self.mount.children:
             self._arrive(path, None)

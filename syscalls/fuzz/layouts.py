@@ -67,6 +67,8 @@ LAYOUTS: dict[str, Layout] = {
     "SigInfoLayout": Layout(128, (Field("signo", 0, 4), Field("errno", 4, 4), Field("code", 8, 4),
                                   Field("pid", 16, 4, PID), Field("uid", 20, 4), Field("value", 24, 8),
                                   Field("utime, stime", 32, 16, USAGE))),
+    "LandlockRule": Layout(16),
+    "LandlockRuleset": Layout(24),
     "MessageLayout": Layout(64),
     "SemOps": Layout(12),
     "ShmidDs": Layout(112, (Field("uid and mode", 4, 20), Field("seq", 24, 2), Field("atime", 56, 8, ANY_TIME),

@@ -10,7 +10,6 @@ import pytest
 from syscalls.fuzz.campaign import Campaign, smaller
 from syscalls.fuzz.compare import compare
 from syscalls.fuzz.expected import Expectation, expectations
-from syscalls.fuzz.layouts import LAYOUTS
 from syscalls.fuzz.outcome import Outcome
 from syscalls.fuzz.program import (
     Arena,
@@ -28,7 +27,6 @@ from syscalls.fuzz.program import (
     StoreValue,
 )
 from syscalls.fuzz.reproduce import c_source, python_source
-from syscalls.table import TABLE
 
 USR1_ACTION = (Store(0x300, bytes(32)), StoreValue(0x300, 8, Code(0)), StoreValue(0x308, 8, Const(0x04000004)),
                StoreValue(0x310, 8, Code(1)), Call(1, "rt_sigaction", (Const(10), Data(0x300), Const(0), Const(8))))
@@ -116,12 +114,6 @@ def test_smaller_programs_are_smaller() -> None:
     for program in PROGRAMS.values():
         candidates = smaller(program)
         assert candidates and all(len(item) <= len(program) for item in candidates)
-
-
-def test_every_layout_of_the_declarations_is_known() -> None:
-    named = {kind.partition("[")[2][:-1] for record in TABLE if record is not None for kind in record.argument_kinds()
-             if kind.startswith(("In[", "Out[", "InOut["))}
-    assert named <= set(LAYOUTS), named - set(LAYOUTS)
 
 
 @pytest.mark.parametrize("item", expectations(), ids=lambda item: f"{item.calls}: {item.kind}")

@@ -471,6 +471,7 @@ static void serve(u64 user)
 	limit(8, 1 << 20);   /* MEMLOCK */
 	limit(12, 65536);    /* MSGQUEUE */
 	call(PRCTL, 36, 1);  /* SET_CHILD_SUBREAPER */
+	call(PRCTL, 38, 1);  /* NO_NEW_PRIVS, as outside, which a layer need not tell */
 	call(SIGPROCMASK, 0, &chld, 0, 8);
 	if (call(MMAP, LOG_AT, LOG_ROOM, 3, 0x100021, -1, 0) != (s64)LOG_AT ||     /* SHARED|ANON|FIXED_NOREPLACE */
 	    call(MMAP, DATA_AT, DATA_ROOM, 3, 0x100022, -1, 0) != (s64)DATA_AT)    /* PRIVATE */
