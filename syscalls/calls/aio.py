@@ -28,7 +28,7 @@ def _context(task: Task, number: int) -> AioContext:
     return context
 
 
-@syscall(206, support=PARTIAL("requests are served while they are submitted"))
+@syscall(206, support=PARTIAL("requests are served while they are submitted"), needs=("machine.memory",))
 def io_setup(task: Task, events: U32, context: InOut[U64]) -> int:
     from syscalls.aio import AioContext
     if task.mem.u64(context):

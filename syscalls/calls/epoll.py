@@ -45,7 +45,7 @@ def _create(task: Task, flags: int) -> int:
     return install(task, Epoll(task), bool(flags & EPOLL_CLOEXEC))
 
 
-@syscall(233)
+@syscall(233, needs=("poll.readiness",))
 def epoll_ctl(task: Task, epfd: Fd, op: S32, fd: Fd, event: In[EpollEvent]) -> int:
     from syscalls.epoll import EVENT, control
     events, data = task.mem.unpack(EVENT, event) if op != EPOLL_CTL_DEL else (0, 0)

@@ -102,7 +102,7 @@ def _type(task: Task, address: int) -> bytes:
     return name
 
 
-@syscall(248, since="2.6.10", support=PARTIAL("types user, logon, big_key and keyring"))
+@syscall(248, since="2.6.10", support=PARTIAL("types user, logon, big_key and keyring"), needs=("random.bytes",))
 def add_key(task: Task, type: In[Name], description: In[Name], payload: Buf, length: Size, keyring: S32) -> int:
     if length > LONGEST_PAYLOAD:
         raise LinuxError(EINVAL)
@@ -132,7 +132,8 @@ def request_key(task: Task, type: In[Name], description: In[Name], callout: In[N
     return table.request(task, TYPES[kind], name, callout != 0, destination).serial
 
 
-@syscall(250, since="2.6.10", support=PARTIAL("no keys made by other processes, no Diffie-Hellman, no public keys"))
+@syscall(250, since="2.6.10", needs=("random.bytes",),
+         support=PARTIAL("no keys made by other processes, no Diffie-Hellman, no public keys"))
 def keyctl(task: Task, operation: S32, arg2: U64, arg3: U64, arg4: U64, arg5: U64) -> int:
     serve = _OPERATIONS.get(operation)
     if serve is None:

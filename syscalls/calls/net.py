@@ -105,7 +105,7 @@ def socketpair(task: Task, domain: S32, type: S32, protocol: S32, sv: Addr) -> i
     return 0
 
 
-@syscall(49, needs=("sockets.inet", "sockets.inet6"))
+@syscall(49, needs=("sockets.inet", "sockets.inet6", "files.tree"))
 def bind(task: Task, fd: Fd, addr: Addr, addrlen: S32) -> int:
     sock = socket_at(task, fd)
     address = read_address(task, addr, addrlen)
@@ -121,7 +121,7 @@ def listen(task: Task, fd: Fd, backlog: S32) -> int:
     return 0
 
 
-@syscall(42, needs=("sockets.inet", "sockets.inet6", "sockets.unix-client"))
+@syscall(42, needs=("sockets.inet", "sockets.inet6", "sockets.unix-client", "poll.readiness"))
 def connect(task: Task, fd: Fd, addr: Addr, addrlen: S32) -> Result:
     task.files.get(fd)
     address = read_address(task, addr, addrlen)
@@ -155,12 +155,12 @@ async def _held(sock: Socket, work: Awaitable[int]) -> int:
         sock.release()
 
 
-@syscall(43, needs=("sockets.inet", "sockets.inet6"))
+@syscall(43, needs=("sockets.inet", "sockets.inet6", "poll.readiness"))
 def accept(task: Task, fd: Fd, addr: Addr, addrlen: Addr) -> Result:
     return _accept(task, fd, addr, addrlen, 0)
 
 
-@syscall(288, since="2.6.28", needs=("sockets.inet", "sockets.inet6"))
+@syscall(288, since="2.6.28", needs=("sockets.inet", "sockets.inet6", "poll.readiness"))
 def accept4(task: Task, fd: Fd, addr: Addr, addrlen: Addr, flags: S32) -> Result:
     return _accept(task, fd, addr, addrlen, flags)
 

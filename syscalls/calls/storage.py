@@ -72,7 +72,7 @@ def syncfs(task: Task, fd: Fd) -> int:
 
 # --- advice
 
-@syscall(221, support=FAKE("advice: the host's cache follows its own rules"))
+@syscall(221, support=FAKE("advice: the host's cache follows its own rules"), needs=("files.tree",))
 def fadvise64(task: Task, fd: Fd, offset: S64, length: S64, advice: S32) -> int:
     file = task.files.get(fd)
     if _type(task, file) == S_IFIFO:
@@ -82,7 +82,7 @@ def fadvise64(task: Task, fd: Fd, offset: S64, length: S64, advice: S32) -> int:
     return 0
 
 
-@syscall(187, support=FAKE("advice: the host's cache follows its own rules"))
+@syscall(187, support=FAKE("advice: the host's cache follows its own rules"), needs=("files.tree",))
 def readahead(task: Task, fd: Fd, offset: S64, count: Size) -> int:
     file = task.files.get(fd)
     if not file.readable:

@@ -8,6 +8,7 @@ from syscalls.reports import facts
 from syscalls.reports.rows import LEVEL_WORDS, all_hosts, load_rows
 from syscalls.reports.text import unsupported_text
 from syscalls.table import TABLE
+from translator.hosts.base import PRIMITIVES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def host_lines(row: dict[str, Any], hosts: Hosts) -> list[str]:
     known = facts.by("primitives", "primitive")
     lines = []
     for index, name in enumerate(row["needs"]):
-        lines += paragraph("needs" if index == 0 else "", f"{name}: {known[name]['meaning']}")
+        lines += paragraph("needs" if index == 0 else "", f"{name}: {PRIMITIVES[name]}")
         for host, table in everywhere.items():
             capability = table[name]
             note = f": {capability.note}" if capability.note else ""

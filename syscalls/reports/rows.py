@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from syscalls.reports import facts, loupe
 from syscalls.table import TABLE
+from translator.hosts.base import PRIMITIVES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def all_hosts(hosts: Hosts) -> Hosts:
 def primitives(hosts: Hosts) -> list[dict[str, Any]]:
     """Every primitive of the host layer with its level on each host."""
     everywhere = all_hosts(hosts)
-    return [{"primitive": row["primitive"], "meaning": row["meaning"], "nt_source": row["source"],
+    return [{"primitive": row["primitive"], "meaning": PRIMITIVES[row["primitive"]], "nt_source": row["source"],
              "hosts": {name: {"level": table[row["primitive"]].level, "note": table[row["primitive"]].note}
                        for name, table in everywhere.items()},
              "calls": [record.name for record in TABLE if record is not None and row["primitive"] in record.needs]}

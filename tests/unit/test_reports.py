@@ -23,6 +23,7 @@ from syscalls.table import TABLE
 from translator import commands, doctor
 from translator.cli import CommandError, main
 from translator.hosts import portable_capabilities
+from translator.hosts.base import PRIMITIVES
 
 HOSTS = commands.hosts()
 DOCUMENT = rows.document(HOSTS)
@@ -52,7 +53,13 @@ def test_a_row_is_whole(row: dict[str, Any]) -> None:
 
 
 def test_needs_name_primitives_of_every_host() -> None:
-    known = {row["primitive"] for row in facts.table("primitives")}
+    known = set(PRIMITIVES)
+    assert [row["primitive"] for row in facts.table("primitives")] == list(PRIMITIVES)
+    for host, table in rows.all_hosts(HOSTS).items():
+        assert set(table) == known, host
+        for name, capability in table.items():
+            # How it is bridged, at what cost, or why it is not there.
+            assert capability.level == "native" or capability.note, (host, name)
     for name, table in HOSTS.items():
         assert set(table) == known, name
     windows = set(portable_capabilities._EVERYWHERE) | set(portable_capabilities._ON_WINDOWS)

@@ -43,6 +43,65 @@ class Capability:
         self.note = note
 
 
+PRIMITIVES = {
+    "files.tree": "find, open, make and remove files and directories, list them, read their status",
+    "files.positioned-io": "read and write at an offset",
+    "files.append": "write at the end, atomically",
+    "files.sync": "force written data to the disk",
+    "files.space": "size and room of a file system (statfs)",
+    "files.mode-bits": "permission bits of a file",
+    "files.ownership": "uid and gid of a file",
+    "files.symlink": "symbolic links with any target",
+    "files.hard-link": "a second name for a file",
+    "files.fifo": "FIFOs in a directory",
+    "files.device-node": "device nodes",
+    "files.case-sensitive": "names that differ in case are two files",
+    "files.any-name": "names of any bytes but / and NUL",
+    "files.unlink-open": "remove or replace a file that is open",
+    "files.rename-open-dir": "rename a directory below which files are open",
+    "files.long-paths": "paths longer than PATH_MAX, by pieces",
+    "files.sparse": "holes: find them, punch them, preallocate",
+    "files.tmpfile": "a file without a name (O_TMPFILE)",
+    "files.birth-time": "when a file was made",
+    "files.nanosecond-times": "times to the nanosecond",
+    "files.confined-tree": "a tree that no link or rename leads out of",
+    "files.rename-noreplace": "rename without replacing",
+    "files.rename-exchange": "exchange two names at once",
+    "files.xattr": "extended attributes",
+    "files.record-lock": "POSIX record locks against other programs",
+    "files.flock": "flock(2) against other programs",
+    "files.watch": "changes that other programs make (inotify)",
+    "sockets.inet": "TCP and UDP over IPv4",
+    "sockets.inet6": "TCP and UDP over IPv6",
+    "sockets.control": "ancillary data (IP_PKTINFO, timestamps, the error queue)",
+    "sockets.options": "socket options as Linux has them",
+    "sockets.raw": "raw and packet sockets",
+    "sockets.unix-client": "reach AF_UNIX sockets of host programs",
+    "sockets.interfaces": "network interfaces and their addresses",
+    "poll.readiness": "wait until one of many handles is ready",
+    "streams.nonblocking": "standard streams without sleeping",
+    "streams.close": "closing standard streams reaches the other side",
+    "terminal.raw": "the terminal as a raw byte stream",
+    "terminal.job-control": "foreground and background of the terminal",
+    "signals.receive": "signals sent to pylx",
+    "signals.inherited": "signals ignored at the start",
+    "signals.stop": "stop and continue pylx",
+    "signals.die-of": "end by a signal",
+    "clocks.realtime": "wall clock",
+    "clocks.monotonic": "monotonic clock",
+    "clocks.boottime": "monotonic clock that counts suspension",
+    "clocks.cpu-time": "CPU time used",
+    "random.bytes": "random bytes",
+    "process.identity": "uid, gid and pid of pylx",
+    "process.rlimits": "resource limits",
+    "machine.memory": "size of memory, CPUs",
+    "machine.load": "load average",
+    "machine.name": "host name",
+}
+"""What the personality may ask of a host, in kebab words.  Each host says of each whether it has it (`capabilities`); a
+call names those that it needs (`syscalls/table.py`)."""
+
+
 class HostStat:
     """What stat and statx know of a file; times in nanoseconds since 1970, btime_ns -1 when unknown."""
 
@@ -320,7 +379,7 @@ class Host(Protocol):
 
     @property
     def capabilities(self) -> dict[str, Capability]:
-        """By primitive: 'files.symlink', 'files.xattr', 'sockets.inet', 'memory.shared', ... (kebab words, dotted)."""
+        """By primitive: for each of PRIMITIVES what this host has."""
 
     def tree(self, root: bytes, confined: bool) -> HostTree: ...
     def poller(self) -> Poller: ...

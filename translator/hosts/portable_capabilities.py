@@ -100,7 +100,7 @@ _ON_WINDOWS: Notes = {
     "process.identity": ("bridged", "one fixed uid and gid"),
     "poll.readiness": ("bridged", "select, for sockets; threads feed standard input through sockets; all else counts"
                                   " as always ready"),
-    "process.rlimits": ("absent", "fixed values"),
+    "process.rlimits": ("bridged", "fixed values at the start: the kernel keeps its own limits"),
     "signals.die-of": ("bridged", "exit status 128 + signal"),
     "signals.inherited": ("absent", "Windows has no signals"),
     "signals.receive": ("bridged", "Control-C as SIGINT, Control-Break as SIGQUIT"),
