@@ -207,12 +207,15 @@ _fchmodat2.restype = ctypes.c_long
 
 
 def chmod_path(fd: int, mode: int) -> None:
-    """chmod by an O_PATH descriptor, which fchmod refuses: fchmodat2 (Linux 6.6), or else /proc."""
+    """chmod by an O_PATH descriptor, which fchmod refuses: fchmodat2 (Linux 6.6), or else /proc.  EOPNOTSUPP: a
+    symbolic link."""
     if _fchmodat2(NR_FCHMODAT2, fd, b"", mode & 0o7777, AT_EMPTY_PATH) == 0:
         return
     if get_errno() not in {errno.ENOSYS, errno.EPERM}:
         raise failure()
     try:
+        if os.fstat(fd).st_mode & 0o170000 == 0o120000:
+            raise HostError(errno.EOPNOTSUPP)
         os.chmod(b"/proc/self/fd/%d" % fd, mode)
     except OSError as error:
         raise HostError(error.errno) from None

@@ -330,8 +330,6 @@ class LinuxTree:
     def chmod(self, path: bytes, mode: int) -> None:
         fd = self._open_path(path)
         try:
-            if os.fstat(fd).st_mode & _S_IFMT == _S_IFLNK:
-                raise HostError(errno.EOPNOTSUPP)
             calls.chmod_path(fd, mode)
         finally:
             os.close(fd)
