@@ -54,7 +54,7 @@ def process(kernel: Kernel, uid: int = 0) -> Task:
     group.signals, task.handlers, task.signals = GroupSignals(), SignalHandlers(), TaskSignals()
     task.mm = NoMemory()  # type: ignore[assignment]
     task.comm = b"name) x"
-    task.cpu = SimpleNamespace(get=lambda register: 0, owner=task)
+    task.cpu = SimpleNamespace(get=lambda register: 0, owner=task, time_ns=lambda: -1)
     if not hasattr(kernel, "init"):
         kernel.init = group
     return task
