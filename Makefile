@@ -10,7 +10,8 @@ ARGS ?= /bin/bash -c 'echo "hello from $$(uname -sr) in process $$$$"; ls -ld / 
 APT_RUN := python3-venv
 APT_TEST := gcc g++ libc6-dev musl-tools busybox-static gawk perl make git xz-utils gzip tar bash coreutils \
 	findutils tmux procps golang-go sqlite3 python3 python3-venv rustc attr util-linux \
-	redis-server redis-tools nginx-light apache2-utils curl postgresql gdb strace nodejs default-jdk-headless cmake vim-tiny less \
+	redis-server redis-tools nginx-light apache2-utils curl postgresql gdb strace nodejs default-jdk-headless \
+	cmake vim-tiny less openssh-server openssh-client \
 	bubblewrap crun libseccomp2
 APT_FULL := $(APT_TEST) qemu-user debootstrap
 # What the workloads need, and the peers; node's own packages bring npm, Debian's does not.

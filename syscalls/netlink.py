@@ -1,5 +1,6 @@
 """AF_NETLINK: NETLINK_ROUTE answers questions about interfaces, addresses and routes (man 7 rtnetlink), enough for
-getifaddrs, getaddrinfo and `ip address`; NETLINK_KOBJECT_UEVENT and NETLINK_AUDIT exist and stay silent."""
+getifaddrs, getaddrinfo and `ip address`; NETLINK_AUDIT answers as one that is switched off (audit.py);
+NETLINK_KOBJECT_UEVENT exists and stays silent."""
 
 from __future__ import annotations
 
@@ -155,8 +156,8 @@ class NetlinkSocket(Socket):
             other.incoming.append(data)
             other.queue.wake(READ_EVENTS)
             return len(data)
-        if self.protocol != NETLINK_ROUTE:
-            raise LinuxError(ECONNREFUSED if self.protocol == NETLINK_KOBJECT_UEVENT else EPERM)
+        if self.protocol == NETLINK_KOBJECT_UEVENT:
+            raise LinuxError(ECONNREFUSED)
         self.serve(task, data)
         return len(data)
 
@@ -214,6 +215,9 @@ class NetlinkSocket(Socket):
 
     def request(self, task: Task, kind: int, flags: int, body: bytes) -> list[tuple[int, bytes]]:
         """EOPNOTSUPP for what is not known; EPERM for what would change the network."""
+        if self.protocol == NETLINK_AUDIT:
+            from syscalls import audit
+            return audit.request(task, kind)
         from syscalls import rtnetlink
         kernel = task.kernel
         dump = flags & NLM_F_DUMP == NLM_F_DUMP

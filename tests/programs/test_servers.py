@@ -1,5 +1,5 @@
-"""Servers, natively and under pylx: redis, nginx with two workers, PostgreSQL; clients and load in the same run, and a
-server in pylx with its clients outside."""
+"""Servers, natively and under pylx: redis, nginx with two workers, sshd, PostgreSQL; clients and load in the same run,
+and a server in pylx with its clients outside."""
 
 from __future__ import annotations
 
@@ -53,6 +53,14 @@ def test_redis(engine: str, host: str, tmp_path: Path) -> None:
 def test_nginx(engine: str, host: str, tmp_path: Path) -> None:
     need("/usr/sbin/nginx", "ab", "curl")
     serve("nginx", tmp_path, engine, host)
+
+
+@pytest.mark.parametrize("engine", ENGINES if FULL else ENGINES[-1:])
+def test_sshd(engine: str, tmp_path: Path) -> None:
+    """Each session runs what the user's shell does at its start, which may be much."""
+    need("/usr/sbin/sshd", "ssh", "ssh-keygen")
+    compare(["/bin/bash", str(SOURCES / "servers" / "ssh.sh")], tmp_path, engine=engine, timeout=TIME_LIMIT,
+            extra_env={"PORT": free_port()}, sort_lines=True)
 
 
 def need_postgresql() -> None:

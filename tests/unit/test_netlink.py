@@ -39,8 +39,8 @@ class Host:
         return [ETH, LO]
 
 
-def ask(task: Any, kind: int, flags: int, body: bytes = bytes(16)) -> list[tuple[int, bytes]]:
-    socket = make_socket(task, AF_NETLINK, SOCK_RAW, 0, 0)
+def ask(task: Any, kind: int, flags: int, body: bytes = bytes(16), protocol: int = 0) -> list[tuple[int, bytes]]:
+    socket = make_socket(task, AF_NETLINK, SOCK_RAW, protocol, 0)
     socket.send(task, NLMSG.pack(16 + len(body), kind, flags, 7, 0) + body, 0, None, None)
     out = []
     while not errno_of(socket.receive, task, 0, 2):
@@ -104,3 +104,21 @@ def test_interface_ioctls() -> None:
     assert answer(ETH, SIOCGIFBRDADDR)[4:8] == bytes([192, 0, 2, 255])
     assert answer(ETH, SIOCGIFHWADDR)[:8] == b"\1\0\2\xfc\0\0\0\1"
     assert errno_of(find_interface, kernel, b"nope") == errno.ENODEV
+
+
+def test_audit_accepts_what_logins_report_and_sets_no_rules() -> None:
+    task = World(Host()).task()
+    request_and_ack, audit = 5, 9
+
+    def error_of(kind: int) -> int:
+        (answered, payload), *_ = ask(task, kind, request_and_ack, b"op=login\0\0\0\0", audit)
+        assert answered == NLMSG_ERROR
+        return -int(unpack_from("<i", payload)[0])
+
+    assert [error_of(kind) for kind in (1005, 1112, 2999)] == [0, 0, 0]
+    assert [error_of(kind) for kind in (1003, 1011, 1300)] == [errno.EOPNOTSUPP, errno.EPERM, errno.EINVAL]
+    (kind, status), (acknowledged, _) = ask(task, 1000, request_and_ack, b"", audit)
+    assert (kind, len(status), unpack_from("<II", status)[1]) == (1000, 44, 0)
+    assert acknowledged == NLMSG_ERROR
+    task.cred.cap_effective = 0
+    assert [error_of(kind) for kind in (1000, 1112, 1300)] == [errno.EPERM, errno.EPERM, errno.EINVAL]
