@@ -233,6 +233,8 @@ class Mm:
         if length > TASK_SIZE:
             raise LinuxError(ENOMEM)
         if flags & MAP_FIXED:
+            if addr > (1 << 64) - 4096:
+                raise LinuxError((1 << 64) - addr)  # taken for an error of the architecture's own search (IS_ERR_VALUE)
             if addr > TASK_SIZE - length:
                 raise LinuxError(ENOMEM)
             if addr & PAGE_MASK:
@@ -357,8 +359,9 @@ class Mm:
     def _file_mapping(self, task: Task, prot: int, flags: int, vm_flags: int, file: FileDescription, offset: int,
                       length: int) -> tuple[int, Backing]:
         """The file's part of do_mmap: rights and the object to map."""
-        if offset + length > 2**63 - 1 and (file.inode is None or file.inode.mode & 0o170000 in (0o100000, 0o060000)):
-            raise LinuxError(EOVERFLOW)  # file_mmap_ok: character devices have no end
+        has_end = file.inode is None or file.inode.mode & 0o170000 in (0o100000, 0o060000)
+        if offset + length > (1 << (63 if has_end else 64)) - 1:
+            raise LinuxError(EOVERFLOW)  # file_mmap_ok
         kind = flags & MAP_TYPE
         shared = kind in (MAP_SHARED, MAP_SHARED_VALIDATE)
         if kind == MAP_SHARED_VALIDATE and flags & ~(LEGACY_MAP_MASK | MAP_TYPE | MAP_FIXED_NOREPLACE):

@@ -31,6 +31,7 @@ F_SETPIPE_SZ, F_GETPIPE_SZ, F_ADD_SEALS, F_GET_SEALS = 1031, 1032, 1033, 1034
 F_GET_RW_HINT, F_SET_RW_HINT, F_GET_FILE_RW_HINT, F_SET_FILE_RW_HINT = 1035, 1036, 1037, 1038
 
 FD_CLOEXEC = 1
+DN_MULTISHOT = 1 << 31
 O_ASYNC, O_DIRECT, O_NOATIME = 0o20000, 0o40000, 0o1000000
 SETTABLE = O_APPEND | O_NONBLOCK | O_ASYNC | O_DIRECT | O_NOATIME
 CAP_FOWNER = 3
@@ -185,6 +186,8 @@ def _setlease(task: Task, fd: int, file: FileDescription, arg: int) -> int:
 
 def _notify(task: Task, fd: int, file: FileDescription, arg: int) -> int:
     if file.kind != "directory":
+        if not arg & ~DN_MULTISHOT & 0xFFFFFFFF:
+            return 0  # the end of a watch, where none can be
         raise LinuxError(ENOTDIR)
     from syscalls.inotify import directory_notify
     directory_notify(task, fd, file, arg & 0xFFFFFFFF)

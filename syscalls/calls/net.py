@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from syscalls.abi.errno import EAGAIN, ECONNABORTED, EFAULT, EINVAL, ENOTSOCK, EPIPE, LinuxError
+from syscalls.abi.errno import EAGAIN, ECONNABORTED, EFAULT, EINVAL, ENOTSOCK, EOPNOTSUPP, EPIPE, LinuxError
 from syscalls.abi.net import AF_INET, AF_INET6
 from syscalls.table import PARTIAL, syscall
 from syscalls.wait import Interrupted, retry, sleep_on
@@ -25,7 +25,7 @@ MSG_WAITFORONE, MSG_CMSG_COMPAT = 0x10000, 0x80000000
 POLLIN, POLLOUT, POLLERR, POLLHUP, POLLRDHUP = 1, 4, 8, 0x10, 0x2000
 TO_READ = POLLIN | POLLERR | POLLHUP | POLLRDHUP
 TO_WRITE = POLLOUT | POLLERR | POLLHUP
-SOL_SOCKET, SO_RCVLOWAT = 1, 18
+AF_UNIX, SOL_SOCKET, SO_RCVLOWAT = 1, 1, 18
 SOMAXCONN, SOCKADDR_STORAGE, MAX_RW_COUNT, VLEN_MAX = 4096, 128, 0x7FFFF000, 1024
 RLIMIT_NOFILE = 7
 OPTION_MAX = 65536
@@ -449,6 +449,8 @@ def setsockopt(task: Task, fd: Fd, level: S32, optname: S32, optval: Addr, optle
     sock = socket_at(task, fd)
     if optlen < 0:
         raise LinuxError(EINVAL)
+    if level != SOL_SOCKET and sock.family == AF_UNIX:
+        raise LinuxError(EOPNOTSUPP)  # without a look at the value: these sockets have no options of their own
     sock.setsockopt(task, level, optname, task.mem.read(optval, min(optlen, OPTION_MAX)) if optlen else b"")
     return 0
 

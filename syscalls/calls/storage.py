@@ -184,12 +184,12 @@ def _check_mode(mode: int) -> None:
     """One operation at a time, with the flags it allows (vfs_fallocate)."""
     if mode & ~0xFF or mode & FALLOC_FL_NO_HIDE_STALE:
         raise LinuxError(EOPNOTSUPP)
-    operation = mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_UNSHARE_RANGE)
+    operation = mode & ~FALLOC_FL_KEEP_SIZE
     if operation == FALLOC_FL_PUNCH_HOLE:
         if not mode & FALLOC_FL_KEEP_SIZE:
             raise LinuxError(EOPNOTSUPP)
     elif operation in (FALLOC_FL_COLLAPSE_RANGE, FALLOC_FL_INSERT_RANGE, FALLOC_FL_WRITE_ZEROES):
         if mode & FALLOC_FL_KEEP_SIZE:
             raise LinuxError(EOPNOTSUPP)
-    elif operation not in (0, FALLOC_FL_ZERO_RANGE):
+    elif operation not in (0, FALLOC_FL_ZERO_RANGE, FALLOC_FL_UNSHARE_RANGE):
         raise LinuxError(EOPNOTSUPP)

@@ -59,7 +59,9 @@ class OpenDirectory(DirectoryDescription):
         return offset
 
     def sync(self, task: Task, data_only: bool) -> None:
-        """Names are as durable as the host makes them."""
+        """Names are as durable as the host makes them.  EINVAL in proc, which has nothing to write."""
+        if self.inode is not None and self.inode.filesystem.name == "proc":
+            raise LinuxError(EINVAL)
 
     def released(self) -> None:
         if self.vfs is not None and self.location is not None:

@@ -41,7 +41,9 @@ Exit status: 1 when a divergence was found, 0 when none was.
 STEPS = 25
 EXAMPLES = 40
 PROGRAMS_PER_ROUND = 50
-LENGTHS = (3, 6, 10, 15, 25)
+LENGTHS = (3, 6, 10, 15, 25, 40)
+MIXED = 0.3
+"""How many programs have the calls of a second group."""
 
 
 class Options:
@@ -164,7 +166,8 @@ def rounds(campaign: Campaign, groups: Sequence[str], total: float, seed: int, p
                 continue
             source = random.Random(f"{seed} {number}")
             for _ in range(PROGRAMS_PER_ROUND):
-                run(random_program(group, source, source.choice(LENGTHS)), group)
+                also = source.choice(groups) if source.random() < MIXED else None
+                run(random_program(group, source, source.choice(LENGTHS), also), group)
     except TimeIsUp:
         return
 

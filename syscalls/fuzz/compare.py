@@ -272,13 +272,13 @@ class Comparison:
         call = self.calls.get(record.slot)
         return call.name if call is not None else f"operation {record.slot}"
 
-    def has_threads(self) -> bool:
-        return any(isinstance(item, Block) and item.kind == "thread" for item in walk(self.program.operations))
+    def has_blocks(self) -> bool:
+        return any(isinstance(item, Block) for item in walk(self.program.operations))
 
     def missing(self, record: Record, ended: Outcome, right_ended: bool) -> Difference | None:
         """One side went on where the other ended."""
-        if self.left.status == self.right.status and ended.status & 0x7F and self.has_threads():
-            return None  # both were killed alike; how far another thread came meanwhile is a race
+        if self.left.status == self.right.status and ended.status & 0x7F and self.has_blocks():
+            return None  # both were killed alike; how far another thread or a child came meanwhile is a race
         what = f"signal {record.words[0]}" if record.kind == SIGNAL else f"{self.name_of(record)} returns"
         how = self.how(ended)
         name = self.at(ended)

@@ -29,6 +29,8 @@ class Expectation:
     """The engines that show it; empty: all."""
     source: str
     """The program that shows it, as Python."""
+    depends: str
+    """What of the machine decides whether it shows; empty: it always does."""
 
     def covers(self, layer: str, found: Difference) -> bool:
         return (not self.layers or layer in self.layers) and bool(
@@ -49,7 +51,7 @@ class Expectation:
 def expectations() -> tuple[Expectation, ...]:
     entries = tomllib.loads(FILE.read_text()).get("expected", [])
     return tuple(Expectation(entry["calls"], entry["kind"], entry["reason"], tuple(entry.get("layers", ())),
-                             entry["program"])
+                             entry["program"], entry.get("depends", ""))
                  for entry in entries)
 
 

@@ -35,7 +35,8 @@ def at(call: Call, index: int, *parts: tuple[int, int, Rule]) -> Fields:
     start = offset(call, index)
     if start is None:
         return []
-    return [(start + where, size, rule) for where, size, rule in parts if start + where + size <= DATA_ROOM]
+    return [(start + where, min(size, DATA_ROOM - start - where), rule) for where, size, rule in parts
+            if start + where < DATA_ROOM]
 
 
 def directory_entries(call: Call, result: int, memory: Memory, bijections: Bijections) -> None:

@@ -8,12 +8,12 @@ from syscalls.fuzz.program import Program
 from syscalls.fuzz.steps import Builder, first_objects, steps
 
 
-def random_program(group: str, source: random.Random, length: int) -> Program:
-    """A program of so many steps of a group of calls."""
+def random_program(group: str, source: random.Random, length: int, also: str | None = None) -> Program:
+    """A program of so many steps of a group of calls, or of two."""
     builder = Builder()
     pools = first_objects(builder)
     # A few calls of the group at a time: they meet each other's objects.
-    every = steps(group)
+    every = steps(group) if also is None else steps(group) + steps(also)
     some = [source.choice(every) for _ in range(max(3, length // 2))]
     for _ in range(length):
         step = source.choice(some if source.random() < 0.7 else every)
