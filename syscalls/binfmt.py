@@ -11,7 +11,7 @@ from syscalls.abi.fs import AT_FDCWD
 from syscalls.task import RLIMIT_STACK
 from translator.elf import ISA_BASELINE, ISA_V2, ISA_V3, ISA_V4, ElfError, LoadPlan, read_plan
 from translator.hosts.base import HostError
-from translator.machine import GuestFault
+from translator.machine import PAGE_SIZE, GuestFault
 from translator.stack import ARG_MAX, ARG_TOTAL_MAX, MAX_ARG_STRLEN, fits
 
 TYPE_CHECKING = False
@@ -66,12 +66,19 @@ def read_strings(task: Task, addr: int) -> list[bytes]:
     pointers = task.mem.words(addr, limit)
     if len(pointers) >= limit:
         raise LinuxError(E2BIG)
-    cstring = task.mm.space.cstring
+    space = task.mm.space
     out = []
     total = 0
+    # Strings mostly stand one after the other: what was read for one has many.
+    window, start = b"", 0
     try:
         for pointer in pointers:
-            text = cstring(pointer, MAX_ARG_STRLEN)
+            at = pointer - start
+            end = window.find(b"\0", at) if 0 <= at < len(window) else -1
+            if end < 0:
+                window, start, at = space.read(pointer, PAGE_SIZE - (pointer & PAGE_SIZE - 1)), pointer, 0
+                end = window.find(b"\0")
+            text = window[at:end] if end >= 0 else space.cstring(pointer, MAX_ARG_STRLEN)
             if text is None:
                 raise LinuxError(E2BIG)
             out.append(text)
