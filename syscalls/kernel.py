@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from syscalls.trace import Tracer
     from translator.elf import LoadPlan
     from translator.hosts.base import Host, HostWatch, Poller
-    from translator.machine import Cpu, CpuFault, Engine
+    from translator.machine import AddressSpace, Cpu, CpuFault, Engine
 
     __all__ = ["HostWatch", "Kernel"]
 
@@ -267,8 +267,7 @@ class Kernel:
             self._run_timers()
 
     def _idle(self) -> None:
-        if self.engine.running:
-            self.engine.watch(self.poller)
+        self.engine.watch(self.poller)
         timers = self.timers
         while timers and timers[0][2].expired is None:
             heappop(timers)
@@ -460,6 +459,14 @@ class Kernel:
         task: Task = cpu.owner  # type: ignore[assignment]
         if task.coroutine is None and task.state is RUNNING:
             self.make_ready(task)
+
+    def killed(self, space: AddressSpace) -> None:
+        """TrapSink: the host's lack of memory, or one of its users, has ended a process."""
+        from syscalls.abi.signal import SI_KERNEL, SIGKILL
+        from syscalls.siginfo import SigInfo
+        from syscalls.signals import send_group
+        for group in {task.group for task in self.tasks.values() if task.mm.space is space and not task.dead}:
+            send_group(group, SigInfo(SIGKILL, SI_KERNEL))
 
     def fault(self, cpu: Cpu, fault: CpuFault) -> None:
         """TrapSink: an instruction of the guest faulted."""

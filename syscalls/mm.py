@@ -489,6 +489,8 @@ class Mm:
                 raise LinuxError(EACCES)
             stop = min(area.end, end)
             if prot != area.prot:
+                if len(self.areas) + (at > area.start) + (stop < area.end) > self.max_areas:
+                    raise LinuxError(ENOMEM)
                 if prot & PROT_WRITE and not area.is_data and not area.flags & (VM_SHARED | VM_GROWSDOWN):
                     if self.areas.data_bytes + stop - at > task.group.rlimits[RLIMIT_DATA][0]:
                         raise LinuxError(ENOMEM)

@@ -256,6 +256,9 @@ class TrapSink(Protocol):
     def trapped(self, cpu: Cpu) -> None:
         """A thread that was running has stopped: it wants `Engine.run`, if nothing keeps it."""
 
+    def killed(self, space: AddressSpace) -> None:
+        """The host has killed what runs in an address space, while it was waiting for something."""
+
 
 class Engine(Protocol):
     """Runs guest code.  One engine serves all guest processes of a run.

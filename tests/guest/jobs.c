@@ -18,8 +18,12 @@ static void stop_and_go(void) {
     siginfo_t i;
     struct sigaction sa = {.sa_sigaction = on_chld, .sa_flags = SA_SIGINFO | SA_RESTART};
     sigaction(SIGCHLD, &sa, NULL);
+    int go[2];
+    char c;
+    pipe(go);
     pid_t pid = fork();
-    if (!pid) { signal(SIGCONT, on_cont); while (!cont) pause(); raise(SIGSTOP); _exit(cont + 10); }
+    /* It stops itself once the parent has seen that it was continued, which the stop would hide. */
+    if (!pid) { signal(SIGCONT, on_cont); while (!cont) pause_ms(1); read(go[0], &c, 1); raise(SIGSTOP); _exit(cont + 10); }
     pause_ms(20);
     kill(pid, SIGSTOP);
     CALL(waitpid(pid, &status, WUNTRACED) == pid);
@@ -29,6 +33,7 @@ static void stop_and_go(void) {
     kill(pid, SIGCONT);
     i.si_pid = 0;
     info_of("continued", waitid(P_PID, pid, &i, WCONTINUED), &i, pid);
+    write(go[1], "x", 1);
     i.si_pid = 0;
     info_of("stopped", waitid(P_PID, pid, &i, WSTOPPED | WNOWAIT), &i, pid);
     info_of("stopped again", waitid(P_PID, pid, &i, WSTOPPED), &i, pid);

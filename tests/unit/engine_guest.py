@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable
 
 from translator.engines.unicorn import UnicornEngine
 from translator.engines.unicorn_cpu import UnicornCpu
-from translator.machine import PROT_EXEC, PROT_READ, PROT_WRITE, RIP, Cpu, CpuFault, PageCache
+from translator.machine import PROT_EXEC, PROT_READ, PROT_WRITE, RIP, AddressSpace, Cpu, CpuFault, PageCache
 
 CODE, STACK, DATA = 0x400000, 0x7FFF_0000_0000, 0x1000_0000
 SLICE = 10_000_000_000
@@ -33,6 +33,9 @@ class Recorder:
 
     def trapped(self, cpu: Cpu) -> None:
         """`Guest.go` runs it again anyway."""
+
+    def killed(self, space: AddressSpace) -> None:
+        self.stopped = True
 
     def fault(self, cpu: Cpu, fault: CpuFault) -> None:
         self.faults.append(fault)

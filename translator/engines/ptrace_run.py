@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from translator.engines.notify import Notifications
     from translator.engines.placement import Placement
     from translator.engines.ptrace_binding import ExtendedState
+    from translator.engines.ptrace_space import PtraceSpace
     from translator.engines.slice_timer import SliceTimer
     from translator.machine import Cpu, Poller, TrapSink
 
@@ -94,6 +95,7 @@ class GuestRunner:
     xstate: ExtendedState
     placement: Placement
     timer: SliceTimer
+    spaces: set[PtraceSpace]
     notifications: Notifications | None
     """None: stops only."""
     child_signals: ChildSignals
@@ -375,8 +377,12 @@ class GuestRunner:
 
     def _note_stop(self, tid: int, status: int) -> None:
         cpu = self.running.pop(tid, None)
-        if cpu is None or not cpu._space.process.alive:
-            return  # of a process that pylx has killed
+        if cpu is None:
+            if status & 0xFF != STOPPED:
+                self._note_death(tid)
+            return
+        if not cpu._space.process.alive:
+            return  # pylx has killed it
         cpu.notice = 0
         if status == SECCOMP_STOP:
             cpu.trap = self._fetch_call(cpu, tid)
@@ -389,6 +395,15 @@ class GuestRunner:
             return
         self._kicked = True
         self.sink.trapped(cpu)
+
+    def _note_death(self, tid: int) -> None:
+        """Of a thread that was stopped: pylx has killed its process, or somebody outside has."""
+        for space in self.spaces:
+            process = space.process
+            if process.alive and (process.pid == tid or tid in process.threads):
+                process.alive = False
+                self.sink.killed(space)
+                return
 
     def watch(self, poller: Poller) -> None:
         if not self._watched_stops:

@@ -174,7 +174,7 @@ class UnicornEngine:
     """One thread runs at a time, inside `run`."""
 
     def watch(self, poller: Poller) -> None:
-        """Never called: nothing runs by itself."""
+        """Nothing runs by itself."""
 
     def kick(self) -> None:
         self._kicked = True
