@@ -185,8 +185,8 @@ static void signals(void) {
     timer_t timer;
     struct sigevent how = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1};
     CHECK(!timer_create(CLOCK_MONOTONIC, &how, &timer));
-    timer_settime(timer, 0, &(struct itimerspec){{0, 0}, {0, 1000000}}, NULL);
     int before = caught;
+    timer_settime(timer, 0, &(struct itimerspec){{0, 0}, {0, 1000000}}, NULL);
     for (int i = 0; i < 1000 && caught == before; i++) usleep(1000);
     CHECK(caught == before + 1);
     timer_delete(timer);
