@@ -57,6 +57,8 @@ def test_nothing_is_left(what: str, count: str, signal_name: str, engine: str, h
     if engine == "unicorn" and not FULL and signal_name != "SIGTERM":
         pytest.skip("it has no host processes")
     # The first of SIGTERM and SIGINT is for the first process, as natively; the next for what it left behind.
+    if signal_name in ("SIGINT", "SIGHUP") and not FULL:
+        count = str(int(count) // 10 + 1)  # once in full is enough for each way to end
     signals = signal_name if signal_name == "SIGKILL" else ",".join([signal_name] * 6)
     told = killed("ready", signals, [hold, what, count], engine, tmp_path)
     assert told["status"] == -getattr(signal, signal_name)
