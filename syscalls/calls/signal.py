@@ -210,13 +210,25 @@ def _kill_all(task: Task, groups: Iterable[ThreadGroup], signo: int) -> int:
     return 0
 
 
+def _kill_outside(task: Task, pid: int, signo: int) -> int:
+    """The parent of the first process is no guest: it lives, as `kill -0 $PPID` asks, and is not theirs to signal."""
+    kernel = task.kernel
+    if kernel.init.ended or kernel.deterministic or pid != kernel.init.parent_pid():
+        raise LinuxError(ESRCH)
+    _check_number(signo)
+    if signo:
+        kernel.gap(task, "signal to the parent of pylx", signo)
+        raise LinuxError(EPERM)
+    return 0
+
+
 @syscall(62)
 def kill(task: Task, pid: Pid, signo: Signal) -> int:
     kernel = task.kernel
     if pid > 0:
         target = kernel.tasks.get(pid)
         if target is None:
-            raise LinuxError(ESRCH)
+            return _kill_outside(task, pid, signo)
         _check_number(signo)
         _kill_group(task, target.group, signo)
         return 0

@@ -26,7 +26,7 @@ PROGRAMS = {
     "node": ["node"], "java": ["javac", "java"], "redis": ["redis-server"], "nginx": ["nginx", "curl"],
     "postgresql": ["setpriv"], "gdb": ["gdb"], "strace": ["strace"], "make": ["make"], "vim": ["vim.tiny"],
     "threads": ["/usr/bin/python3"], "raw": ["/usr/bin/python3"]}
-START_LIMIT, END_LIMIT = 60.0, 30.0
+START_LIMIT, END_LIMIT = 120.0, 60.0
 """Seconds."""
 Process = tuple[int, bytes]
 """pid and start time: a pid alone may be used again."""
