@@ -359,7 +359,8 @@ class Mm:
     def _file_mapping(self, task: Task, prot: int, flags: int, vm_flags: int, file: FileDescription, offset: int,
                       length: int) -> tuple[int, Backing]:
         """The file's part of do_mmap: rights and the object to map."""
-        has_end = file.inode is None or file.inode.mode & 0o170000 in (0o100000, 0o060000)
+        inode = getattr(file, "inode", None)
+        has_end = inode is None or inode.mode & 0o170000 in (0o100000, 0o060000)
         if offset + length > (1 << (63 if has_end else 64)) - 1:
             raise LinuxError(EOVERFLOW)  # file_mmap_ok
         kind = flags & MAP_TYPE

@@ -62,6 +62,12 @@ def _changed(task: Task, location: Location | None) -> None:
         vfs.notify(location, IN_ATTRIB)
 
 
+def _check_changeable(inode: Inode) -> None:
+    """EOPNOTSUPP for the one inode that eventfd, epoll and others share (anon_inode_setattr)."""
+    if inode.filesystem.name == "anon_inodefs":
+        raise LinuxError(EOPNOTSUPP)
+
+
 # --- mode
 
 def _set_mode_of(task: Task, location: Location, mode: int) -> int:
@@ -71,6 +77,7 @@ def _set_mode_of(task: Task, location: Location, mode: int) -> int:
 
 
 def _set_mode(task: Task, location: Location | None, inode: Inode, mode: int) -> int:
+    _check_changeable(inode)
     inode.chmod(task, chmod_mode(task, inode, mode & 0o7777))
     _changed(task, location)
     return 0
@@ -107,6 +114,7 @@ def umask(task: Task, mask: U32) -> int:
 # --- owner
 
 def _set_owner(task: Task, location: Location | None, inode: Inode, owner: int, group: int) -> int:
+    _check_changeable(inode)
     uid = -1 if owner == 0xFFFFFFFF else owner
     gid = -1 if group == 0xFFFFFFFF else group
     check_chown(task, inode, uid, gid)
