@@ -56,6 +56,17 @@ def test_the_stub_serves_no_guest(engine: str, cache: Path, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("engine", PTRACE)
+def test_a_restartable_sequence_over_the_stub_gets_no_key(engine: str, cache: Path, tmp_path: Path) -> None:
+    """The host would abort it when a guest thread stands in the stub, at an address of the guest's choice."""
+    done = run_guest([build("rseq", cache)], tmp_path, engine)
+    lines = done.stdout.decode().splitlines()
+    if lines[:1] != ["registered: 1"]:
+        pytest.skip("this C library registers no restartable sequences")
+    assert lines[1:] == ["unregister: done, key unknown", "unregister: exit 0", "exec: exit 0", "child: exit 0",
+                         "fork: exit 0", "key unknown"], done.stderr.decode()
+
+
+@pytest.mark.parametrize("engine", PTRACE)
 def test_the_reserved_range_cannot_be_touched(engine: str, cache: Path, tmp_path: Path) -> None:
     done = run_guest([build("reserved", cache)], tmp_path, engine)
     out = done.stdout.decode()

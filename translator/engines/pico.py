@@ -276,11 +276,10 @@ class HostProcess:
 class Zygote:
     """The first pico process, and what it is like."""
 
-    __slots__ = ("listener", "process", "secret", "vdso_base", "vdso_parts")
+    __slots__ = ("listener", "process", "vdso_base", "vdso_parts")
 
     def __init__(self, process: HostProcess, vdso_parts: list[tuple[int, int, int]], vdso_base: int,
-                 listener: int, secret: int) -> None:
-        self.secret = secret
+                 listener: int) -> None:
         """What tells the filter that a call is pylx's: the sixth argument."""
         self.process = process
         self.vdso_parts = vdso_parts
@@ -390,7 +389,7 @@ def _furnish(pid: int, commands: CommandPage, secret: int, notify: bool) -> Zygo
     if notify:
         listener = _take_descriptor(pid, fd)
         process.call(NR_CLOSE, fd)
-    return Zygote(process, parts, base, listener, secret)
+    return Zygote(process, parts, base, listener)
 
 
 def _take_descriptor(pid: int, fd: int) -> int:

@@ -68,7 +68,6 @@ class PtraceEngine(GuestRunner):
             self.placement.close()
             raise EngineUnavailable(_reason(error)) from None
         self.zygote = zygote.process
-        self.secret = zygote.secret
         self.vdso_parts, self.vdso_base = zygote.vdso_parts, zygote.vdso_base
         self.notifications = Notifications(zygote.listener) if zygote.listener >= 0 else None
         tid = self.zygote.pid

@@ -144,7 +144,7 @@ class PtraceCpu:
         return self.tid
 
     def _call(self, number: int, a: int, b: int, c: int, d: int) -> int:
-        """Have the host thread itself, which is in a ptrace stop, make a call of at most four arguments; its result.
+        """Have the host thread itself, which is in a ptrace stop, make a call that needs no secret; its result.
         TraceeGone."""
         tid = self.tid
         registers = RegisterSet()
@@ -152,8 +152,8 @@ class PtraceCpu:
         words[:] = self.words
         words[EFLAGS] = FLAGS_FIXED
         words[RAX], words[RDI], words[RSI], words[RDX], words[R10] = number, a, b, c, d
-        # As the stub's leader has it: one call, then the breakpoint.
-        words[RBX], words[R9], words[R12], words[RIP] = STUB, self.engine.secret, 1, CALL
+        # As the stub's leader has it: one call, then the breakpoint.  But without the secret (seccomp.py).
+        words[RBX], words[R9], words[R12], words[RIP] = STUB, 0, 1, CALL
         request(PTRACE_SETREGS, tid, 0, registers.address)
         self.changed = True
         while True:
@@ -187,7 +187,14 @@ class PtraceCpu:
         self._rseq = NO_RSEQ
         try:
             if not area:
-                return old is not NO_RSEQ and not self._call(NR_RSEQ, old[0], old[1], RSEQ_FLAG_UNREGISTER, old[2])
+                if old is NO_RSEQ:
+                    return False
+                try:
+                    # No sequence is under way that the host should abort on the way to the stub.
+                    os.pwrite(self._space.process.memory, bytes(8), old[0] + 8)
+                except OSError:
+                    pass
+                return not self._call(NR_RSEQ, old[0], old[1], RSEQ_FLAG_UNREGISTER, old[2])
             if self._call(NR_RSEQ, area, length, 0, signature):
                 return False
         except TraceeGone:
