@@ -170,6 +170,9 @@ class PtraceCpu:
         self.place = NOWHERE
         if self.free or self.running:
             self.engine.placement.release(self.tid, cpus)
+        elif self.tid:
+            # A call that was served without a stop goes on without being placed anew.
+            self.place = self.engine.placement.place(self.tid, cpus)
 
     def processor(self) -> int:
         try:
