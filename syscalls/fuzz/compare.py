@@ -54,6 +54,10 @@ class Comparison:
         self.calls = {item.slot: item for item in walk(program.operations) if isinstance(item, Call)}
         self.bijections = Bijections()
         self.memory = (bytearray(DATA_ROOM), bytearray(DATA_ROOM))
+        """What is compared: where a rule lets values differ, both sides have the native one."""
+        self.raw = (bytearray(DATA_ROOM), bytearray(DATA_ROOM))
+        self.computed: set[int] = set()
+        """Bytes that the program itself stored from values: of those the log does not tell."""
         self.values: dict[int, int] = {}
 
     def difference(self) -> Difference | None:
@@ -72,27 +76,30 @@ class Comparison:
         left, right = self.left.records, self.right.records
         slots = {getattr(item, "slot", None): item for item in walk(self.program.operations)}
         stores = self.stores_before()
-        saved = []
+        saved: list[tuple[bytes, ...]] = []
         for one, other in zip(left, right, strict=False):
             if (one.kind, one.slot) != (other.kind, other.slot):
                 return self.other_order(one, other)
             if one.kind == BLOCK:
-                saved.append((bytes(self.memory[0]), bytes(self.memory[1])))
+                saved.append(tuple(bytes(memory) for memory in (*self.memory, *self.raw)))
                 continue
             if one.kind == BLOCK_END:
                 block = slots.get(one.slot)
                 before = saved.pop() if saved else None
                 if before is not None and isinstance(block, Block) and block.kind == "fork":
                     self.memory = (bytearray(before[0]), bytearray(before[1]))
+                    self.raw = (bytearray(before[2]), bytearray(before[3]))
                 if not self.matches(PID, one.result, other.result):
                     return self.results("clone", one, other)
                 continue
             if one.kind == SIGNAL:
                 found = self.signal(one, other)
             elif one.kind == CALL:
-                for offset, data in stores.get(one.slot, ()):
-                    for memory in self.memory:
+                for offset, data, is_computed in stores.get(one.slot, ()):
+                    for memory in (*self.memory, *self.raw):
                         memory[offset:offset + len(data)] = data
+                    (self.computed.update if is_computed else self.computed.difference_update)(
+                        range(offset, offset + len(data)))
                 found = self.call(self.calls[one.slot], one, other)
             elif one.kind == CONTENT:
                 found = self.content(one, other)
@@ -107,15 +114,15 @@ class Comparison:
             return self.missing(right[len(left)], self.left, False)
         return None
 
-    def stores_before(self) -> dict[int, list[tuple[int, bytes]]]:
-        """What the program itself puts into memory before each call, as far as it is constant."""
-        out: dict[int, list[tuple[int, bytes]]] = {}
-        pending: list[tuple[int, bytes]] = []
+    def stores_before(self) -> dict[int, list[tuple[int, bytes, bool]]]:
+        """What the program itself puts into memory before each call, and whether it is computed (zeros then)."""
+        out: dict[int, list[tuple[int, bytes, bool]]] = {}
+        pending: list[tuple[int, bytes, bool]] = []
         for item in walk(self.program.operations):
             if isinstance(item, Store):
-                pending.append((item.offset, item.data))
+                pending.append((item.offset, item.data, False))
             elif isinstance(item, StoreValue):
-                pending.append((item.offset, bytes(item.width)))
+                pending.append((item.offset, bytes(item.width), True))
             elif isinstance(item, Call):
                 out[item.slot] = pending
                 pending = []
@@ -158,9 +165,7 @@ class Comparison:
         if not self.matches(rule, one.result, other.result):
             return self.results(call.name, one, other)
         self.values[call.slot] = one.result
-        for memory, record in zip(self.memory, (one, other), strict=True):
-            for offset, data in record.changes:
-                memory[offset:offset + len(data)] = data
+        self.apply(one, other)
         for offset, size, field_rule in self.fields(call, one.result):
             left, right = (bytes(memory[offset:offset + size]) for memory in self.memory)
             if left == right:
@@ -176,6 +181,19 @@ class Comparison:
         if self.memory[0] == self.memory[1]:
             return None
         return self.memory_difference(call)
+
+    def apply(self, one: Record, other: Record) -> None:
+        """Put what a call changed into the memories.  The log has whole words: bytes beside, which did not change, may
+        be such as a rule let differ before."""
+        for memory, raw, record in zip(self.memory, self.raw, (one, other), strict=True):
+            for start, data in record.changes:
+                before = raw[start:start + len(data)]
+                for index, byte in enumerate(data):
+                    if byte != before[index]:
+                        memory[start + index] = byte
+                raw[start:start + len(data)] = data
+        for offset in self.computed:
+            self.memory[1][offset] = self.memory[0][offset]
 
     def fields(self, call: Call, result: int) -> list[tuple[int, int, Rule]]:
         """(offset in memory, size, rule) of what this call may have written and need not be equal."""
