@@ -67,6 +67,10 @@ class AioContext:
         writes = opcode in (PWRITE, PWRITEV)
         if opcode in (PREAD, PREADV, PWRITE, PWRITEV) and not (file.writable if writes else file.readable):
             raise LinuxError(EBADF)
+        if opcode in (PREAD, PREADV, PWRITE, PWRITEV):
+            length = count if opcode in (PREAD, PWRITE) else 0
+            if offset < 0 or offset + length >= 1 << 63:
+                raise LinuxError(EINVAL)  # rw_verify_area, still at the submission
         try:
             result = operation(task, file, buf, count, offset)
         except (LinuxError, HostError) as error:

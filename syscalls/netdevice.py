@@ -71,7 +71,7 @@ def socket_ioctl(task: Task, socket: Socket, code: int, arg: int) -> int:
         task.mem.put_u32(arg, socket.unsent())
     elif code == SIOCATMARK:
         if socket.type != SOCK_STREAM or socket.family not in (AF_INET, AF_INET6, AF_UNIX):
-            raise LinuxError(ENOTTY)
+            raise LinuxError(EOPNOTSUPP if socket.family == AF_UNIX else ENOTTY)
         # The host does not tell where the mark is: no urgent data is next.
         task.mem.put_u32(arg, 0)
     elif code in (FIOSETOWN, SIOCSPGRP):

@@ -74,6 +74,13 @@ def link_text(call: Call, result: int, memory: Memory, bijections: Bijections) -
         memory[1][start:start + result] = memory[0][start:start + result]
 
 
+def proc_links(call: Call, result: int, memory: Memory, bijections: Bijections) -> None:
+    """The root of proc, inode 1, has a link from each process there is."""
+    start = offset(call, 2 if call.name == "newfstatat" else 1)
+    if start is not None and memory[0][start + 8:start + 16] == b"\1" + bytes(7):
+        memory[1][start + 16:start + 24] = memory[0][start + 16:start + 24]
+
+
 def fcntl_result(call: Call) -> Rule | None:
     return PID if constant(call, 1) == 9 else None   # F_GETOWN
 
@@ -142,6 +149,7 @@ SPECIAL: dict[str, Special] = {
     "prctl": Special(fields=prctl_fields),
     "getcpu": Special(fields=priority_fields),
     "time": Special(fields=lambda call, _: at(call, 0, (0, 8, ANY_TIME))),
+    **dict.fromkeys(("stat", "lstat", "fstat", "newfstatat"), Special(memory=proc_links)),
     "readlink": Special(memory=link_text),
     "readlinkat": Special(memory=link_text),
     "futex": Special(fields=futex_fields),
