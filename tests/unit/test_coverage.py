@@ -62,10 +62,11 @@ def asking(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "asking"
 
 
-@pytest.fixture(scope="module")
-def report(asking: Path) -> dict[str, Any]:
-    output = asking.with_suffix(".json")
-    done = cover("--output", str(output), str(asking), "raw")
+@pytest.fixture(scope="module", params=["unicorn-linux", "unicorn-portable", "ptrace-linux", "ptrace-portable"])
+def report(asking: Path, request: pytest.FixtureRequest) -> dict[str, Any]:
+    engine, host = request.param.split("-")
+    output = asking.with_suffix(f".{request.param}.json")
+    done = cover("--engine", engine, "--host", host, "--output", str(output), str(asking), "raw")
     assert (done.stdout, done.returncode) == ("done\n", 0), done.stderr
     assert done.stderr == ""
     read: dict[str, Any] = json.loads(output.read_text())
