@@ -25,6 +25,8 @@ PLACES = {
 """Where the number was -> where the arguments are: the kernel's convention, syscall(3), Go since 1.17, Go before."""
 OTHER_ORDER = {"clone": {0: 2}}
 """C functions whose arguments are in another order than the call's: the call's index -> theirs."""
+MOST_STEPS = 200
+"""Constants are given close to the call; what is further away is not worth the time."""
 MOST_CALLERS = 2_000
 MOST_CHOICES = 16
 
@@ -56,7 +58,7 @@ def _look(code: Code, index: int, address: int, number: int, places: dict[int, s
     asked: dict[int, dict[int, str]] = {}
     """Entry of the function -> argument -> place where its callers put it."""
     for argument, place in places.items():
-        for kind, value in flow.values(address, place, through and flow.is_call(address)):
+        for kind, value in flow.values(address, place, through and flow.is_call(address), MOST_STEPS):
             if kind == CONSTANT:
                 constants.setdefault(argument, []).append(int(value) & 0xFFFFFFFF)
             elif kind == PARAMETER:

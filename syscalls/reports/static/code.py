@@ -24,6 +24,8 @@ NUMBER = re.compile(r"0x[0-9a-f]{4,8}")
 LIBRARY = re.compile(rb"\0(lib[A-Za-z0-9_+-]+\.so(?:\.\d+)*)\0")
 MOST_WRAPPED = 6
 """How deep wrappers of wrappers are followed."""
+CALLER_STEPS = 500
+"""How far back a number is looked for where a wrapper is called: it is given close to the call."""
 IMPORTED_WRAPPERS = {"syscall": "rdi"}
 """Functions of other files that make the call whose number they are given, and where it is given."""
 NOTHING = -1 << 30
@@ -238,7 +240,8 @@ class Code:
             index = self.image.function_at(address)
             flow = self.flow(index)
             called = flow.is_call(address)
-            self._settle(index, address, place, flow.values(address, place, through=called), given, depth)
+            values = flow.values(address, place, called, CALLER_STEPS)
+            self._settle(index, address, place, values, given, depth)
         callee = self.image.function_at(start)
         for index in self.taken.get(callee, ()):
             # Called through a pointer: nobody knows with what.

@@ -22,7 +22,7 @@ else:
 
 CONSTANT, PARAMETER, UNKNOWN = "constant", "parameter", "unknown"
 NOWHERE: Value = (UNKNOWN, "")
-MOST_STEPS = 20_000
+MOST_STEPS = 4_000
 WIDE = ("rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp", *(f"r{number}" for number in range(8, 16)))
 FULL_NAME = {name: name for name in WIDE}
 for _name in WIDE[:8]:
@@ -64,6 +64,8 @@ class Flow:
         self.clobbers = clobbers
         """Registers that the function at an address changes."""
         self.nested = 0
+        self.steps = 0
+        """Taken for the question that is being answered, those of arithmetic in it included."""
         self.initial = initial
         """What a variable at an address holds at the start, None where that is no small number."""
         self._connect()
@@ -140,15 +142,18 @@ class Flow:
         base = -self.depth[index] if slot[1] == "rsp" else self.frame[index]
         return "" if base is None else f"stack{base + _offset(slot):+d}"
 
-    def values(self, address: int, place: str, through: bool = False) -> set[Value]:
+    def values(self, address: int, place: str, through: bool = False, most: int = MOST_STEPS) -> set[Value]:
         """What `place` can hold just before the instruction at `address`.  `place` is as the function sees it; with
-        `through` it is as the function that is called there sees it: its `stack+8` is this one's top of the stack."""
+        `through` it is as the function that is called there sees it: its `stack+8` is this one's top of the stack.
+        What is more than `most` steps away is unknown."""
         start = self.at.get(address)
         if start is None:
             return {NOWHERE}
         if place.startswith("stack"):
             moved = int(place[5:]) - self.depth[start] - (8 if through else 0)
             place = f"stack{moved:+d}"
+        if not self.nested:
+            self.steps = 0
         out: set[Value] = set()
         seen: set[tuple[int, str]] = set()
         work = [(start, place)]
@@ -157,7 +162,8 @@ class Flow:
             if (index, wanted) in seen:
                 continue
             seen.add((index, wanted))
-            if len(seen) > MOST_STEPS:
+            self.steps += 1
+            if self.steps > most:
                 out.add(NOWHERE)
                 break
             here = self.code[index][0]
