@@ -70,9 +70,9 @@ MXCSR_MASK = 0xFFFF
 class PtraceCpu:
     """Implements machine.Cpu."""
 
-    __slots__ = ("_debugged", "_rseq", "_space", "changed", "cpus", "earlier_ns", "engine", "extended", "free",
-                 "notice", "orig_rax", "owner", "place", "quick", "registers", "result", "resumed_ns", "tid", "trap",
-                 "words")
+    __slots__ = ("_debugged", "_rseq", "_space", "changed", "cpus", "earlier_ns", "engine", "extended", "flushes",
+                 "free", "notice", "orig_rax", "owner", "place", "quick", "registers", "result", "resumed_ns", "tid",
+                 "trap", "words")
 
     def __init__(self, engine: PtraceEngine, space: PtraceSpace) -> None:
         self.engine = engine
@@ -100,6 +100,8 @@ class PtraceCpu:
         it has made soon after one another."""
         self.resumed_ns = 0
         self.quick = 0
+        self.flushes = 0
+        """`flushes` of the space when a fault was last tried again."""
         self.earlier_ns = 0
         """CPU time of host threads that it had before, less what this one had been used for before."""
         self.result = 0
@@ -122,6 +124,7 @@ class PtraceCpu:
         if space is not self._space:
             self._release()
             self._rseq = NO_RSEQ
+            self.flushes = -1
             self._space = space  # type: ignore[assignment]
 
     # --- the host thread

@@ -509,13 +509,16 @@ class GuestRunner:
         cpu.words[ORIG_RAX] = cpu.orig_rax = WORD
         if signal == SIGSYS:
             return self._refused(cpu)
-        if signal == SIGSEGV and cpu._space.pending:
-            # A mapping that was not urgent, most likely: the instruction is tried again.
+        space = cpu._space
+        if signal == SIGSEGV and (space.pending or cpu.flushes != space.flushes):
+            # A mapping that was not urgent, most likely: the instruction is tried again.  Another thread's call may
+            # have had it made since this thread stopped.
             try:
-                cpu._space.flush()
+                space.flush()
             except MemoryError:
                 self._lost(cpu)
                 return True
+            cpu.flushes = space.flushes
             return False
         self.sink.fault(cpu, fault_of(cpu, signal, code, int.from_bytes(info[16:24], "little")))
         return True

@@ -77,13 +77,15 @@ class PtraceSpace(MappingList):
 
     reserved = (STUB, RESERVED_END)
     __slots__ = ("_before", "_last", "_open", "_opens", "_paths", "_pending", "_waiting_end", "_waiting_start",
-                 "closed", "engine", "process", "urgent")
+                 "closed", "engine", "flushes", "process", "urgent")
 
     def __init__(self, engine: PtraceEngine, process: HostProcess) -> None:
         super().__init__()
         self.engine = engine
         self.process = process
         self.closed = False
+        self.flushes = 0
+        """How often pending calls have been made."""
         self._last = self._before = _NOTHING
         self._pending = array("Q")
         self.urgent = False
@@ -152,6 +154,7 @@ class PtraceSpace(MappingList):
         self._pending, self._paths, self._opens, self._open = array("Q"), [], 0, None
         self.urgent = False
         self._waiting_end = 0
+        self.flushes += 1
         try:
             process.calls(pending, len(pending) // COMMAND_WORDS)
         except TraceeGone:
