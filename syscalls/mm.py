@@ -479,7 +479,7 @@ class Mm:
                 raise LinuxError(EINVAL)
             at = areas[0].start
         elif grows:
-            raise LinuxError(EINVAL)
+            raise LinuxError(ENOMEM if areas[0].start > addr else EINVAL)  # nothing here grows upwards
         for area in areas:
             if area.start > at:
                 raise LinuxError(ENOMEM)

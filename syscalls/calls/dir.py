@@ -28,6 +28,8 @@ def _getdents(task: Task, fd: int, addr: int, room: int, pack: Callable[[int, in
     if file.location is not None and file.location.dentry.deleted:
         raise LinuxError(ENOENT)
     entries = file.entries(task)
+    if room >= 1 << 31:
+        room = 0  # an int inside: less than any entry
     room = min(room, MAX_OUT)
     out: list[bytes] = []
     filled = 0

@@ -7,7 +7,7 @@ an error that comes after it.
 
 from __future__ import annotations
 
-from syscalls.abi.errno import EAGAIN, EBADF, EFAULT, EINVAL, EOPNOTSUPP, EPIPE, ESPIPE, LinuxError
+from syscalls.abi.errno import EAGAIN, EBADF, EFAULT, EINVAL, EMSGSIZE, EOPNOTSUPP, EPIPE, ESPIPE, LinuxError
 from syscalls.fd import POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDHUP, POLLRDNORM, POLLWRNORM
 from syscalls.table import PARTIAL, syscall
 from syscalls.usermem import MAX_RW_COUNT
@@ -35,6 +35,8 @@ CHUNK = 4 << 20
 WINDOW = 256 << 10
 """The most bytes of a large write that are offered to a stream at a time, once it was full."""
 SIGPIPE = 13
+SEND_BUFFER = 212992
+"""net.core.wmem_default."""
 O_NONBLOCK, O_APPEND = 0o4000, 0o2000
 
 RWF_HIPRI, RWF_DSYNC, RWF_SYNC, RWF_NOWAIT, RWF_APPEND, RWF_NOAPPEND, RWF_ATOMIC, RWF_DONTCACHE, RWF_NOSIGNAL = (
@@ -245,17 +247,20 @@ def write(task: Task, fd: Fd, buf: Buf, count: Size) -> Result:
     count = min(count, MAX_RW_COUNT)
     # A stream takes a large write in one piece: its writer sleeps in between, over the same copy.
     data = _input(task, file, buf, count) if count else b""
-    return write_data(task, file, data if len(data) == count else _whole_pages(file, data))
+    return write_data(task, file, data if len(data) == count else _whole_pages(file, data, count))
 
 
 def _input(task: Task, file: FileDescription, addr: int, count: int) -> bytes:
     return bytes(count) if file.ignores_input else task.mem.input(addr, count)
 
 
-def _whole_pages(file: FileDescription, data: bytes) -> bytes:
+def _whole_pages(file: FileDescription, data: bytes, total: int) -> bytes:
     """The buffer was bad after `data`.  Pipes and sockets copy a page or nothing of it (pipe_write); files take what
     there is."""
     if not file.stream:
+        if file.kind == "socket":
+            # A datagram goes as a whole, and its size is looked at first.
+            raise LinuxError(EMSGSIZE if total > SEND_BUFFER else EFAULT)
         return data
     kept = data[:len(data) & ~4095]
     if not kept:
@@ -293,7 +298,7 @@ def _writev(task: Task, file: FileDescription, vector: Vector) -> Result:
     if file.seekable and total > CHUNK:
         return _each(vector, lambda addr, length: _write_large(task, file, addr, length))
     data = bytes(min(total, MAX_RW_COUNT)) if file.ignores_input else task.mem.gather(vector)
-    return write_data(task, file, data if len(data) == total else _whole_pages(file, data))
+    return write_data(task, file, data if len(data) == total else _whole_pages(file, data, total))
 
 
 # --- at a position

@@ -182,6 +182,16 @@ def mincore(task: Task, start: Addr, length: Size, vector: Out[PageVector]) -> i
 # --- locking: nothing here is ever swapped, so a lock is a flag and a count against RLIMIT_MEMLOCK
 
 
+def _first_hole(mm: Mm, start: int, end: int) -> int:
+    """Where the areas that begin at `start` end."""
+    at = start
+    for area in mm.areas.overlapping(start, end):
+        if area.start > at:
+            break
+        at = area.end
+    return min(at, end)
+
+
 def _lock(task: Task, start: int, length: int, flags: int) -> int:
     """do_mlock.  EPERM without any right to lock, ENOMEM beyond the limit or over a hole."""
     limit = task.group.rlimits[RLIMIT_MEMLOCK][0]
@@ -204,10 +214,16 @@ def _lock(task: Task, start: int, length: int, flags: int) -> int:
     if end > TASK_SIZE:
         raise LinuxError(ENOMEM)
     new = sum(part for part, locked in parts if not locked)
+    if not mm.areas.covers(start, end):
+        # What lies before the first hole is locked all the same (apply_vma_lock_flags).
+        hole = _first_hole(mm, start, end)
+        if hole > start:
+            mm.locked_bytes += sum(min(area.end, hole) - max(area.start, start)
+                                   for area in mm.areas.overlapping(start, hole) if not area.flags & VM_LOCKED)
+            mm.rewrite(start, hole, None, flags, VM_LOCKED_MASK & ~flags)
+        raise LinuxError(ENOMEM)
     mm.locked_bytes += new
     mm.rewrite(start, end, None, flags, VM_LOCKED_MASK & ~flags)
-    if not mm.areas.covers(start, end):
-        raise LinuxError(ENOMEM)
     if not flags & VM_LOCKONFAULT:
         mm.populate(start, end)
         if any(not area.prot & 7 for area in mm.areas.overlapping(start, end)):
@@ -245,8 +261,10 @@ def munlock(task: Task, start: Addr, length: Size) -> int:
     if end >= 1 << 64:
         raise LinuxError(EINVAL)
     if end > start:
-        _unlock(task.mm, start, end)
-        if not task.mm.areas.covers(start, end):
+        hole = _first_hole(task.mm, start, end)
+        if hole > start:
+            _unlock(task.mm, start, hole)
+        if hole < end:
             raise LinuxError(ENOMEM)
     return 0
 

@@ -109,7 +109,7 @@ def sockopt_fields(call: Call, _: int) -> Fields:
 
 def ipc_fields(call: Call, _: int) -> Fields:
     if call.name == "msgctl":
-        return at(call, 2, (48, 24, ANY_TIME), (88, 4, PID), (92, 4, PID))
+        return at(call, 2, (48, 24, ANY_TIME), (96, 4, PID), (100, 4, PID))
     return at(call, 3, (48, 8, ANY_TIME), (64, 8, ANY_TIME))
 
 
