@@ -23,6 +23,8 @@ else:
 CONSTANT, PARAMETER, UNKNOWN = "constant", "parameter", "unknown"
 NOWHERE: Value = (UNKNOWN, "")
 MOST_STEPS = 4_000
+MOST_JUMPS = 64
+"""Indirect jumps that can lead to one place: data among code, decoded, seems to have thousands."""
 WIDE = ("rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp", *(f"r{number}" for number in range(8, 16)))
 FULL_NAME = {name: name for name in WIDE}
 for _name in WIDE[:8]:
@@ -92,7 +94,7 @@ class Flow:
         for index in range(1, len(self.code)):
             # What nothing leads to is the target of a jump table, unless it is what aligns the next instruction.
             if not self.before[index] and self.code[index][0] not in self.entered and not self._aligns(index):
-                self.before[index] = list(indirect)
+                self.before[index] = indirect[:MOST_JUMPS]
 
     def _aligns(self, index: int) -> bool:
         return self.code[index][2] in ("nop", "int3", "xchg", "data16 nop", ".byte")
