@@ -117,8 +117,13 @@ class PtraceSpace(MappingList):
         return bool(self._pending)
 
     def is_just(self, number: int, args: tuple[int, int, int, int, int, int]) -> bool:
-        """Whether the pending calls are one, the same as this one of the guest, whose arguments are all numbers."""
+        """Whether the pending calls are one, the same as this one of the guest, whose arguments are all numbers.
+
+        Not munmap beside other threads: by the time the guest comes to make it, one of them may have been given the
+        addresses."""
         pending = self._pending
+        if number == NR_MUNMAP and len(self.process.threads) - len(self.process.idle) > 1:
+            return False
         return (number in SAME_CALLS and len(pending) == COMMAND_WORDS and pending[0] == number
                 and pending[1] == args[0] and pending[2] == args[1] and (number == NR_MUNMAP or pending[3] == args[2]))
 
