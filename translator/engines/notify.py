@@ -18,8 +18,6 @@ CONTINUE = 1 << 32
 _ZEROS = bytes(80)
 
 POLLIN = 1
-SIGTRAP = 5
-SIG_BLOCK, SIG_UNBLOCK = 0, 1
 
 ppoll = libc.ppoll
 ppoll.argtypes = [ctypes.c_size_t, ctypes.c_ulong, ctypes.c_size_t, ctypes.c_size_t]
@@ -31,14 +29,10 @@ ioctl.restype = ctypes.c_int
 
 
 class Notifications:
-    """One received call at a time: struct seccomp_notif and struct seccomp_notif_resp.
+    """One received call at a time: struct seccomp_notif and struct seccomp_notif_resp."""
 
-    While one is awaited a ptrace stop may come instead, told by SIGCHLD (child_signals.py), or the end of the slice
-    (SIGTRAP).  Both are blocked except inside ppoll(2), so that none is missed.
-    """
-
-    __slots__ = ("_answer", "_at_once", "_mask", "_poll", "_received", "answer", "answer_address", "at_once_address",
-                 "bytes", "fd", "mask_address", "poll_address", "received_address", "words")
+    __slots__ = ("_answer", "_at_once", "_poll", "_received", "answer", "answer_address", "at_once_address",
+                 "bytes", "fd", "poll_address", "received_address", "words")
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
@@ -54,19 +48,11 @@ class Notifications:
         # struct pollfd: descriptor, events, revents.
         self._poll = (ctypes.c_int * 2)(fd, POLLIN)
         self.poll_address = ctypes.addressof(self._poll)
-        self._mask = (ctypes.c_uint64 * 16)()
-        self.mask_address = ctypes.addressof(self._mask)
-        """No signal: the set that is blocked while ppoll waits."""
         self._at_once = (ctypes.c_uint64 * 2)()
         self.at_once_address = ctypes.addressof(self._at_once)
         """A time limit of ppoll that is over at once."""
         # Wake the other side on this CPU: since 6.6, and no matter before.
         ioctl(fd, NOTIF_SET_FLAGS, SYNC_WAKE_UP)
-        self._hold_timer(SIG_BLOCK)
-
-    def _hold_timer(self, how: int) -> None:
-        libc.pthread_sigmask(how, (ctypes.c_uint64 * 16)(1 << SIGTRAP - 1), None)
 
     def close(self) -> None:
         os.close(self.fd)
-        self._hold_timer(SIG_UNBLOCK)

@@ -18,7 +18,7 @@ from __future__ import annotations
 import ctypes
 import os
 
-from translator.engines.child_signals import ChildSignals
+from translator.engines.interrupts import Interrupts
 from translator.engines.notify import Notifications
 from translator.engines.pico import CommandPage, HostProcess, Zygote, make_zygote
 from translator.engines.placement import Placement
@@ -27,7 +27,6 @@ from translator.engines.ptrace_cpu import PtraceCpu
 from translator.engines.ptrace_files import FileStore
 from translator.engines.ptrace_run import GuestRunner
 from translator.engines.ptrace_space import PtraceSpace
-from translator.engines.slice_timer import SliceTimer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,13 +58,15 @@ class PtraceEngine(GuestRunner):
         self._dying: list[HostProcess] = []
         self._closed = False
         self.placement = Placement(one_cpu)
+        interrupts = None
         try:
             self.commands = CommandPage(self.placement)
-            self.timer = SliceTimer()
+            interrupts = self.interrupts = Interrupts()
             zygote = self._zygote(notify)
-            self.child_signals = ChildSignals()
         except (OSError, TraceeGone) as error:
             self.placement.close()
+            if interrupts is not None:
+                interrupts.close()
             raise EngineUnavailable(_reason(error)) from None
         self.zygote = zygote.process
         self.vdso_parts, self.vdso_base = zygote.vdso_parts, zygote.vdso_base
@@ -139,7 +140,6 @@ class PtraceEngine(GuestRunner):
         if self._closed:
             return
         self._closed = True
-        self.timer.close()
         for space in list(self.spaces):
             space.process.kill()
             self._dying.append(space.process)
@@ -149,7 +149,7 @@ class PtraceEngine(GuestRunner):
         self.commands.close()
         if self.notifications is not None:
             self.notifications.close()
-        self.child_signals.close()
+        self.interrupts.close()
         self.placement.close()
 
 

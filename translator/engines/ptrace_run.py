@@ -61,12 +61,11 @@ from translator.machine import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from translator.engines.child_signals import ChildSignals
+    from translator.engines.interrupts import Interrupts
     from translator.engines.notify import Notifications
     from translator.engines.placement import Placement
     from translator.engines.ptrace_binding import ExtendedState
     from translator.engines.ptrace_space import PtraceSpace
-    from translator.engines.slice_timer import SliceTimer
     from translator.machine import Cpu, Poller, TrapSink
 
     Arguments = tuple[int, int, int, int, int, int]
@@ -94,11 +93,10 @@ class GuestRunner:
     sink: TrapSink
     xstate: ExtendedState
     placement: Placement
-    timer: SliceTimer
     spaces: set[PtraceSpace]
     notifications: Notifications | None
     """None: stops only."""
-    child_signals: ChildSignals
+    interrupts: Interrupts
 
     def __init__(self) -> None:
         self.running: dict[int, PtraceCpu] = {}
@@ -141,11 +139,17 @@ class GuestRunner:
         placement.look(now, tid)
         self._kicked = False
         tick = min(slice_ns, TICK_NS)
-        self.timer.arm(tick)
+        interrupts = self.interrupts
+        interrupts.tick(tick)
+        interrupts.allow()
         try:
             self._run(cpu, tid, now + slice_ns, now + tick, under_way)
         finally:
-            self.timer.disarm()
+            interrupts.hold()
+        if interrupts.flag[0] or not interrupts.flagged:
+            # It came after the last look, and will not make the poller's descriptor readable any more.
+            interrupts.flag[0] = 0
+            self._note_stops(0)
 
     def _run(self, cpu: PtraceCpu, tid: int, deadline: int, tick: int, under_way: bool) -> None:
         space = cpu._space
@@ -155,7 +159,7 @@ class GuestRunner:
         listener = -1
         if notes is not None:
             listener, received, received_address = notes.fd, notes.bytes, notes.received_address
-            polled, no_signals = notes.poll_address, notes.mask_address
+            flag = self.interrupts.flag
             answer, answer_address = notes.answer, notes.answer_address
         calls = CALLS_PER_LOOK
         served = 0
@@ -191,20 +195,22 @@ class GuestRunner:
                 status = 0
                 while True:
                     if listener >= 0:
-                        if ppoll(polled, 1, 0, no_signals) > 0:
+                        if not flag[0]:
                             received[:] = NO_CALL
-                            if ioctl(listener, NOTIF_RECV, received_address):
-                                continue  # the caller was killed or interrupted
-                            notice, who, number, _, _, a, b, c, d, e, f = _unpack_notification(received)
-                            if who == tid:
-                                break
-                            self._leave(cpu, tid)
-                            self._serve_other(who, notice, number, (a, b, c, d, e, f))
-                            if cpu.notice != UNDER_WAY or self._kicked:
-                                return
-                            del self.running[tid]
-                            cpu.notice = 0
-                            continue
+                            if not ioctl(listener, NOTIF_RECV, received_address):
+                                notice, who, number, _, _, a, b, c, d, e, f = _unpack_notification(received)
+                                if who == tid:
+                                    break
+                                self._leave(cpu, tid)
+                                self._serve_other(who, notice, number, (a, b, c, d, e, f))
+                                if cpu.notice != UNDER_WAY or self._kicked:
+                                    return
+                                del self.running[tid]
+                                cpu.notice = 0
+                                continue
+                            if get_errno() != EINTR:
+                                continue  # the caller was killed
+                        flag[0] = 0
                         status = self._note_stops(tid)
                     else:
                         status = self._wait_for_stop(tid)
@@ -408,14 +414,14 @@ class GuestRunner:
     def watch(self, poller: Poller) -> None:
         if not self._watched_stops:
             self._watched_stops = True
-            poller.arm(self.child_signals.fd, POLLIN, self._stops_ready)
+            poller.arm(self.interrupts.children, POLLIN, self._stops_ready)
         if self.notifications is not None and not self._watched_calls:
             self._watched_calls = True
             poller.arm(self.notifications.fd, POLLIN, self._calls_ready)
 
     def _stops_ready(self, _mask: int) -> None:
         self._watched_stops = False
-        self.child_signals.clear()
+        self.interrupts.clear_children()
         self._note_stops(0)
 
     def _calls_ready(self, _mask: int) -> None:

@@ -15,7 +15,10 @@ from translator.hosts.base import UTIME_NOW, HostError, HostStat, HostStatFs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal as _signal
     from typing import Any
+else:
+    import _signal  # without the enumerations of signal, which cost 4 ms
 
 libc = ctypes.CDLL(None, use_errno=True)
 get_errno = ctypes.get_errno
@@ -159,9 +162,16 @@ def fstatfs(fd: int) -> HostStatFs:
 def fallocate(fd: int, mode: int, offset: int, length: int) -> None:
     call = libc.fallocate
     call.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
-    while call(fd, mode, offset, length) < 0:
+    if call(fd, mode, offset, length) < 0:
         if get_errno() != errno.EINTR:
             raise failure()
+        # tmpfs begins again after a signal: with one every few milliseconds it would never be done.
+        before = _signal.pthread_sigmask(_signal.SIG_SETMASK, _signal.valid_signals())
+        try:
+            if call(fd, mode, offset, length) < 0:
+                raise failure()
+        finally:
+            _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
 
 
 def renameat2(old_dirfd: int, old: bytes, new_dirfd: int, new: bytes, flags: int) -> None:
