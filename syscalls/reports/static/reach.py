@@ -102,7 +102,8 @@ def reach(found: Reach) -> Reach:
             summary = files[number]
             if place >= 0:
                 functions: Iterable[int] = summary.calls.get(place, ())
-                symbols: Iterable[str] = summary.imports.get(place, ())
+                # Sorted: the way that is shown must be the same each time.
+                symbols: Iterable[str] = sorted(summary.imports.get(place, ()))
                 pieces: Iterable[int] = summary.data.get(place, ())
             else:
                 functions, symbols, pieces = summary.pieces[-1 - place]
