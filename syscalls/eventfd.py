@@ -38,9 +38,12 @@ class EventFd(AnonymousFile):
     def unread(self, data: bytes) -> None:
         """The count is taken before the buffer is looked at: EFAULT loses it, as on Linux."""
 
-    def write(self, task: Task, data: bytes) -> int:
-        if len(data) != 8:
+    def check_write(self, count: int) -> None:
+        if count != 8:
             raise LinuxError(EINVAL)
+
+    def write(self, task: Task, data: bytes) -> int:
+        self.check_write(len(data))
         value = int.from_bytes(data[:8], "little")
         if value == U64_MAX:
             raise LinuxError(EINVAL)

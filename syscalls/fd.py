@@ -191,6 +191,9 @@ class FileDescription:
     def allocate(self, task: Task, mode: int, offset: int, length: int) -> None:
         raise LinuxError(EOPNOTSUPP if self.writable else EBADF)
 
+    def check_write(self, count: int) -> None:
+        """Before the bytes are looked at: EINVAL for a count that the object never takes."""
+
     def sync(self, task: Task, data_only: bool) -> None:
         raise LinuxError(EINVAL)
 

@@ -245,6 +245,7 @@ def write(task: Task, fd: Fd, buf: Buf, count: Size) -> Result:
     if count > CHUNK and file.seekable:
         return _write_large(task, file, buf, min(count, MAX_RW_COUNT))
     count = min(count, MAX_RW_COUNT)
+    file.check_write(count)
     # A stream takes a large write in one piece: its writer sleeps in between, over the same copy.
     data = _input(task, file, buf, count) if count else b""
     return write_data(task, file, data if len(data) == count else _whole_pages(file, data, count))

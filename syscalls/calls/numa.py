@@ -169,6 +169,9 @@ def move_pages(task: Task, pid: Pid, count: U64, pages: In[PointerVector], nodes
         raise LinuxError(EPERM)
     target = _other(task, pid)
     for index in range(count):
+        if index % 16 == 0 and not nodes:
+            # do_pages_stat reads the addresses of so many pages before it tells of one.
+            task.mem.read(pages + index * 8, min(16, count - index) * 8)
         addr = task.mem.u64(pages + index * 8)
         if nodes and task.mem.s32(nodes + index * 4) != 0:
             raise LinuxError(ENODEV)

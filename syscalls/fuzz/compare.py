@@ -185,13 +185,14 @@ class Comparison:
     def apply(self, one: Record, other: Record) -> None:
         """Put what a call changed into the memories.  The log has whole words: bytes beside, which did not change, may
         be such as a rule let differ before."""
-        for memory, raw, record in zip(self.memory, self.raw, (one, other), strict=True):
+        changed: set[int] = set()
+        for raw, record in zip(self.raw, (one, other), strict=True):
             for start, data in record.changes:
                 before = raw[start:start + len(data)]
-                for index, byte in enumerate(data):
-                    if byte != before[index]:
-                        memory[start + index] = byte
+                changed.update(start + index for index, byte in enumerate(data) if byte != before[index])
                 raw[start:start + len(data)] = data
+        for offset in changed:
+            self.memory[0][offset], self.memory[1][offset] = self.raw[0][offset], self.raw[1][offset]
         for offset in self.computed:
             self.memory[1][offset] = self.memory[0][offset]
 
