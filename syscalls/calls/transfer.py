@@ -122,7 +122,7 @@ async def sendfile(task: Task, out_fd: Fd, in_fd: Fd, offset: InOut[S64Value], c
     if not source.seekable:
         raise LinuxError(EINVAL)
     _check_spliceable(source)
-    if not source.splice_source:
+    if count and not source.splice_source:
         raise LinuxError(EINVAL)
     _check_spliceable(target)
     if target.flags & O_APPEND and _pipe_of(target) is None:

@@ -97,6 +97,8 @@ def _check(task: Task, location: Location | None, inode: Inode, name: bytes, mas
     from syscalls.fs.permission import owner_or_capable, permission
     if mask == MAY_WRITE and location is not None and location.mount.id:
         location.mount.check_writable()
+    if mask == MAY_WRITE and inode.immutable:
+        raise LinuxError(EPERM)  # may_write_xattr
     if name.startswith(b"security.") and mask == MAY_WRITE and not task.cred.capable(CAP_SYS_ADMIN):
         raise LinuxError(EPERM)  # cap_inode_setxattr
     if name.startswith((b"security.", b"system.")):
