@@ -17,7 +17,8 @@ class World:
     def __init__(self, host: Any = None) -> None:
         self.gaps: list[tuple[str, int]] = []
         self.kernel = SimpleNamespace(
-            net=None, next_inode=100, clock=VirtualClock(), host=host, poller=host.poller() if host else None,
+            net=None, next_inode=100, pipe_max_size=1 << 20, clock=VirtualClock(), host=host,
+            poller=host.poller() if host else None,
             gap=lambda task, what, value: self.gaps.append((what, value)))
 
     def task(self, pid: int = 10, uid: int = 0) -> Any:

@@ -18,7 +18,7 @@ from syscalls.credentials import Credentials
 from syscalls.fd import FdTable
 from syscalls.kernel import Kernel
 from syscalls.signals import GroupSignals, SignalHandlers, TaskSignals
-from syscalls.task import RLIM_INFINITY, ProcessGroup, Session, Task, ThreadGroup
+from syscalls.task import RLIM_INFINITY, RLIMIT_CORE, ProcessGroup, Session, Task, ThreadGroup
 from syscalls.usermem import UserMemory
 from translator.machine import (
     CS,
@@ -179,6 +179,9 @@ class FakeEngine:
     def attach(self, sink: object) -> None:
         self.sink = sink
 
+    def watch(self, poller: object) -> None:
+        """Nothing runs by itself."""
+
     def close(self) -> None:
         """Nothing to free."""
 
@@ -249,6 +252,7 @@ class World:
         task = Task(kernel, pid, group, cpu)  # type: ignore[arg-type]
         group.leader = task
         group.rlimits = [(RLIM_INFINITY, RLIM_INFINITY)] * 16
+        group.rlimits[RLIMIT_CORE] = (0, RLIM_INFINITY)
         group.signals = GroupSignals()
         kernel.init = group
         kernel.tasks[pid] = task

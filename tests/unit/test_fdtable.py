@@ -31,7 +31,7 @@ def test_lowest_number_first():
 def test_references():
     table, file = FdTable(), Counted()
     table.install(file, True, 10)
-    copy = table.copy()
+    copy = table.copy(1 << 20)
     table.place(None, 7, file, False)
     table.close(None, 0)
     assert not file.closed
