@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
+#include <sys/prctl.h>
 
 static volatile unsigned long *counters;
 
@@ -39,6 +40,9 @@ int main(int argc, char **argv) {
     unsigned long before[9] = {0};
     pid_t child = fork();
     if (!child) {
+        /* A group of its own: in one that is orphaned SIGTSTP does nothing.  And no spinning threads are left behind. */
+        setpgid(0, 0);
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
         pthread_t t;
         for (long i = 0; i < 9; i++) pthread_create(&t, NULL, (void *(*[])(void *)){count, call, sleeper}[i % 3], (void *)i);
         for (;;) pause();
@@ -62,7 +66,8 @@ int main(int argc, char **argv) {
 
     SECTION("spinning beside working");
     pid_t spinners[3];
-    for (int i = 0; i < 3; i++) if (!(spinners[i] = fork())) for (;;) {}
+    for (int i = 0; i < 3; i++)
+        if (!(spinners[i] = fork())) { prctl(PR_SET_PDEATHSIG, SIGKILL); for (;;) {} }
     int a[2], b[2];
     pipe(a);
     pipe(b);
