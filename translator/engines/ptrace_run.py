@@ -430,11 +430,12 @@ class GuestRunner:
         assert notes is not None
         while ppoll(notes.poll_address, 1, notes.at_once_address, 0) > 0:
             notes.bytes[:] = NO_CALL
-            if not ioctl(notes.fd, NOTIF_RECV, notes.received_address):
-                notice, who, number, _, _, *args = _unpack_notification(notes.bytes)
-                cpu = self._called(who, notice, number, tuple(args))
-                if cpu is not None:
-                    self.sink.trapped(cpu)
+            if ioctl(notes.fd, NOTIF_RECV, notes.received_address):
+                break  # the caller was killed, or there are no more guests
+            notice, who, number, _, _, *args = _unpack_notification(notes.bytes)
+            cpu = self._called(who, notice, number, tuple(args))
+            if cpu is not None:
+                self.sink.trapped(cpu)
 
     def halt(self, cpu: PtraceCpu) -> None:
         """Stop a thread that was left running.  A call that it was about to make is made when it goes on."""

@@ -38,9 +38,19 @@ def hold_standard_numbers() -> list[int]:
 
 
 def ignored_signals() -> list[int]:
-    """SIGPIPE and SIGXFSZ cannot be told: the interpreter ignores them before anything else runs."""
-    return [number for number in range(1, 65)
-            if number not in _LIBC | {SIGPIPE, SIGXFSZ} and _signal.getsignal(number) == _signal.SIG_IGN]
+    """SIGPIPE and SIGXFSZ cannot be told: the interpreter ignores them before anything else runs.  The C library's own
+    two cannot be asked for, and are ignored in children of posix_spawn(3), so of make."""
+    return [number for number in range(1, 65) if number not in _LIBC | {SIGPIPE, SIGXFSZ}
+            and _signal.getsignal(number) == _signal.SIG_IGN] + _ignored_of_libc()
+
+
+def _ignored_of_libc() -> list[int]:
+    try:
+        with open("/proc/self/status", "rb", buffering=0) as file:
+            mask = int(file.read(4096).partition(b"SigIgn:")[2].split(None, 1)[0], 16)
+    except (OSError, ValueError, IndexError):
+        return []
+    return [number for number in sorted(_LIBC) if mask >> number - 1 & 1]
 
 
 def catch_signals(wakeup_fd: int) -> None:
