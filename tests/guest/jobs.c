@@ -18,13 +18,21 @@ static void stop_and_go(void) {
     siginfo_t i;
     struct sigaction sa = {.sa_sigaction = on_chld, .sa_flags = SA_SIGINFO | SA_RESTART};
     sigaction(SIGCHLD, &sa, NULL);
-    int go[2];
+    int go[2], ready[2];
     char c;
     pipe(go);
+    pipe(ready);
     pid_t pid = fork();
     /* It stops itself once the parent has seen that it was continued, which the stop would hide. */
-    if (!pid) { signal(SIGCONT, on_cont); while (!cont) pause_ms(1); read(go[0], &c, 1); raise(SIGSTOP); _exit(cont + 10); }
-    pause_ms(20);
+    if (!pid) {
+        signal(SIGCONT, on_cont);
+        write(ready[1], "x", 1);
+        while (!cont) pause_ms(1);
+        read(go[0], &c, 1);
+        raise(SIGSTOP);
+        _exit(cont + 10);
+    }
+    read(ready[0], &c, 1);
     kill(pid, SIGSTOP);
     CALL(waitpid(pid, &status, WUNTRACED) == pid);
     printf("%x\n", status);
@@ -46,7 +54,8 @@ static void stop_and_go(void) {
     CALL(waitid(P_ALL, 0, &i, 0));
     CALL(waitpid(-1, &status, 0));
     CALL(waitpid(-1, &status, 0x40));
-    printf("SIGCHLDs at least 3: %d, last %d\n", chld >= 3, codes[(chld - 1) % 20]);
+    /* The last one may have been merged with an earlier one that was still pending. */
+    printf("SIGCHLDs at least 2: %d, first %d\n", chld >= 2, codes[0]);
     signal(SIGCHLD, SIG_DFL);
 }
 
