@@ -15,7 +15,6 @@ NOTIF_RECV, NOTIF_SEND, NOTIF_SET_FLAGS = 0xC0502100, 0xC0182101, 0x40082104
 SYNC_WAKE_UP = 1
 CONTINUE = 1 << 32
 """In the third word of an answer: the host is to carry out the call as it is."""
-_ZEROS = bytes(80)
 
 POLLIN = 1
 
@@ -32,14 +31,13 @@ class Notifications:
     """One received call at a time: struct seccomp_notif and struct seccomp_notif_resp."""
 
     __slots__ = ("_answer", "_at_once", "_poll", "_received", "answer", "answer_address", "at_once_address",
-                 "bytes", "fd", "poll_address", "received_address", "words")
+                 "bytes", "fd", "poll_address", "received_address")
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
         self._received = (ctypes.c_char * 80)()
         self._answer = (ctypes.c_char * 24)()
         self.bytes = memoryview(self._received).cast("B")
-        self.words = self.bytes.cast("Q")
         """id; pid and flags; number and architecture; instruction pointer; six arguments."""
         self.received_address = ctypes.addressof(self._received)
         self.answer = memoryview(self._answer).cast("B").cast("Q")
