@@ -11,6 +11,9 @@ from struct import Struct
 
 from syscalls.abi.errno import EAGAIN, EBADF, EINVAL, LinuxError
 from syscalls.fd import POLLERR, POLLHUP
+from syscalls.ioprio import check_priority
+from syscalls.rw_flags import check_rw_flags
+from syscalls.usermem import MAX_RW_COUNT
 from syscalls.wait import Waiter, WaitQueue
 from translator.hosts.base import HostError
 
@@ -25,7 +28,7 @@ IOCB = Struct("<QIIHhIQQqQII")
 EVENT = Struct("<QQqq")
 """struct io_event: data, obj, res, res2."""
 PREAD, PWRITE, FSYNC, FDSYNC, POLL, NOOP, PREADV, PWRITEV = 0, 1, 2, 3, 5, 6, 7, 8
-IOCB_FLAG_RESFD = 1
+IOCB_FLAG_RESFD, IOCB_FLAG_IOPRIO = 1, 2
 KIOCB_KEY = 0
 
 
@@ -45,35 +48,45 @@ class AioContext:
     def submit(self, task: Task, address: int) -> None:
         """One request.  EAGAIN when the context is full; EINVAL, EBADF for what cannot be started.  How the
         operation itself ended is in its event."""
-        data, _, flags, opcode, _, fd, buf, count, offset, reserved, iocb_flags, resfd = IOCB.unpack(
+        data, _, flags, opcode, priority, fd, buf, count, offset, reserved, iocb_flags, resfd = IOCB.unpack(
             task.mem.read(address, IOCB.size))
-        if reserved:
+        if reserved or count >= 1 << 63:
             raise LinuxError(EINVAL)
         if len(self.events) + len(self.polls) >= self.size:
             raise LinuxError(EAGAIN)
         file = task.files.get(fd)
         notify = _eventfd(task, resfd) if iocb_flags & IOCB_FLAG_RESFD else None
-        task.mem.put_u32(address + 8, KIOCB_KEY)
-        if opcode == POLL:
-            if count or offset or flags or buf > 0xFFFF:
+        try:
+            task.mem.put_u32(address + 8, KIOCB_KEY)
+            if opcode == POLL:
+                if count or offset or flags or buf > 0xFFFF:
+                    raise LinuxError(EINVAL)
+            elif opcode in (FSYNC, FDSYNC):
+                if buf or count or offset or flags:
+                    raise LinuxError(EINVAL)
+            elif opcode in TRANSFERS:
+                if iocb_flags & IOCB_FLAG_IOPRIO:
+                    check_priority(task, priority)
+                _check_transfer(task, file, opcode, flags, buf, count, offset)
+            else:
                 raise LinuxError(EINVAL)
+        except LinuxError:
+            if notify is not None:
+                notify.release()
+            raise
+        if opcode == POLL:
             request = PollRequest(self, file, int(buf) | POLLERR | POLLHUP, data, address, notify)
             self.polls[address] = request
             request.start()
             return
-        operation = OPERATIONS.get(opcode)
-        if operation is None:
-            raise LinuxError(EINVAL)
-        writes = opcode in (PWRITE, PWRITEV)
-        if opcode in (PREAD, PREADV, PWRITE, PWRITEV) and not (file.writable if writes else file.readable):
-            raise LinuxError(EBADF)
-        if opcode in (PREAD, PREADV, PWRITE, PWRITEV):
-            length = count if opcode in (PREAD, PWRITE) else 0
-            if offset < 0 or offset + length >= 1 << 63:
-                raise LinuxError(EINVAL)  # rw_verify_area, still at the submission
         try:
-            result = operation(task, file, buf, count, offset)
+            result = OPERATIONS[opcode](task, file, buf, count, offset)
         except (LinuxError, HostError) as error:
+            if error.errno == EINVAL and opcode in (FSYNC, FDSYNC):
+                # Nothing there to write back: refused at the submission, too.
+                if notify is not None:
+                    notify.release()
+                raise
             result = -error.errno
         self.finish(data, address, result, notify)
 
@@ -124,6 +137,24 @@ class PollRequest(Waiter):
                 self.notify_file.release()
 
 
+def _check_transfer(task: Task, file: FileDescription, opcode: int, flags: int, buf: int, count: int,
+                    offset: int) -> None:
+    """aio_prep_rw, aio_read and aio_write up to the operation: what is refused at the submission."""
+    check_rw_flags(file, flags)
+    writes = opcode in (PWRITE, PWRITEV)
+    if not (file.writable if writes else file.readable):
+        raise LinuxError(EBADF)
+    if not (file.can_write and file.writes_vectors if writes else file.can_read and file.reads_vectors):
+        raise LinuxError(EINVAL)
+    if opcode in (PREAD, PWRITE):
+        length = min(count, MAX_RW_COUNT)
+        task.mem.check_range(buf, length)
+    else:
+        length = sum(part for _, part in task.mem.iovec(buf, count))
+    if offset < 0 or offset + length >= 1 << 63:
+        raise LinuxError(EINVAL)  # rw_verify_area
+
+
 def _eventfd(task: Task, fd: int) -> EventFd:
     from syscalls.eventfd import EventFd as Kind
     file = task.files.get(fd)
@@ -166,4 +197,5 @@ def _fdsync(task: Task, file: FileDescription, buf: int, count: int, offset: int
     return 0
 
 
+TRANSFERS = (PREAD, PWRITE, PREADV, PWRITEV)
 OPERATIONS = {PREAD: _pread, PWRITE: _pwrite, PREADV: _preadv, PWRITEV: _pwritev, FSYNC: _fsync, FDSYNC: _fdsync}

@@ -34,13 +34,14 @@ class Owner:
     __slots__ = ("cred", "id", "type")
 
     def __init__(self, type: int, id: int, cred: Credentials) -> None:
+        """id 0: nobody, but the type stays."""
         self.type = type
         self.id = id
         self.cred = cred
 
 
 def set_owner(task: Task, file: FileDescription, type: int, id: int) -> None:
-    file.owner_record = Owner(type, id, task.cred) if id else None
+    file.owner_record = Owner(type, id, task.cred)
     file.owner = -id if type == F_OWNER_PGRP else id
 
 
@@ -89,7 +90,7 @@ def send_sigurg(kernel: Kernel, file: FileDescription) -> None:
 def send_to_owner(kernel: Kernel, file: FileDescription, info: SigInfo) -> None:
     from syscalls import signals
     owner = file.owner_record
-    if owner is None:
+    if owner is None or not owner.id:
         return
     if owner.type == F_OWNER_TID:
         task = kernel.tasks.get(owner.id)

@@ -62,6 +62,11 @@ class FileDescription:
     """RWF_NOWAIT works (FMODE_NOWAIT)."""
     lock_table: LockTable | None = None
     """Where this description took a lock, for what is no regular file: those look there anyway."""
+    can_read = can_write = False
+    """Whether there is anything that reads or writes it at all (FMODE_CAN_READ, FMODE_CAN_WRITE)."""
+    reads_vectors = writes_vectors = True
+    """Whether it takes a vector at once (read_iter, write_iter); of others each part is a read or write of its own, and
+    there is no asynchronous one."""
     stream = False
     """A blocking write goes on, asleep in between, until everything is written: pipes, stream sockets, terminals."""
     epoll_items: list[EpollItem] | None = None
@@ -72,10 +77,16 @@ class FileDescription:
     """What F_SETOWN(_EX) was given."""
     directory_watch: DirectoryWatch | None = None
     """fcntl(F_NOTIFY) of a directory."""
+    created = False
+    """Its open made the file (FMODE_CREATED)."""
     landlock: int | None = None
     """The rights of Landlock that count after opening, when the opener was restricted."""
     lease: Lease | None = None
     """fcntl(F_SETLEASE) of a regular file."""
+
+    def __init_subclass__(cls) -> None:
+        cls.can_read = cls.read is not FileDescription.read
+        cls.can_write = cls.write is not FileDescription.write
 
     def __init__(self, flags: int, location: Location | None = None, inode: Inode | None = None) -> None:
         self.flags = flags
@@ -214,16 +225,27 @@ class FileDescription:
         return []
 
 
+TABLE_ROOM = 64
+
+
+def room_for(fd: int) -> int:
+    """alloc_fdtable: 64 numbers, or the next power of two."""
+    return TABLE_ROOM if fd < TABLE_ROOM else 1 << fd.bit_length()
+
+
 class FdTable:
     """The descriptors of one process."""
 
-    __slots__ = ("cloexec", "files", "lowest", "sharers")
+    __slots__ = ("cloexec", "files", "lowest", "room", "sharers")
 
     def __init__(self) -> None:
         self.files: dict[int, FileDescription] = {}
         self.cloexec: set[int] = set()
         self.lowest = 0
         """No number below this is free."""
+        self.room = TABLE_ROOM
+        """How many numbers there is room for (max_fds): it grows with the highest one and stays, and select looks at
+        no more."""
         self.sharers = 1
         """Tasks that use this table (CLONE_FILES)."""
 
@@ -254,6 +276,8 @@ class FdTable:
             raise LinuxError(EMFILE)
         if lowest <= self.lowest:
             self.lowest = fd + 1
+        if fd >= self.room:
+            self.room = room_for(fd)
         files[fd] = file.retain()
         if cloexec:
             self.cloexec.add(fd)
@@ -275,6 +299,8 @@ class FdTable:
         """dup2: put `file` at exactly `fd`, closing what was there."""
         file.retain()
         old = self.files.get(fd)
+        if fd >= self.room:
+            self.room = room_for(fd)
         self.files[fd] = file
         if cloexec:
             self.cloexec.add(fd)
@@ -311,6 +337,7 @@ class FdTable:
         other.files = {fd: file.retain() for fd, file in self.files.items()}
         other.cloexec = set(self.cloexec)
         other.lowest = self.lowest
+        other.room = room_for(max(self.files, default=0))
         return other
 
     def drop(self, task: Task) -> None:
@@ -328,6 +355,7 @@ class DirectoryDescription(FileDescription):
 
     kind = "directory"
     seekable = True
+    reads_vectors = False
 
     def read(self, task: Task, length: int) -> bytes:
         raise LinuxError(EISDIR)

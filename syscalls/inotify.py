@@ -180,6 +180,7 @@ class Inotify(AnonymousFile):
     """An inotify instance: watches by number, and events in order."""
 
     kind = "inotify"
+    reads_vectors = False
 
     def __init__(self, task: Task, flags: int) -> None:
         super().__init__(task, O_RDONLY | flags & O_NONBLOCK)

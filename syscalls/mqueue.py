@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from struct import Struct
 
-from syscalls.abi.errno import EAGAIN, EBUSY, EINVAL, EMSGSIZE, LinuxError
+from syscalls.abi.errno import EAGAIN, EBUSY, EMSGSIZE, LinuxError
 from syscalls.abi.poll import POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM
 from syscalls.fd import FileDescription
 from syscalls.fs.anon import AnonymousInode
@@ -129,6 +129,7 @@ class QueueDescription(FileDescription):
 
     kind = "mqueue"
     pollable = True
+    reads_vectors = False
 
     def __init__(self, posix_queue: PosixQueue, name: bytes, flags: int) -> None:
         super().__init__(flags, None, posix_queue.inode)
@@ -146,9 +147,6 @@ class QueueDescription(FileDescription):
         part = text[self.offset:self.offset + length]
         self.offset += len(part)
         return part
-
-    def write(self, task: Task, data: bytes) -> int:
-        raise LinuxError(EINVAL)
 
     def ready(self, mask: int) -> int:
         queue = self.posix_queue

@@ -150,7 +150,7 @@ def pack_statx(stat: HostStat, mask: int, mount_id: int, mount_root: bool) -> by
     # The mount is told unasked, too (vfs_statx_path).
     result = STATX_BASIC_STATS | (STATX_MNT_ID_UNIQUE if mask & STATX_MNT_ID_UNIQUE else STATX_MNT_ID)
     btime, btime_ns = 0, 0
-    if stat.btime_ns >= 0:
+    if stat.btime_ns >= 0 and mask & STATX_BTIME:
         result |= STATX_BTIME
         btime, btime_ns = divmod(stat.btime_ns, SECOND)
     atime, atime_ns = divmod(stat.atime_ns, SECOND)

@@ -59,7 +59,7 @@ def _dupfd_query(task: Task, fd: int, file: FileDescription, arg: int) -> int:
 
 
 def _created_query(task: Task, fd: int, file: FileDescription, arg: int) -> int:
-    return int(getattr(file, "created", False))
+    return int(file.created)
 
 
 def _getfd(task: Task, fd: int, file: FileDescription, arg: int) -> int:
@@ -143,13 +143,14 @@ def _setown_ex(task: Task, fd: int, file: FileDescription, arg: int) -> int:
 
 def _getown_ex(task: Task, fd: int, file: FileDescription, arg: int) -> int:
     owner = file.owner_record
-    task.mem.write(arg, _OWNER.pack(owner.type, owner.id) if owner else _OWNER.pack(1, 0))
+    task.mem.write(arg, _OWNER.pack(owner.type, owner.id) if owner else _OWNER.pack(0, 0))
     return 0
 
 
 def _getowner_uids(task: Task, fd: int, file: FileDescription, arg: int) -> int:
     owner = file.owner_record
-    task.mem.write(arg, struct.pack("<II", owner.cred.uid, owner.cred.euid) if owner else bytes(8))
+    task.mem.write(arg, struct.pack("<II", owner.cred.uid, owner.cred.euid) if owner and owner.id
+                   else bytes(8))
     return 0
 
 

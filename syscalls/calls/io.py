@@ -7,8 +7,9 @@ an error that comes after it.
 
 from __future__ import annotations
 
-from syscalls.abi.errno import EAGAIN, EBADF, EFAULT, EINVAL, EMSGSIZE, EOPNOTSUPP, EPIPE, ESPIPE, LinuxError
+from syscalls.abi.errno import EAGAIN, EBADF, EFAULT, EINVAL, EMSGSIZE, EPIPE, ESPIPE, LinuxError
 from syscalls.fd import POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDHUP, POLLRDNORM, POLLWRNORM
+from syscalls.rw_flags import RWF_APPEND, RWF_DSYNC, RWF_NOAPPEND, RWF_NOWAIT, RWF_SYNC, check_rw_flags
 from syscalls.table import PARTIAL, syscall
 from syscalls.usermem import MAX_RW_COUNT
 from syscalls.wait import RESTART_NEVER, RESTART_SYS, Interrupted, retry, sleep_on
@@ -39,9 +40,6 @@ SEND_BUFFER = 212992
 """net.core.wmem_default."""
 O_NONBLOCK, O_APPEND = 0o4000, 0o2000
 
-RWF_HIPRI, RWF_DSYNC, RWF_SYNC, RWF_NOWAIT, RWF_APPEND, RWF_NOAPPEND, RWF_ATOMIC, RWF_DONTCACHE, RWF_NOSIGNAL = (
-    1 << bit for bit in range(9))
-RWF_SUPPORTED = 0x1FF
 
 
 # --- descriptions to read and to write
@@ -154,6 +152,35 @@ def _later(task: Task, file: FileDescription, error: LinuxError | HostError, att
                  restart=RESTART_NEVER, tried=True)
 
 
+def _read_part(task: Task, file: FileDescription, addr: int, length: int) -> Result:
+    try:
+        return read_now(task, file, addr, length)
+    except (LinuxError, HostError) as error:
+        return _later(task, file, error, lambda: read_now(task, file, addr, length))
+
+
+async def _parts(vector: Vector, move: Callable[[int, int], Result]) -> int:
+    """do_loop_readv_writev: each part is a read or write of its own, those without bytes too as long as others
+    follow; until one comes out short."""
+    left = sum(length for _, length in vector)
+    done = 0
+    try:
+        for addr, length in vector:
+            if not left:
+                break
+            got = move(addr, length)
+            if not isinstance(got, int):
+                got = await got
+            done += got
+            left -= got
+            if got < length:
+                break
+    except (LinuxError, HostError, Interrupted):
+        if not done:
+            raise
+    return done
+
+
 READING = ("files.positioned-io", "streams.nonblocking", "sockets.inet", "poll.readiness", "terminal.raw")
 WRITING = (*READING, "files.append")
 
@@ -162,7 +189,7 @@ WRITING = (*READING, "files.append")
 def read(task: Task, fd: Fd, buf: OutBuf, count: Size) -> Result:
     file = input_file(task, fd)
     if buf + count > TASK_SIZE:
-        raise LinuxError(EFAULT)
+        raise LinuxError(EFAULT if file.can_read else EINVAL)
     count = min(count, MAX_RW_COUNT)
     try:
         return read_now(task, file, buf, count)
@@ -173,6 +200,8 @@ def read(task: Task, fd: Fd, buf: OutBuf, count: Size) -> Result:
 @syscall(19, needs=READING)
 def readv(task: Task, fd: Fd, vec: In[IoVec], vlen: U32) -> Result:
     file = input_file(task, fd)
+    if not file.can_read:
+        raise LinuxError(EINVAL)
     vector = task.mem.iovec(vec, vlen)
     return _readv(task, file, vector)
 
@@ -180,6 +209,8 @@ def readv(task: Task, fd: Fd, vec: In[IoVec], vlen: U32) -> Result:
 def _readv(task: Task, file: FileDescription, vector: Vector) -> Result:
     if not any(length for _, length in vector):
         return 0
+    if not file.reads_vectors:
+        return _parts(vector, lambda addr, length: _read_part(task, file, addr, length))
     try:
         return readv_now(task, file, vector)
     except (LinuxError, HostError) as error:
@@ -241,7 +272,7 @@ def write_data(task: Task, file: FileDescription, data: bytes) -> Result:
 def write(task: Task, fd: Fd, buf: Buf, count: Size) -> Result:
     file = output_file(task, fd)
     if buf + count > TASK_SIZE:
-        raise LinuxError(EFAULT)
+        raise LinuxError(EFAULT if file.can_write else EINVAL)
     if count > CHUNK and file.seekable:
         return _write_large(task, file, buf, min(count, MAX_RW_COUNT))
     count = min(count, MAX_RW_COUNT)
@@ -249,6 +280,11 @@ def write(task: Task, fd: Fd, buf: Buf, count: Size) -> Result:
     # A stream takes a large write in one piece: its writer sleeps in between, over the same copy.
     data = _input(task, file, buf, count) if count else b""
     return write_data(task, file, data if len(data) == count else _whole_pages(file, data, count))
+
+
+def _write_part(task: Task, file: FileDescription, addr: int, length: int) -> Result:
+    file.check_write(length)
+    return write_data(task, file, task.mem.read(addr, length))
 
 
 def _input(task: Task, file: FileDescription, addr: int, count: int) -> bytes:
@@ -288,6 +324,8 @@ def _write_large(task: Task, file: FileDescription, addr: int, count: int) -> in
 @syscall(20, needs=WRITING)
 def writev(task: Task, fd: Fd, vec: In[IoVec], vlen: U32) -> Result:
     file = output_file(task, fd)
+    if not file.can_write:
+        raise LinuxError(EINVAL)
     vector = task.mem.iovec(vec, vlen)
     return _writev(task, file, vector)
 
@@ -296,6 +334,8 @@ def _writev(task: Task, file: FileDescription, vector: Vector) -> Result:
     total = sum(length for _, length in vector)
     if not total:
         return 0
+    if not file.writes_vectors:
+        return _parts(vector, lambda addr, length: _write_part(task, file, addr, length))
     if file.seekable and total > CHUNK:
         return _each(vector, lambda addr, length: _write_large(task, file, addr, length))
     data = bytes(min(total, MAX_RW_COUNT)) if file.ignores_input else task.mem.gather(vector)
@@ -437,14 +477,6 @@ def pwritev(task: Task, fd: Fd, vec: In[IoVec], vlen: U32, pos: S64) -> int:
     return _pwritev(task, fd, vec, vlen, pos)
 
 
-def _check_rwf(file: FileDescription, flags: int) -> None:
-    """kiocb_set_rw_flags.  RWF_ATOMIC needs a file that can: none here can."""
-    if flags & ~RWF_SUPPORTED or flags & RWF_ATOMIC or (flags & RWF_NOWAIT and not file.nowait):
-        raise LinuxError(EOPNOTSUPP)
-    if flags & RWF_APPEND and flags & RWF_NOAPPEND:
-        raise LinuxError(EINVAL)
-
-
 @syscall(327, since="4.6", needs=("files.positioned-io",))
 def preadv2(task: Task, fd: Fd, vec: In[IoVec], vlen: U32, pos: S64, pos_high: S64, flags: Flags[RwFlags]) -> Result:
     if pos != -1:
@@ -453,13 +485,13 @@ def preadv2(task: Task, fd: Fd, vec: In[IoVec], vlen: U32, pos: S64, pos_high: S
         file = task.files.get(fd)
         _check_position(file)
         if file.readable and any(length for _, length in task.mem.iovec(vec, vlen)):
-            _check_rwf(file, flags)
+            check_rw_flags(file, flags)
         return _preadv(task, fd, vec, vlen, pos)
     file = input_file(task, fd)
     vector = task.mem.iovec(vec, vlen)
     if not any(length for _, length in vector):
         return 0
-    _check_rwf(file, flags)
+    check_rw_flags(file, flags)
     if flags & RWF_NOWAIT:
         return readv_now(task, file, vector)
     return _readv(task, file, vector)
@@ -474,7 +506,7 @@ def pwritev2(task: Task, fd: Fd, vec: In[IoVec], vlen: U32, pos: S64, pos_high: 
         _check_position(task.files.get(fd))
     file = output_file(task, fd)
     if any(length for _, length in task.mem.iovec(vec, vlen)):
-        _check_rwf(file, flags)
+        check_rw_flags(file, flags)
     kept = file.flags
     # The call's own status flags hold for this call only: objects look at the description's.
     if flags & RWF_APPEND:

@@ -211,12 +211,7 @@ class _Select:
         if nfds < 0:
             raise LinuxError(EINVAL)
         self.task = task
-        # Numbers beyond the table are not looked at (max_fds); the table has room for 64, 256, 512, ... numbers.
-        highest = max(task.files.files, default=0)
-        room = 64
-        while room <= highest:
-            room = 256 if room == 64 else room * 2
-        nfds = min(nfds, room)
+        nfds = min(nfds, task.files.room)
         self.length = (nfds + 63) // 64 * 8
         valid = (1 << nfds) - 1
         self.asked = tuple(int.from_bytes(task.mem.read(addr, self.length), "little") & valid if addr and nfds else 0

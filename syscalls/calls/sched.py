@@ -16,7 +16,8 @@ from syscalls.abi.process import (
     SCHED_RR,
 )
 from syscalls.abi.time import write_timespec
-from syscalls.credentials import CAP_SYS_ADMIN, CAP_SYS_NICE
+from syscalls.credentials import CAP_SYS_NICE
+from syscalls.ioprio import IOPRIO_CLASS_BE, check_priority
 from syscalls.table import FAKE, PARTIAL, syscall
 from syscalls.task import RLIMIT_NICE, RLIMIT_RTPRIO
 from syscalls.wait import leave_engine
@@ -316,20 +317,11 @@ def setpriority(task: Task, which: S32, who: S32, nice: S32) -> int:
 
 
 IOPRIO_WHO_PROCESS, IOPRIO_WHO_PGRP, IOPRIO_WHO_USER = 1, 2, 3
-IOPRIO_CLASS_NONE, IOPRIO_CLASS_RT, IOPRIO_CLASS_BE, IOPRIO_CLASS_IDLE = range(4)
 
 
 @syscall(251, since="2.6.13", support=FAKE("kept and told back; the host schedules the disks"))
 def ioprio_set(task: Task, which: S32, who: S32, priority: S32) -> int:
-    kind, level = priority >> 13 & 7, priority & 7
-    if kind == IOPRIO_CLASS_RT:
-        if not task.cred.capable(CAP_SYS_ADMIN) and not task.cred.capable(CAP_SYS_NICE):
-            raise LinuxError(EPERM)
-    elif kind == IOPRIO_CLASS_NONE:
-        if level:
-            raise LinuxError(EINVAL)
-    elif kind > IOPRIO_CLASS_IDLE:
-        raise LinuxError(EINVAL)
+    check_priority(task, priority)
     if not IOPRIO_WHO_PROCESS <= which <= IOPRIO_WHO_USER:
         raise LinuxError(EINVAL)
     targets = list(_by_priority(task, which - 1, who))

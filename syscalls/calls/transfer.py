@@ -22,6 +22,7 @@ from syscalls.calls.io import CHUNK, TO_READ, TO_WRITE, broken_pipe, input_file,
 from syscalls.fd import O_APPEND, O_NONBLOCK
 from syscalls.fs.anon import AnonymousFile
 from syscalls.fs.inode import S_IFDIR, S_IFMT, S_IFREG
+from syscalls.fs.regular import within_limit
 from syscalls.table import PARTIAL, syscall
 from syscalls.usermem import MAX_RW_COUNT
 from syscalls.wait import Interrupted, sleep_on
@@ -315,13 +316,14 @@ def _copy_range(task: Task, source: FileDescription, position_in: int, target: F
         raise LinuxError(EBADF)
     if source.inode is not None and target.inode is not None and source.inode.filesystem is not target.inode.filesystem:
         raise LinuxError(EXDEV)
-    if position_in < 0 or position_out < 0:
-        raise LinuxError(EINVAL)
-    if position_in + length >= 1 << 64 or position_out + length >= 1 << 64:
+    if any((position & (1 << 64) - 1) + length >= 1 << 64 for position in (position_in, position_out)):
         raise LinuxError(EOVERFLOW)
     length = min(length, max(0, stat_in.size - position_in), MAX_RW_COUNT)
+    length = within_limit(task, position_out, length)
     same = (stat_in.dev, stat_in.ino) == (stat_out.dev, stat_out.ino)
     if same and position_in < position_out + length and position_out < position_in + length and length:
+        raise LinuxError(EINVAL)
+    if position_in < 0 or position_out < 0:
         raise LinuxError(EINVAL)
     done = 0
     try:

@@ -341,6 +341,7 @@ class DevFileSystem(SimpleFileSystem):
 def make_devfs(kernel: Kernel) -> FileSystem:
     """The file system for /dev; pts and shm are mounted on their directories."""
     filesystem = DevFileSystem(DEV_DEVICE, "devtmpfs", TMPFS_MAGIC, kernel.start_realtime_ns)
+    filesystem.birth_ns = kernel.start_realtime_ns
     root = DevDirectory(filesystem, {}, 0o755, number=1)
     for name, major, minor, mode, opener in _NODES:
         gid = TTY_GID if major == TTYAUX_MAJOR and minor != 1 else 0

@@ -33,6 +33,8 @@ class SimpleFileSystem(FileSystem):
         self.time_ns = time_ns
         self.block_size = PROC_BLOCK if magic == PROC_SUPER_MAGIC else 4096
         self.last_number = 0
+        self.birth_ns = -1
+        """What its nodes tell as the time they were made; -1: nothing, as most pseudo file systems."""
 
     def next_number(self) -> int:
         self.last_number += 1
@@ -71,7 +73,7 @@ class Node(Inode):
         atime, mtime, ctime = self.times or (now, now, now)
         return Stat(dev=filesystem.device, ino=self.number, mode=self.mode, nlink=self.links(task), uid=self.uid,
                     gid=self.gid, size=self.size(task), blksize=filesystem.block_size, atime_ns=atime,
-                    mtime_ns=mtime, ctime_ns=ctime)
+                    mtime_ns=mtime, ctime_ns=ctime, btime_ns=filesystem.birth_ns)
 
     def _changed(self, task: Task, atime_ns: int | None = None, mtime_ns: int | None = None) -> None:
         if self.fixed:

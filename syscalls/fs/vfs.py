@@ -325,7 +325,9 @@ class Vfs:
             if location.inode.mode & S_IFMT == S_IFDIR:
                 raise LinuxError(EISDIR)
             if created:
-                return self._opened(task, location, flags & ~O_TRUNC)
+                file = self._opened(task, location, flags & ~O_TRUNC)
+                file.created = True
+                return file
             return self.open_location(task, location, flags)
         if resolve or flags & O_TMPFILE_BIT:
             location = self._found(self._walk(task, path, start, not flags & O_NOFOLLOW, resolve))
@@ -352,7 +354,9 @@ class Vfs:
         inode = filesystem.create_at(target, flags, S_IFREG | mode & 0o7777 & ~task.fs.umask)
         if inode is None:
             return None
-        return self._opened(task, Location(mount, inode.dentry, inode), flags & ~O_TRUNC)
+        file = self._opened(task, Location(mount, inode.dentry, inode), flags & ~O_TRUNC)
+        file.created = True
+        return file
 
     def _create_for_open(self, task: Task, walk: Walk, flags: int, mode: int) -> tuple[Location, bool]:
         """The file that O_CREAT opens, and whether it is new (open_last_lookups)."""

@@ -18,6 +18,7 @@ from syscalls.abi.fs import (
     RESOLVE_NO_SYMLINKS,
     RESOLVE_NO_XDEV,
 )
+from syscalls.credentials import CAP_DAC_READ_SEARCH
 from syscalls.fs.hostfs import HostFs, HostInode
 from syscalls.fs.inode import S_IFDIR, S_IFLNK, S_IFMT, Inode
 from syscalls.fs.mounts import Dentry, Location, Mount, enter, join, parent_path
@@ -90,12 +91,12 @@ class Walk:
         while todo:
             name = todo.pop()
             if name == b".":
-                self._search()
+                self._search(not todo)
                 if not todo:
                     self.kind = DOT
                 continue
             if name == b"..":
-                self._search()
+                self._search(not todo)
                 self._up()
                 if not todo:
                     self.kind = DOTDOT
@@ -129,8 +130,9 @@ class Walk:
             inode = self.inode = inode_of(self.task, self.mount, self.path)
         return inode
 
-    def _search(self) -> None:
-        """may_lookup: this has to be a directory, and searchable."""
+    def _search(self, last: bool = False) -> None:
+        """may_lookup: this has to be a directory, and searchable.  When no name comes after it the host does not look
+        again, so what is remembered of it is not enough."""
         inode = self.inode
         if inode is None:
             filesystem = self.mount.filesystem
@@ -139,6 +141,8 @@ class Walk:
             inode = self._directory()
         if inode.mode & S_IFMT != S_IFDIR:
             raise LinuxError(ENOTDIR)
+        if last and isinstance(inode, HostInode) and not self.task.cred.capable(CAP_DAC_READ_SEARCH):
+            inode.stat(self.task)
         permission(self.task, inode, MAY_EXEC)
 
     def _up(self) -> None:

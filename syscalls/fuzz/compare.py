@@ -11,11 +11,20 @@ from syscalls.fuzz.layouts import ADDRESS, LAYOUTS, PID
 from syscalls.fuzz.outcome import BLOCK, BLOCK_END, CALL, CONTENT, SIGNAL, Outcome, Record
 from syscalls.fuzz.program import DATA_AT, DATA_ROOM, Block, Call, Data, Operation, Program, Store, StoreValue, walk
 from syscalls.fuzz.rules import RESULTS, Any, Bijection, Bijections, Rule, Without
-from syscalls.fuzz.special import SPECIAL, text_rules
+from syscalls.fuzz.special import (
+    CUT_LISTING,
+    LISTINGS,
+    SPECIAL,
+    cut_entries,
+    link_of_process,
+    may_be_cut,
+    text_rules,
+)
 from syscalls.table import TABLE
 
 SI_USER, SI_QUEUE, SI_TIMER, SI_TKILL = 0, -1, -2, -6
 SIGCHLD = 17
+LINK_LENGTH = Any("as long as the number of a process")
 CUT = Any("the end of the memory cuts it: how much is written before the fault is the processor's")
 
 
@@ -59,6 +68,8 @@ class Comparison:
         self.computed: set[int] = set()
         """Bytes that the program itself stored from values: of those the log does not tell."""
         self.values: dict[int, int] = {}
+        self.cut_listing = False
+        """A directory was read into too little room: from then on the order of entries matters."""
 
     def difference(self) -> Difference | None:
         if self.right.failure:
@@ -162,6 +173,11 @@ class Comparison:
         special = SPECIAL.get(call.name)
         if special is not None and special.result is not None:
             rule = special.result(call)
+        if call.name in LISTINGS:
+            self.cut_listing = self.cut_listing or may_be_cut(call)
+            rule = CUT_LISTING if self.cut_listing else rule
+        elif call.name in ("readlink", "readlinkat") and link_of_process(call, self.memory):
+            rule = LINK_LENGTH
         if not self.matches(rule, one.result, other.result):
             return self.results(call.name, one, other)
         self.values[call.slot] = one.result
@@ -178,6 +194,8 @@ class Comparison:
             self.memory[1][offset:offset + size] = left
         if special is not None and special.memory is not None:
             special.memory(call, one.result, self.memory, self.bijections)
+        if self.cut_listing and call.name in LISTINGS:
+            cut_entries(call, (one.result, other.result), self.memory)
         if self.memory[0] == self.memory[1]:
             return None
         return self.memory_difference(call)

@@ -40,8 +40,9 @@ SPACE = Any("free space changes under both runs, and the size of /dev is the lay
 NEW_MASK = Without(0xC0 | 0x2000 | 0x8000 | 0x10000 | 0x20000,
                    "file systems with fine timestamps tell mtime and ctime only when asked (6.13); some have "
                    "subvolumes and sizes for direct I/O")
-HOST_ATTRIBUTES = Without(0x8 | 0x10 | 0x20 | 0x40 | 0x4 | 0x800 | 0x100000 | 0x400000,
-                          "which attributes there are depends on the file system: compression, encryption and others")
+HOST_ATTRIBUTES = Without(0x8 | 0x10 | 0x20 | 0x40 | 0x4 | 0x800 | 0x2000 | 0x100000 | 0x400000,
+                          "which attributes there are depends on the file system: compression, encryption and others; "
+                          "and the place of the scratch directories is a mount of the side's own")
 DIRECT_IO = Any("depends on the disk")
 RESIDENT = Any("what is resident is the affair of the page cache")
 USAGE = Any("a measure of the machine's work")

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from syscalls.fuzz.program import DATA_ROOM, Call, Const, Data
 from syscalls.fuzz.rules import ANY_TIME, Any, Bijection, Bijections, Rule
 
+LONGEST_NUMBER = 10
+LEADING_DIGITS = re.compile(rb"\d+")
 Memory = tuple[bytearray, bytearray]
 Fields = list[tuple[int, int, Rule]]
 PID = Bijection("pid")
@@ -39,39 +41,78 @@ def at(call: Call, index: int, *parts: tuple[int, int, Rule]) -> Fields:
             if start + where < DATA_ROOM]
 
 
+LISTINGS = ("getdents", "getdents64")
+ROOM_FOR_ALL = 512
+"""In less than this the directories of a program need not fit."""
+CUT_LISTING = Any("which entries come first, and so how many fit and how many are left, is the file system's order")
+
+
+def parse_entries(call: Call, start: int, length: int, side: bytearray) -> list[tuple[bytes, int, int]] | None:
+    """(name, type, length) of each entry; None for what is no listing."""
+    entries = []
+    place, end = start, min(start + length, DATA_ROOM - 19)
+    while place < end:
+        size = int.from_bytes(side[place + 16:place + 18], "little")
+        if size < 19:
+            return None
+        if call.name == "getdents64":
+            kind, name = side[place + 18], bytes(side[place + 19:place + size]).partition(b"\0")[0]
+        else:
+            kind, name = side[place + size - 1], bytes(side[place + 18:place + size - 1]).partition(b"\0")[0]
+        entries.append((name, kind, size))
+        place += size
+    return entries
+
+
 def directory_entries(call: Call, result: int, memory: Memory, bijections: Bijections) -> None:
     """Entries come in the file system's order: compared sorted.  Inode numbers by bijection, offsets not at all."""
     start = offset(call, 1)
     if start is None or result <= 0:
         return
-    wide = call.name == "getdents64"
-    parsed = []
-    for side in memory:
-        entries = []
-        place = start
-        while place < min(start + result, DATA_ROOM - 19):
-            length = int.from_bytes(side[place + 16:place + 18], "little")
-            if length < 19:
-                return
-            if wide:
-                kind, name = side[place + 18], bytes(side[place + 19:place + length]).partition(b"\0")[0]
-            else:
-                kind, name = side[place + length - 1], bytes(side[place + 18:place + length - 1]).partition(b"\0")[0]
-            entries.append((name, kind, length))
-            place += length
-        parsed.append(sorted(entries))
-    if parsed[0] == parsed[1]:
+    left, right = (parse_entries(call, start, result, side) for side in memory)
+    if left is not None and right is not None and sorted(left) == sorted(right):
         memory[1][start:start + result] = memory[0][start:start + result]
+
+
+def may_be_cut(call: Call) -> bool:
+    count = constant(call, 2)
+    return count is None or 0 <= count < ROOM_FOR_ALL
+
+
+def cut_entries(call: Call, results: tuple[int, int], memory: Memory) -> None:
+    """Of a listing that was not read as a whole: what both sides have seen is of the same type and length."""
+    start = offset(call, 1)
+    if start is None or min(results) < 0:
+        return
+    lists = [parse_entries(call, start, length, side) for length, side in zip(results, memory, strict=True)]
+    if lists[0] is None or lists[1] is None:
+        return
+    seen = {entry[0]: entry for entry in lists[0]}
+    if all(seen.get(entry[0], entry) == entry for entry in lists[1]):
+        end = start + max(results)
+        memory[1][start:end] = memory[0][start:end]
+
+
+def link_of_process(call: Call, memory: Memory) -> bool:
+    """Whether a readlink is of /proc/self, whose text is as long as a process's number."""
+    path = offset(call, 0 if call.name == "readlink" else 1)
+    return path is not None and memory[0][path:path + 11] == b"/proc/self\0"
 
 
 def link_text(call: Call, result: int, memory: Memory, bijections: Bijections) -> None:
-    """A link that is a number is /proc/self: a process."""
-    start = offset(call, 1 if call.name == "readlink" else 2)
-    if start is None or result <= 0:
+    """A link that is a number is /proc/self: a process, which no rule can tell once its number is cut."""
+    where = 1 if call.name == "readlink" else 2
+    start, size = offset(call, where), constant(call, where + 1)
+    if start is None or size is None or result <= 0 or not link_of_process(call, memory):
         return
-    left, right = (bytes(side[start:start + result]) for side in memory)
-    if left.isdigit() and right.isdigit() and bijections.match(PID, int(left), int(right)):
-        memory[1][start:start + result] = memory[0][start:start + result]
+    end = start + min(size & (1 << 32) - 1, LONGEST_NUMBER)
+    left, right = (LEADING_DIGITS.match(side, start, end) for side in memory)
+    if left is None or right is None:
+        return
+    cut = size <= max(left.end(), right.end()) - start
+    if cut or bijections.match(PID, int(left[0]), int(right[0])):
+        end = max(left.end(), right.end())
+        memory[1][start:end] = memory[0][start:end]
 
 
 def proc_links(call: Call, result: int, memory: Memory, bijections: Bijections) -> None:

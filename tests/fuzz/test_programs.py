@@ -28,6 +28,7 @@ from syscalls.fuzz.program import (
 )
 from syscalls.fuzz.reproduce import c_source, python_source
 from syscalls.fuzz.sides import FuzzError
+from tests.fuzz.fixed import FIXED
 
 USR1_ACTION = (Store(0x300, bytes(32)), StoreValue(0x300, 8, Code(0)), StoreValue(0x308, 8, Const(0x04000004)),
                StoreValue(0x310, 8, Code(1)), Call(1, "rt_sigaction", (Const(10), Data(0x300), Const(0), Const(8))))
@@ -75,6 +76,11 @@ def test_program_does_the_same(campaign: Campaign, name: str) -> None:
     assert native.records and not native.failure
     assert compare(PROGRAMS[name], native, other) is None
     assert native.timed_out == (name == "asleep")
+
+
+@pytest.mark.parametrize("name", FIXED)
+def test_difference_stays_away(campaign: Campaign, name: str) -> None:
+    assert [found for _, found in campaign.differences(FIXED[name], limit_ms=5000)] == []
 
 
 @pytest.mark.parametrize("name", PROGRAMS)

@@ -1,0 +1,21 @@
+"""Flags of a single transfer (RWF_*): preadv2, pwritev2, and asynchronous requests."""
+
+from __future__ import annotations
+
+from syscalls.abi.errno import EINVAL, EOPNOTSUPP, LinuxError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from syscalls.fd import FileDescription
+
+RWF_HIPRI, RWF_DSYNC, RWF_SYNC, RWF_NOWAIT, RWF_APPEND, RWF_NOAPPEND, RWF_ATOMIC, RWF_DONTCACHE, RWF_NOSIGNAL = (
+    1 << bit for bit in range(9))
+RWF_SUPPORTED = 0x1FF
+
+
+def check_rw_flags(file: FileDescription, flags: int) -> None:
+    """kiocb_set_rw_flags: EOPNOTSUPP, EINVAL.  RWF_ATOMIC needs a file that can: none here can."""
+    if flags & ~RWF_SUPPORTED or flags & RWF_ATOMIC or (flags & RWF_NOWAIT and not file.nowait):
+        raise LinuxError(EOPNOTSUPP)
+    if flags & RWF_APPEND and flags & RWF_NOAPPEND:
+        raise LinuxError(EINVAL)

@@ -1,0 +1,69 @@
+"""Programs that once showed a difference between pylx and Linux, by what was wrong: a difference must not come back."""
+
+from __future__ import annotations
+
+from syscalls.fuzz.program import Call, Const, Data, Load, Program, Result, Store, StoreValue
+
+
+def iocb(operation: int, buf: int, count: int, offset: int, fd: Result | None,
+         *after: StoreValue) -> tuple[Store | StoreValue, ...]:
+    """A struct iocb at 0x200, and the array with its address at 0x300."""
+    words = (7, 0, operation, buf, count, offset, 0, 0)
+    return (Store(0x200, b"".join(word.to_bytes(8, "little") for word in words)),
+            *((StoreValue(0x214, 4, fd),) if fd is not None else ()), *after, StoreValue(0x300, 8, Data(0x200)))
+
+
+AIO = (Call(1, "io_setup", (Const(8), Data(0x100))), Load(2, 0x100, 8))
+SUBMIT = Call(9, "io_submit", (Result(2), Const(1), Data(0x300)))
+EVENTFD = Call(3, "eventfd2", (Const(0), Const(0)))
+
+FIXED = {
+    "aio: fsync takes no buffer": Program((*AIO, *iocb(2, 0, 4, 5, None), SUBMIT)),
+    "aio: an eventfd has no asynchronous write": Program((*AIO, EVENTFD, *iocb(1, 0, 8, 0, Result(3)), SUBMIT)),
+    "aio: flags and addresses are looked at": Program((
+        *AIO, Store(64, b"f\0"), Call(3, "open", (Data(64), Const(2))),
+        *iocb(0, 1 << 63, 8, 0, Result(3)), SUBMIT,
+        *iocb(0, 1 << 63, 1 << 63, 0, Result(3)), Call(10, "io_submit", (Result(2), Const(1), Data(0x300))),
+        *iocb(8, 1, 2, 0, Result(3)), Call(11, "io_submit", (Result(2), Const(1), Data(0x300))),
+        *iocb(0, 0, 0, 0, Result(3), StoreValue(0x20C, 4, Const(1 << 20))),
+        Call(12, "io_submit", (Result(2), Const(1), Data(0x300))))),
+    "what cannot be read at all": Program((
+        Call(1, "epoll_create1", (Const(0),)), Call(2, "read", (Result(1), Const(0x7FFFFFFFF000), Const(24))),
+        Call(3, "readv", (Result(1), Data(64), Const(1024))), Call(4, "readv", (Result(1), Data(64), Const(0))),
+        Call(5, "write", (Result(1), Const(0), Const(-1))), Call(6, "writev", (Result(1), Const(1), Const(1))))),
+    "each part of a vector is a write of an eventfd": Program((
+        EVENTFD, Store(0x200, bytes(48)), Store(0x240, b"\5"), StoreValue(0x200, 8, Data(0x240)),
+        StoreValue(0x208, 8, Const(8)), StoreValue(0x210, 8, Data(0x240)), StoreValue(0x218, 8, Const(8)),
+        Call(4, "writev", (Result(3), Data(0x200), Const(2))), Call(5, "read", (Result(3), Data(0x280), Const(8))),
+        StoreValue(0x208, 8, Const(0)), Call(6, "writev", (Result(3), Data(0x200), Const(2))))),
+    "each part of a vector is a read of inotify": Program((
+        Call(1, "inotify_init1", (Const(0o4000),)), Store(64, b".\0"), Store(80, b"f\0"),
+        Call(2, "inotify_add_watch", (Result(1), Data(64), Const(0xFFF))), Call(3, "chmod", (Data(80), Const(0o600))),
+        Store(0x200, bytes(32)), StoreValue(0x210, 8, Data(0x400)), StoreValue(0x218, 8, Const(128)),
+        Call(4, "readv", (Result(1), Data(0x200), Const(2))))),
+    "copy_file_range: the end before the sign, the limit before the overlap": Program((
+        Call(1, "memfd_create", (Data(0x500), Const(0))), Store(0x100, b"\xff" * 8),
+        Store(0x110, b"\xff" * 7 + b"\x7f"),
+        Call(2, "copy_file_range", (Result(1), Data(0x120), Result(1), Data(0x100), Const(16), Const(0))),
+        Call(3, "copy_file_range", (Result(1), Data(0x120), Result(1), Data(0x110), Const(0), Const(0))))),
+    "a name after a directory that was closed to us": Program((
+        Store(64, b"d/..\0"), Store(80, b"..\0"), Call(1, "fchmodat", (Const(-100), Data(64), Const(0))),
+        Call(2, "mkdirat", (Const(-100), Data(80), Const(0))))),
+    "select looks as far as the table ever was": Program((
+        Store(0x100, bytes(128)), Call(1, "select", (Const(1024), Data(0x100), Data(16376), Data(0x100), Const(0))))),
+    "nobody's signals": Program((
+        Call(1, "fcntl", (Const(0), Const(16), Data(64))), Call(2, "fcntl", (Const(0), Const(8), Const(0))),
+        Call(3, "fcntl", (Const(0), Const(16), Data(80))))),
+    "a file that was made": Program((
+        Store(64, b"new\0"), Call(1, "creat", (Data(64), Const(0o600))),
+        Call(2, "fcntl", (Result(1), Const(1028), Const(0))))),
+    "the time when a device was made": Program((
+        Store(64, b"/dev/null\0"), Call(1, "statx", (Const(0), Data(64), Const(0), Const(0xFFF), Data(128))))),
+    "part of a directory": Program((
+        Store(64, b".\0"), Call(1, "open", (Data(64), Const(0))),
+        Call(2, "getdents64", (Result(1), Data(256), Const(100))),
+        Call(3, "getdents64", (Result(1), Data(512), Const(2000))))),
+    "the number of the process, whole and in part": Program((
+        Store(64, b"/proc/self\0"), Call(1, "readlink", (Data(64), Data(256), Const(100))),
+        Call(2, "readlink", (Data(64), Data(512), Const(1))))),
+}
