@@ -64,7 +64,7 @@ def futex_key(task: Task, addr: int, private: bool) -> Hashable:
     """What identifies the futex word.  EINVAL: misaligned; EFAULT: not an address, or (shared) not mapped."""
     if addr & 3:
         raise LinuxError(EINVAL)
-    if addr >= TASK_SIZE:
+    if addr > TASK_SIZE:  # access_ok takes the first address behind user space too
         raise LinuxError(EFAULT)
     key = task.mm.futex_key(addr, private)
     if not private:

@@ -256,6 +256,10 @@ class InetSocket(HostBackedSocket):
         if (level, option) in CONTROL_OPTIONS and value.strip(b"\0"):
             self.wants_control = True
 
+    def check_level(self, level: int) -> None:
+        if level not in (SOL_SOCKET, IPPROTO_IP, self.protocol) and (level != IPPROTO_IPV6 or self.family == AF_INET):
+            raise LinuxError(EOPNOTSUPP if self.family == AF_INET else ENOPROTOOPT)
+
     def getsockopt(self, task: Task, level: int, option: int, length: int) -> bytes:
         if level == SOL_SOCKET:
             if option == SO_ERROR:
@@ -272,10 +276,6 @@ class InetSocket(HostBackedSocket):
             return get_common(task, self, option, length)
         if level == IPPROTO_TCP and option == TCP_ZEROCOPY_RECEIVE:
             raise LinuxError(ENOPROTOOPT)
-        if (level not in (IPPROTO_IP, IPPROTO_IPV6, IPPROTO_TCP, IPPROTO_UDP)
-                or (level == IPPROTO_TCP and not self.stream) or (level == IPPROTO_UDP and self.stream)
-                or (level == IPPROTO_IPV6 and self.family == AF_INET)):
-            raise LinuxError(EOPNOTSUPP)
         try:
             return self.host.getsockopt(level, option, min(length, 65536))
         except HostError as error:

@@ -165,6 +165,8 @@ class Kernel:
         self.watches: WatchTable | None = None
         """What inotify and dnotify watch: made when first used."""
         self.posix_queues: dict[bytes, PosixQueue] = {}
+        self.queue_bytes: dict[int, int] = {}
+        """What POSIX message queues take, by the user who made them (RLIMIT_MSGQUEUE)."""
         """POSIX message queues by name, without the slash."""
         self.next_inode = 4711
         """For objects without a file system's number: pipes, sockets."""

@@ -47,6 +47,7 @@ from syscalls.abi.mm import (
 )
 from syscalls.mm import page_align
 from syscalls.shared_memory import SharedMemory
+from syscalls.vma import Vma
 from translator.machine import PAGE_MASK, PROT_READ, PROT_WRITE
 
 TYPE_CHECKING = False
@@ -55,7 +56,6 @@ if TYPE_CHECKING:
 
     from syscalls.mm import Mm
     from syscalls.task import Task
-    from syscalls.vma import Vma
 
 # Advice that only sets and clears flags: (set, clear).
 _FLAGS = {
@@ -79,6 +79,26 @@ _KNOWN = {*_FLAGS, *_HINTS, MADV_DONTNEED, MADV_DONTNEED_LOCKED, MADV_FREE, MADV
 REMOTE = (MADV_COLD, MADV_PAGEOUT, MADV_WILLNEED, MADV_COLLAPSE)
 """What process_madvise may do to another process."""
 CAP_SYS_ADMIN = 21
+
+
+def _remember(mm: Mm, start: int, end: int, set_flags: int, clear_flags: int) -> None:
+    if set_flags & (VM_DONTCOPY | VM_WIPEONFORK):
+        mm.advised = True
+    mm.rewrite(start, end, None, set_flags, clear_flags)
+
+
+def name_anonymous(mm: Mm, addr: int, length: int, name: bytes | None) -> None:
+    """prctl(PR_SET_VMA_ANON_NAME): shown as [anon:name].  ENOMEM for holes, EBADF is the caller's for files."""
+    end = addr + length
+    shown = b"[anon:" + name + b"]" if name is not None else None
+    for area in mm.areas.overlapping(addr, end):
+        if area.backing is not None:
+            continue
+        part = area.piece(max(area.start, addr), min(area.end, end))
+        mm.areas.remove(part.start, part.end)
+        mm.areas.insert(Vma(part.start, part.end, part.prot, part.flags, name=shown))
+    if not mm.areas.covers(addr, end):
+        raise LinuxError(ENOMEM)
 
 
 def advise(mm: Mm, task: Task, start: int, length: int, advice: int) -> int:
@@ -111,7 +131,7 @@ def advise(mm: Mm, task: Task, start: int, length: int, advice: int) -> int:
         if flags is not None:
             if advice == MADV_WIPEONFORK and area.backing is not None:
                 raise LinuxError(EINVAL)
-            mm.advise_flags(low, high, *flags)
+            _remember(mm, low, high, *flags)
         elif advice in (MADV_DONTNEED, MADV_DONTNEED_LOCKED):
             if area.flags & VM_LOCKED and advice == MADV_DONTNEED:
                 raise LinuxError(EINVAL)

@@ -117,7 +117,7 @@ class Mm:
         self.default_flags = 0
         """mlockall(MCL_FUTURE)."""
         self.membarrier_registrations = 0
-        self._advised = False
+        self.advised = False
         """Some area has VM_DONTCOPY or VM_WIPEONFORK."""
         self.aio_contexts: dict[int, AioContext] | None = None
         """What io_setup(2) made, by number."""
@@ -155,8 +155,8 @@ class Mm:
             other.exe_file = self.exe_file.retain()
         if self.policies is not None:
             other.policies = self.policies.copy()
-        if self._advised:
-            other._advised = True
+        if self.advised:
+            other.advised = True
             for area in self.areas:
                 if area.flags & VM_DONTCOPY:
                     other.areas.remove(area.start, area.end)
@@ -292,7 +292,8 @@ class Mm:
         if flags & MAP_FIXED_NOREPLACE:
             flags |= MAP_FIXED
         if not flags & MAP_FIXED and addr:
-            addr = max(addr & ~PAGE_MASK, MMAP_MIN_ADDR)
+            addr &= ~PAGE_MASK  # round_hint_to_min: a hint in the first page is none
+            addr = max(addr, MMAP_MIN_ADDR) if addr else 0
         if prot & PROT_READ and task.personality & READ_IMPLIES_EXEC and (file is None or not _is_noexec(file)):
             prot |= PROT_EXEC
         length = page_align(length)
@@ -327,7 +328,7 @@ class Mm:
             # Since 6.11; memory never gets short here, so that nothing is dropped but in children.
             offset = 0
             vm_flags |= VM_WIPEONFORK | VM_DONTDUMP | VM_NORESERVE
-            self._advised = True
+            self.advised = True
         else:
             raise LinuxError(EINVAL)
         if flags & MAP_NORESERVE:
@@ -387,19 +388,6 @@ class Mm:
         if shared and getattr(file, "write_sealed", False):
             vm_flags &= ~VM_MAYWRITE
         return vm_flags, backing
-
-    def map_object(self, task: Task, addr: int, length: int, prot: int, flags: int, vm_flags: int, backing: Backing,
-                   name: bytes) -> int:
-        """Map a kernel object shared (shmat): MAP_FIXED in `flags` replaces what is at addr."""
-        length = page_align(length)
-        addr = self.place(task, addr, length, flags)
-        self.check_expansion(task, length, False)
-        if flags & MAP_FIXED:
-            self.check_unsealed(addr, addr + length)
-            self.forget(addr, addr + length)
-        self.space.map(addr, length, prot, backing, 0, True)
-        self.areas.insert(Vma(addr, addr + length, prot, vm_flags | VM_SHARED | VM_MAYSHARE, backing, 0, None, name))
-        return addr
 
     def populate(self, start: int, end: int) -> None:
         """Fault pages in (mm_populate): failures do not matter."""
@@ -576,26 +564,6 @@ class Mm:
         if area.flags & VM_LOCKED:
             self.locked_bytes += growth
         return True
-
-    # --- advice that the areas remember
-
-    def advise_flags(self, start: int, end: int, set_flags: int, clear_flags: int) -> None:
-        if set_flags & (VM_DONTCOPY | VM_WIPEONFORK):
-            self._advised = True
-        self.rewrite(start, end, None, set_flags, clear_flags)
-
-    def name_anonymous(self, addr: int, length: int, name: bytes | None) -> None:
-        """prctl(PR_SET_VMA_ANON_NAME): shown as [anon:name].  ENOMEM for holes, EBADF is the caller's for files."""
-        end = addr + length
-        shown = b"[anon:" + name + b"]" if name is not None else None
-        for area in self.areas.overlapping(addr, end):
-            if area.backing is not None:
-                continue
-            part = area.piece(max(area.start, addr), min(area.end, end))
-            self.areas.remove(part.start, part.end)
-            self.areas.insert(Vma(part.start, part.end, part.prot, part.flags, name=shown))
-        if not self.areas.covers(addr, end):
-            raise LinuxError(ENOMEM)
 
 
 def _is_noexec(file: FileDescription) -> bool:

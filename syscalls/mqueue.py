@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from struct import Struct
 
-from syscalls.abi.errno import EAGAIN, EBUSY, EMSGSIZE, LinuxError
+from syscalls.abi.errno import EAGAIN, EBUSY, EMFILE, EMSGSIZE, LinuxError
 from syscalls.abi.poll import POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM
 from syscalls.fd import FileDescription
 from syscalls.fs.anon import AnonymousInode
-from syscalls.fs.inode import S_IFREG, FileSystem
+from syscalls.fs.inode import S_IFREG, FileSystem, Stat
+from syscalls.fs.vfs import PathDescription
+from syscalls.task import RLIMIT_MSGQUEUE
 from syscalls.wait import WaitQueue
 
 TYPE_CHECKING = False
@@ -21,6 +23,8 @@ ATTR = Struct("<qqqq32x")
 DEFAULT_MESSAGES, DEFAULT_SIZE = 10, 8192
 HARD_MESSAGES, HARD_SIZE = 65536, 16 << 20
 PRIORITIES = 32768
+MESSAGE_BYTES, NODE_BYTES = 48, 48
+"""What RLIMIT_MSGQUEUE counts beside the text: struct msg_msg and struct posix_msg_tree_node (man 2 getrlimit)."""
 O_NONBLOCK = 0o4000
 SI_MESGQ = -3
 SIGEV_SIGNAL, SIGEV_NONE, SIGEV_THREAD = 0, 1, 2
@@ -64,11 +68,30 @@ class Notification:
             socket.release()
 
 
+class QueueInode(AnonymousInode):
+    __slots__ = ()
+
+    def stat(self, task: Task) -> Stat:
+        out = super().stat(task)
+        out.size = 80  # FILENT_SIZE: the line of text that read(2) gives
+        return out
+
+
 class PosixQueue:
     """The queue itself; its inode carries owner and mode."""
 
     def __init__(self, task: Task, mode: int, max_messages: int, size: int) -> None:
-        self.inode = AnonymousInode(task, MQUEUE_FS, S_IFREG | mode)
+        """EMFILE: beyond what the user may have (RLIMIT_MSGQUEUE; nobody is above that)."""
+        self.uid = task.cred.uid
+        self.bytes = max_messages * (size + MESSAGE_BYTES) + min(max_messages, PRIORITIES) * NODE_BYTES
+        self.user_bytes = task.kernel.queue_bytes
+        total = self.user_bytes.get(self.uid, 0) + self.bytes
+        if total > task.group.soft_limit(RLIMIT_MSGQUEUE):
+            raise LinuxError(EMFILE)
+        self.user_bytes[self.uid] = total
+        self.references = 1
+        """The name, and open descriptions."""
+        self.inode = QueueInode(task, MQUEUE_FS, S_IFREG | mode)
         self.max_messages = max_messages
         self.size = size
         self.messages: list[tuple[int, bytes]] = []
@@ -77,6 +100,12 @@ class PosixQueue:
         self.receivers = 0
         """Tasks asleep in mq_timedreceive."""
         self.notification: Notification | None = None
+
+    def release(self) -> None:
+        """One name or description less; with the last one the user has room again."""
+        self.references -= 1
+        if not self.references:
+            self.user_bytes[self.uid] -= self.bytes
 
     def put(self, sender: Task, data: bytes, priority: int) -> None:
         """EMSGSIZE, EAGAIN."""
@@ -136,6 +165,10 @@ class QueueDescription(FileDescription):
         self.posix_queue = posix_queue
         self.name = name
         self.queue = posix_queue.queue
+        posix_queue.references += 1
+
+    def released(self) -> None:
+        self.posix_queue.release()
 
     def read(self, task: Task, length: int) -> bytes:
         """mqueue_read_file: a line of text about the state, from the position on."""
@@ -165,3 +198,19 @@ class QueueDescription(FileDescription):
     def attributes(self) -> bytes:
         queue = self.posix_queue
         return ATTR.pack(self.flags & O_NONBLOCK, queue.max_messages, queue.size, len(queue.messages))
+
+
+class QueuePath(PathDescription):
+    """A queue opened with O_PATH: its name, and nothing that can be done with it."""
+
+    def __init__(self, posix_queue: PosixQueue, name: bytes, flags: int) -> None:
+        super().__init__(flags, None, posix_queue.inode)
+        self.posix_queue = posix_queue
+        self.name = name
+        posix_queue.references += 1
+
+    def released(self) -> None:
+        self.posix_queue.release()
+
+    def describe(self) -> bytes:
+        return b"/" + self.name

@@ -286,12 +286,14 @@ class NetlinkSocket(Socket):
         else:
             raise LinuxError(ENOPROTOOPT)
 
+    def check_level(self, level: int) -> None:
+        if level not in (SOL_SOCKET, SOL_NETLINK):
+            raise LinuxError(ENOPROTOOPT)
+
     def getsockopt(self, task: Task, level: int, option: int, length: int) -> bytes:
         if level == SOL_SOCKET:
             from syscalls.socket_options import get_common
             return get_common(task, self, option, length)
-        if level != SOL_NETLINK:
-            raise LinuxError(ENOPROTOOPT)
         if option == NETLINK_LIST_MEMBERSHIPS:
             return pack("<I", self.groups & 0xFFFFFFFF)
         if not NETLINK_PKTINFO <= option <= NETLINK_GET_STRICT_CHK:

@@ -6,10 +6,11 @@ hangs up when the process has been reaped.
 
 from __future__ import annotations
 
-from syscalls.abi.errno import EBADF, ESRCH, LinuxError
+from syscalls.abi.errno import EBADF, EOPNOTSUPP, ESRCH, LinuxError
 from syscalls.abi.poll import POLLHUP, POLLIN, POLLRDNORM
 from syscalls.fd import O_NONBLOCK, O_RDWR
-from syscalls.fs.anon import AnonymousFile
+from syscalls.fs.anon import AnonymousFile, AnonymousInode
+from syscalls.fs.inode import FileSystem
 from syscalls.task import RLIMIT_NOFILE
 from syscalls.wait import WaitQueue
 
@@ -18,11 +19,35 @@ if TYPE_CHECKING:
     from syscalls.task import Task, ThreadGroup
 
 
+class PidFileSystem(FileSystem):
+    """pidfs, since 6.9: an inode for each process, by which two pidfds are told to be of the same."""
+
+    name = "pidfs"
+    magic = 0x50494446
+
+
+PIDFS = PidFileSystem(21)
+
+
+class PidInode(AnonymousInode):
+    __slots__ = ()
+
+    def __init__(self, task: Task) -> None:
+        super().__init__(task, PIDFS, 0o700)  # without a type, as what it was before
+        self.uid = self.gid = 0
+
+    def utime(self, task: Task, atime_ns: int | None, mtime_ns: int | None) -> None:
+        raise LinuxError(EOPNOTSUPP)
+
+
 class PidFd(AnonymousFile):
     kind = "pidfd"
 
     def __init__(self, task: Task, group: ThreadGroup, flags: int = 0) -> None:
         super().__init__(task, O_RDWR | flags & O_NONBLOCK)
+        if group.pid_inode is None:
+            group.pid_inode = PidInode(task)
+        self.inode = group.pid_inode
         self.group = group
         if group.death_event is None:
             group.death_event = WaitQueue()

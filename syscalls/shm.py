@@ -19,11 +19,14 @@ from syscalls.abi.mm import (
     SHMALL,
     SHMMAX,
     SHMMNI,
+    VM_MAYSHARE,
+    VM_SHARED,
 )
 from syscalls.mm import MAY_ALL, Mm, page_align
 from syscalls.shared_memory import SharedMemory
 from syscalls.sysv_ipc import IpcObject, IpcTable
 from syscalls.task import RLIMIT_MEMLOCK
+from syscalls.vma import Vma
 from translator.machine import PAGE_MASK, PAGE_SIZE, PROT_EXEC, PROT_READ, PROT_WRITE
 
 TYPE_CHECKING = False
@@ -55,6 +58,21 @@ class Segment(IpcObject):
     def name(self) -> bytes:
         """As /proc/pid/maps shows it."""
         return b"/SYSV%08x (deleted)" % (self.key & 0xFFFFFFFF)
+
+
+def _map(task: Task, addr: int, length: int, prot: int, flags: int, vm_flags: int, segment: Segment) -> int:
+    """MAP_FIXED in `flags` replaces what is at addr."""
+    mm = task.mm
+    length = page_align(length)
+    addr = mm.place(task, addr, length, flags)
+    mm.check_expansion(task, length, False)
+    if flags & MAP_FIXED:
+        mm.check_unsealed(addr, addr + length)
+        mm.forget(addr, addr + length)
+    mm.space.map(addr, length, prot, segment.memory, 0, True)
+    mm.areas.insert(Vma(addr, addr + length, prot, vm_flags | VM_SHARED | VM_MAYSHARE, segment.memory, 0, None,
+                        segment.name()))
+    return addr
 
 
 def seconds(task: Task) -> int:
@@ -146,7 +164,7 @@ class ShmNamespace:
         if addr and not flags & SHM_REMAP and (
                 addr + length < addr or not task.mm.areas.is_free(addr, addr + length)):
             raise LinuxError(EINVAL)
-        addr = task.mm.map_object(task, addr, length, prot, fixed, may, segment.memory, segment.name())
+        addr = _map(task, addr, length, prot, fixed, may, segment)
         segment.atime = seconds(task)
         segment.lpid = task.group.pid
         return addr

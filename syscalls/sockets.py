@@ -259,6 +259,9 @@ class Socket(FileDescription):
     def shutdown(self, task: Task, how: int) -> None:
         raise LinuxError(EOPNOTSUPP)
 
+    def check_level(self, level: int) -> None:
+        """Refuse a level of getsockopt(2) that this protocol does not have, before anything else is looked at."""
+
     def getsockopt(self, task: Task, level: int, option: int, length: int) -> bytes:
         """SOL_SOCKET has been served already, unless it raised; `length` is the room."""
         raise LinuxError(EOPNOTSUPP)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from syscalls.kernel import Kernel
     from syscalls.keys import Key
     from syscalls.mm import Mm
+    from syscalls.pidfd import PidInode
     from syscalls.ptrace import Tracing
     from syscalls.signals import GroupSignals, SignalHandlers, TaskSignals
     from syscalls.sysv_ipc import SemaphoreSet
@@ -112,6 +113,8 @@ class ThreadGroup:
         self.watches_cpu = False
         """A timer or limit on CPU time is set: looked at when a slice ends."""
         self.death_event: WaitQueue | None = None
+        self.pid_inode: PidInode | None = None
+        """Of its pidfds: made with the first."""
         """Woken when the process has been reaped; its pidfds make and share it."""
         self.tracees: dict[Task, None] | None = None
         """Whom the threads of this process trace by ptrace(2)."""

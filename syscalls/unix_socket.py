@@ -256,9 +256,11 @@ class UnixSocket(Socket):
         elif option == SO_PASSPIDFD:
             self.passpidfd = bool(self.options[level, option])
 
-    def getsockopt(self, task: Task, level: int, option: int, length: int) -> bytes:
+    def check_level(self, level: int) -> None:
         if level != SOL_SOCKET:
             raise LinuxError(EOPNOTSUPP)
+
+    def getsockopt(self, task: Task, level: int, option: int, length: int) -> bytes:
         if option == SO_PEERPIDFD:
             return self.peer_pidfd(task)
         from syscalls.socket_options import get_common

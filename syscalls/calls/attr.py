@@ -63,8 +63,8 @@ def _changed(task: Task, location: Location | None) -> None:
 
 
 def _check_changeable(inode: Inode) -> None:
-    """EOPNOTSUPP for the one inode that eventfd, epoll and others share (anon_inode_setattr)."""
-    if inode.filesystem.name == "anon_inodefs":
+    """EOPNOTSUPP for the one inode that eventfd, epoll and others share (anon_inode_setattr), and for processes."""
+    if inode.filesystem.name in ("anon_inodefs", "pidfs"):
         raise LinuxError(EOPNOTSUPP)
 
 

@@ -155,9 +155,10 @@ def _getowner_uids(task: Task, fd: int, file: FileDescription, arg: int) -> int:
 
 
 def _setsig(task: Task, fd: int, file: FileDescription, arg: int) -> int:
-    if not 0 <= arg <= NSIG:
+    signo = arg & 0xFFFFFFFF
+    if signo > NSIG:
         raise LinuxError(EINVAL)
-    file.owner_signal = arg
+    file.owner_signal = signo
     return 0
 
 

@@ -248,7 +248,7 @@ def _version(task: Task, header: int, has_data: bool) -> tuple[int, int] | None:
 @syscall(125)
 def capget(task: Task, header: InOut[CapHeader], data: Out[CapData]) -> int:
     asked = _version(task, header, data != 0)
-    if asked is None:
+    if asked is None or not data:
         return 0
     words, pid = asked
     if pid < 0:
@@ -259,12 +259,11 @@ def capget(task: Task, header: InOut[CapHeader], data: Out[CapData]) -> int:
         if found is None:
             raise LinuxError(ESRCH)
         target = found
-    if data:
-        cred = target.cred
-        out = b"".join(struct.pack("<III", cred.cap_effective >> shift & 0xFFFFFFFF,
-                                   cred.cap_permitted >> shift & 0xFFFFFFFF,
-                                   cred.cap_inheritable >> shift & 0xFFFFFFFF) for shift in (0, 32)[:words])
-        task.mem.write(data, out)
+    cred = target.cred
+    task.mem.write(data, b"".join(struct.pack("<III", cred.cap_effective >> shift & 0xFFFFFFFF,
+                                              cred.cap_permitted >> shift & 0xFFFFFFFF,
+                                              cred.cap_inheritable >> shift & 0xFFFFFFFF)
+                                  for shift in (0, 32)[:words]))
     return 0
 
 

@@ -36,6 +36,7 @@ from syscalls.abi.mm import (
     VM_LOCKONFAULT,
     VM_SEALED,
 )
+from syscalls.credentials import CAP_SYS_NICE
 from syscalls.mm import CAP_IPC_LOCK, page_align
 from syscalls.table import PARTIAL, REFUSED, syscall
 from syscalls.task import RLIMIT_MEMLOCK
@@ -123,6 +124,8 @@ def process_madvise(task: Task, pidfd: Fd, vector: In[IoVec], count: Size, advic
     mm = _other_mm(task, target, EPERM)
     if mm is not task.mm and advice not in REMOTE:
         raise LinuxError(EINVAL)
+    if mm is not task.mm and not task.cred.capable(CAP_SYS_NICE):
+        raise LinuxError(EPERM)
     done = 0
     for start, length in ranges:
         try:

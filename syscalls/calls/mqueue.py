@@ -19,7 +19,7 @@ from syscalls.abi.errno import (
     LinuxError,
 )
 from syscalls.calls.descriptors import install
-from syscalls.fd import O_CLOEXEC, O_NONBLOCK, POLLIN, POLLOUT
+from syscalls.fd import O_CLOEXEC, O_NONBLOCK, O_PATH, POLLIN, POLLOUT
 from syscalls.table import syscall
 from syscalls.usermem import readable_name
 from syscalls.wait import sleep_on
@@ -27,6 +27,7 @@ from syscalls.wait import sleep_on
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from syscalls.abi.kinds import MqAttr, MqFlags, Sigevent, Timespec
+    from syscalls.fd import FileDescription
     from syscalls.mqueue import QueueDescription
     from syscalls.netlink import NetlinkSocket
     from syscalls.table import U32, Buf, Fd, Flags, In, Mode, Out, OutBuf, Path, Size
@@ -40,7 +41,7 @@ SIGEVENT = Struct("<Qii")
 
 @syscall(240, since="2.6.6")
 def mq_open(task: Task, name: Path, flags: Flags[MqFlags], mode: Mode, attr: In[MqAttr]) -> int:
-    from syscalls.mqueue import ATTR, DEFAULT_MESSAGES, DEFAULT_SIZE, PosixQueue, QueueDescription
+    from syscalls.mqueue import ATTR, DEFAULT_MESSAGES, DEFAULT_SIZE, PosixQueue, QueueDescription, QueuePath
     wanted = ATTR.unpack(task.mem.read(attr, 64)) if attr else None
     _check_name(name)
     queues = task.kernel.posix_queues
@@ -59,7 +60,11 @@ def mq_open(task: Task, name: Path, flags: Flags[MqFlags], mode: Mode, attr: In[
         if access == 3:
             raise LinuxError(EINVAL)
         task.kernel.vfs.permission(task, queue.inode, (MAY_READ, MAY_WRITE, MAY_READ | MAY_WRITE)[access])
-    file = QueueDescription(queue, name, flags & (3 | O_NONBLOCK))
+    file: FileDescription
+    if flags & O_PATH:
+        file = QueuePath(queue, name, flags)  # F_GETFL shows all of them, as there is no open to act on any
+    else:
+        file = QueueDescription(queue, name, flags & (3 | O_NONBLOCK))
     return install(task, file, bool(flags & O_CLOEXEC))
 
 
@@ -93,6 +98,7 @@ def mq_unlink(task: Task, name: Path) -> int:
     if task.cred.fsuid != queue.inode.uid and not task.cred.capable(CAP_FOWNER):
         raise LinuxError(EPERM)
     del queues[name]
+    queue.release()
     return 0
 
 

@@ -25,7 +25,7 @@ MSG_WAITFORONE, MSG_CMSG_COMPAT = 0x10000, 0x80000000
 POLLIN, POLLOUT, POLLERR, POLLHUP, POLLRDHUP = 1, 4, 8, 0x10, 0x2000
 TO_READ = POLLIN | POLLERR | POLLHUP | POLLRDHUP
 TO_WRITE = POLLOUT | POLLERR | POLLHUP
-AF_UNIX, SOL_SOCKET, SO_RCVLOWAT = 1, 1, 18
+AF_UNIX, SOL_SOCKET, SOL_IPV6, SO_RCVLOWAT = 1, 1, 41, 18
 SOMAXCONN, SOCKADDR_STORAGE, MAX_RW_COUNT, VLEN_MAX = 4096, 128, 0x7FFFF000, 1024
 RLIMIT_NOFILE = 7
 OPTION_MAX = 65536
@@ -458,9 +458,12 @@ def setsockopt(task: Task, fd: Fd, level: S32, optname: S32, optval: Addr, optle
 @syscall(55, needs=("sockets.options", "sockets.interfaces"))
 def getsockopt(task: Task, fd: Fd, level: S32, optname: S32, optval: Addr, optlen: Addr) -> int:
     sock = socket_at(task, fd)
+    sock.check_level(level)
     room = task.mem.s32(optlen)
     if room < 0:
-        raise LinuxError(EINVAL)
+        if level != SOL_IPV6 or sock.family != AF_INET6:
+            raise LinuxError(EINVAL)
+        room = 4  # do_ipv6_getsockopt takes it for a large one, and has an int
     value = sock.getsockopt(task, level, optname, room)[:room]
     task.mem.write(optval, value)
     task.mem.put_u32(optlen, len(value))

@@ -459,7 +459,8 @@ def set_vma(task: Task, what: int, address: int, length: int, name: int) -> int:
     end = address + (length + 4095 & ~4095)
     if end < address or end > TASK_SIZE:
         raise LinuxError(EINVAL)
-    task.mm.name_anonymous(address, end - address, text)
+    from syscalls.madvise import name_anonymous
+    name_anonymous(task.mm, address, end - address, text)
     return 0
 
 

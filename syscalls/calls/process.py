@@ -199,6 +199,8 @@ CAP_SYS_ADMIN = 21
 @syscall(308, since="3.0", support=PARTIAL("there is one namespace of each kind: only that can be entered"))
 def setns(task: Task, fd: Fd, kind: S32) -> int:
     file = task.files.get(fd)
+    if file.kind == "pidfd":
+        return _join(task, file.group, kind)  # type: ignore[attr-defined]
     name = file.location.path(task).partition(b":[")[0] if file.location is not None else b""
     flag = NAMESPACE_FLAGS.get(name)
     if flag is None or (kind and kind != flag):
@@ -211,6 +213,23 @@ def setns(task: Task, fd: Fd, kind: S32) -> int:
     if flag == CLONE_NEWNS and task.fs.sharers > 1:
         raise LinuxError(EINVAL)
     if flag == CLONE_NEWTIME and len(task.group.tasks) > 1:
+        raise LinuxError(EUSERS)
+    return 0
+
+
+def _join(task: Task, group: ThreadGroup, kinds: int) -> int:
+    """setns(2) to namespaces of a process, several at once (since 5.8)."""
+    if not kinds or kinds & ~sum(NAMESPACE_FLAGS.values()):
+        raise LinuxError(EINVAL)
+    if group.ended:
+        raise LinuxError(ESRCH)
+    if kinds & CLONE_NEWUSER:
+        raise LinuxError(EINVAL)
+    if not task.cred.capable(CAP_SYS_ADMIN):
+        raise LinuxError(EPERM)
+    if kinds & CLONE_NEWNS and task.fs.sharers > 1:
+        raise LinuxError(EINVAL)
+    if kinds & CLONE_NEWTIME and len(task.group.tasks) > 1:
         raise LinuxError(EUSERS)
     return 0
 

@@ -17,7 +17,7 @@ from syscalls.abi.process import (
 )
 from syscalls.abi.time import write_timespec
 from syscalls.credentials import CAP_SYS_NICE
-from syscalls.ioprio import IOPRIO_CLASS_BE, check_priority
+from syscalls.ioprio import check_priority, effective
 from syscalls.table import FAKE, PARTIAL, syscall
 from syscalls.task import RLIMIT_NICE, RLIMIT_RTPRIO
 from syscalls.wait import leave_engine
@@ -36,6 +36,8 @@ REALTIME = (SCHED_FIFO, SCHED_RR)
 SCHED_EXT = 7
 """A policy by BPF programs, since 6.12: its priorities can be asked for, and no task can have it here."""
 POLICIES = (SCHED_OTHER, SCHED_FIFO, SCHED_RR, SCHED_BATCH, SCHED_IDLE, SCHED_DEADLINE)
+FAIR = (SCHED_OTHER, SCHED_BATCH)
+"""The policies for which nice says something."""
 RR_INTERVAL_NS, FAIR_SLICE_NS = 100_000_000, 10_000_000
 
 
@@ -85,7 +87,8 @@ def _set_policy(task: Task, target: Task, policy: int, priority: int, reset_on_f
             if (policy != target.sched_policy and not limit) or (
                     priority > target.sched_priority and priority > limit):
                 raise LinuxError(EPERM)
-        elif nice is not None and nice < target.nice and nice < 20 - target.group.soft_limit(RLIMIT_NICE):
+        elif policy in FAIR and nice is not None and nice < target.nice and (
+                nice < 20 - target.group.soft_limit(RLIMIT_NICE)):
             raise LinuxError(EPERM)
         if target.sched_policy == SCHED_IDLE and policy != SCHED_IDLE and (
                 target.nice < 20 - target.group.soft_limit(RLIMIT_NICE)):
@@ -96,7 +99,7 @@ def _set_policy(task: Task, target: Task, policy: int, priority: int, reset_on_f
     target.sched_priority = priority
     target.sched_deadline = deadline
     target.sched_reset_on_fork = reset_on_fork
-    if nice is not None and policy not in REALTIME:
+    if nice is not None and policy in FAIR:
         target.nice = max(-20, min(19, nice))
 
 
@@ -338,10 +341,9 @@ def ioprio_set(task: Task, which: S32, who: S32, priority: S32) -> int:
 def ioprio_get(task: Task, which: S32, who: S32) -> int:
     if not IOPRIO_WHO_PROCESS <= which <= IOPRIO_WHO_USER:
         raise LinuxError(EINVAL)
-    values = [target.ioprio for target in _by_priority(task, which - 1, who)]
-    if not values:
+    targets = list(_by_priority(task, which - 1, who))
+    if not targets:
         raise LinuxError(ESRCH)
     if which == IOPRIO_WHO_PROCESS:
-        return values[0]
-    # The highest of several: classes first, "none" counting as best effort 4.
-    return min(value if value >> 13 else IOPRIO_CLASS_BE << 13 | 4 for value in values)
+        return targets[0].ioprio
+    return min(effective(target) for target in targets)

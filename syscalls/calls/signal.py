@@ -292,8 +292,8 @@ def _read_info(task: Task, addr: int, signo: int) -> SigInfo:
 @syscall(129)
 def rt_sigqueueinfo(task: Task, pid: Pid, signo: Signal, info: In[SigInfoLayout]) -> int:
     record = _read_info(task, info, signo)
-    # Nobody may pretend to be kill(2), tkill(2) or the kernel towards others.
-    if (record.code >= SI_USER or record.code == SI_TKILL) and pid != task.group.pid:
+    # Nobody may pretend to be kill(2), tkill(2) or the kernel towards others: a thread's own number is meant.
+    if (record.code >= SI_USER or record.code == SI_TKILL) and pid != task.tid:
         raise LinuxError(EPERM)
     target = task.kernel.tasks.get(pid)
     if target is None:

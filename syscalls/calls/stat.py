@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from syscalls.abi.errno import EACCES, EBADF, EINVAL, ENOENT, EROFS, LinuxError
 from syscalls.abi.fs import (
-    ANON_INODE_FS_MAGIC,
     AT_EACCESS,
     AT_EMPTY_PATH,
     AT_FDCWD,
@@ -24,8 +23,6 @@ from syscalls.abi.fs import (
     MS_RELATIME,
     MS_SYNCHRONOUS,
     O_LARGEFILE,
-    PIPEFS_MAGIC,
-    SOCKFS_MAGIC,
     ST_NOATIME,
     ST_NODEV,
     ST_NODIRATIME,
@@ -36,13 +33,12 @@ from syscalls.abi.fs import (
     ST_SYNCHRONOUS,
     STATX_BTIME,
     STATX_RESERVED,
-    TMPFS_MAGIC,
     VALID_OPEN_FLAGS,
     pack_stat,
     pack_statfs,
     pack_statx,
 )
-from syscalls.fs.inode import S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK
+from syscalls.fs.inode import S_IFDIR, S_IFLNK, S_IFMT, S_IFREG
 from syscalls.fs.permission import access_credentials
 from syscalls.table import PARTIAL, syscall
 
@@ -227,11 +223,8 @@ def _put_statfs(task: Task, location: Location, inode: Inode, buf: int) -> None:
     if not mount.id:
         # Pipes, sockets and the like have file systems of their own, mounted nowhere.
         from syscalls.fs.inode import StatFs
-        kind = inode.mode & S_IFMT
-        magic = PIPEFS_MAGIC if kind == S_IFIFO else SOCKFS_MAGIC if kind == S_IFSOCK else ANON_INODE_FS_MAGIC
-        if kind == S_IFREG:
-            magic = TMPFS_MAGIC
-        task.mem.write(buf, pack_statfs(StatFs(magic, 4096, 0, 0, 0, 0, 0, 255, 0), inode.stat(task).dev))
+        status = StatFs(inode.filesystem.magic, 4096, 0, 0, 0, 0, 0, 255, 0)
+        task.mem.write(buf, pack_statfs(status, inode.stat(task).dev))
         return
     status = filesystem.statfs(task, inode)
     flags = sum(st for ms, st in _ST if mount.flags & ms)

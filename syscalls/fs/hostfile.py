@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from syscalls.abi.errno import EIO, EPERM, LinuxError
+from syscalls.abi.errno import EIO, LinuxError
 from syscalls.abi.fs import (
     FALLOC_FL_COLLAPSE_RANGE,
     FALLOC_FL_INSERT_RANGE,
@@ -10,7 +10,7 @@ from syscalls.abi.fs import (
     FALLOC_FL_ZERO_RANGE,
 )
 from syscalls.abi.ioctl import FS_IOC_GETFLAGS, FS_IOC_SETFLAGS
-from syscalls.fs.permission import owner_or_capable
+from syscalls.fs.fileattr import check_change
 from syscalls.fs.regular import RegularDescription
 from translator.hosts.base import HostError
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from translator.machine import PageCache
 
 _CHUNK = 1 << 20
-FS_IMMUTABLE_FL, FS_APPEND_FL, CAP_LINUX_IMMUTABLE = 0x10, 0x20, 9
 
 
 class Handle:
@@ -251,13 +250,7 @@ class HostDescription(RegularDescription):
             return 0
         if code == FS_IOC_SETFLAGS:
             wanted = task.mem.u32(arg)
-            old = self.file.attributes()
-            assert self.location is not None and self.inode is not None
-            self.location.mount.check_writable()
-            if not owner_or_capable(task, self.inode):
-                raise LinuxError(EPERM)
-            if (wanted ^ old) & (FS_IMMUTABLE_FL | FS_APPEND_FL) and not task.cred.capable(CAP_LINUX_IMMUTABLE):
-                raise LinuxError(EPERM)
+            check_change(task, self, self.file.attributes(), wanted)
             self.file.set_attributes(wanted)
             return 0
         return super().ioctl(task, code, arg)

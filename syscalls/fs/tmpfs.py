@@ -29,6 +29,7 @@ from syscalls.abi.fs import (
     XATTR_CREATE,
     XATTR_REPLACE,
 )
+from syscalls.abi.ioctl import FS_IOC_GETFLAGS, FS_IOC_SETFLAGS
 from syscalls.fs.directory import OpenDirectory
 from syscalls.fs.inode import (
     S_IFDIR,
@@ -46,7 +47,7 @@ from syscalls.fs.regular import RegularDescription
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Awaitable, Hashable
 
     from syscalls.fd import FileDescription
     from syscalls.fs.mounts import Location
@@ -344,7 +345,7 @@ class MemoryFile(MemoryNode):
 
     volatile = False
 
-    __slots__ = ("key", "length", "linkable", "page_cache", "pages", "sealed")
+    __slots__ = ("attributes", "key", "length", "linkable", "page_cache", "pages", "sealed")
 
     def __init__(self, filesystem: TmpFs, mode: int, uid: int, gid: int) -> None:
         super().__init__(filesystem, mode, uid, gid)
@@ -353,6 +354,8 @@ class MemoryFile(MemoryNode):
         self.linkable = False
         self.key: Hashable = (filesystem.device, self.number)
         self.page_cache: PageCache | None = None
+        self.attributes = 0
+        """FS_NODUMP_FL and FS_NOATIME_FL."""
         self.sealed = 0
         """F_SEAL_ bits (memfd)."""
 
@@ -543,7 +546,8 @@ class MemoryDescription(RegularDescription):
         inode = self.inode
         if inode.page_cache is not None:
             inode.page_cache.before_read(offset, length)
-        inode.atime_ns = inode.filesystem.now()
+        if not inode.attributes & 0x80:  # FS_NOATIME_FL
+            inode.atime_ns = inode.filesystem.now()
         return inode.load(length, offset)
 
     def _store(self, data: bytes | memoryview, offset: int) -> int:
@@ -583,6 +587,21 @@ class MemoryDescription(RegularDescription):
 
     def sync(self, task: Task, data_only: bool) -> None:
         """Nothing outlives the memory."""
+
+    def ioctl(self, task: Task, code: int, arg: int) -> int | Awaitable[int]:
+        if code == FS_IOC_GETFLAGS:
+            task.mem.put_u32(arg, self.inode.attributes)
+            return 0
+        if code == FS_IOC_SETFLAGS:
+            from syscalls.fs.fileattr import FS_NOATIME_FL, FS_NODUMP_FL, check_change
+            wanted = task.mem.u32(arg)
+            check_change(task, self, self.inode.attributes, wanted)
+            if wanted & ~(FS_NODUMP_FL | FS_NOATIME_FL):
+                raise LinuxError(EOPNOTSUPP)  # of what shmem has, immutable and append-only are not served
+            self.inode.attributes = wanted
+            self.inode.changed()
+            return 0
+        return super().ioctl(task, code, arg)
 
     def backing(self, task: Task, shared: bool, prot: int) -> MemoryFile:
         return self.inode

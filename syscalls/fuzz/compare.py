@@ -9,7 +9,19 @@ from dataclasses import dataclass
 from syscalls.abi.errno import EFAULT, NAMES
 from syscalls.fuzz.layouts import ADDRESS, LAYOUTS, PID
 from syscalls.fuzz.outcome import BLOCK, BLOCK_END, CALL, CONTENT, SIGNAL, Outcome, Record
-from syscalls.fuzz.program import DATA_AT, DATA_ROOM, Block, Call, Data, Operation, Program, Store, StoreValue, walk
+from syscalls.fuzz.program import (
+    DATA_AT,
+    DATA_ROOM,
+    Block,
+    Call,
+    Const,
+    Data,
+    Operation,
+    Program,
+    Store,
+    StoreValue,
+    walk,
+)
 from syscalls.fuzz.rules import RESULTS, Any, Bijection, Bijections, Rule, Without
 from syscalls.fuzz.special import (
     CUT_LISTING,
@@ -84,7 +96,7 @@ class Comparison:
         return call.name if call is not None else "program"
 
     def operations(self) -> Difference | None:
-        left, right = self.left.records, self.right.records
+        left, right = self.aligned(self.left.records, self.right.records)
         slots = {getattr(item, "slot", None): item for item in walk(self.program.operations)}
         stores = self.stores_before()
         saved: list[tuple[bytes, ...]] = []
@@ -102,6 +114,8 @@ class Comparison:
                     self.raw = (bytearray(before[2]), bytearray(before[3]))
                 if not self.matches(PID, one.result, other.result):
                     return self.results("clone", one, other)
+                if one.words != other.words and isinstance(block, Block) and not has_thread(block):
+                    return Difference("fork", "how the child ended", ended(one), ended(other), one.slot)
                 continue
             if one.kind == SIGNAL:
                 found = self.signal(one, other)
@@ -124,6 +138,26 @@ class Comparison:
         if len(right) > len(left):
             return self.missing(right[len(left)], self.left, False)
         return None
+
+    def aligned(self, left: list[Record], right: list[Record]) -> tuple[list[Record], list[Record]]:
+        """The records, without those of a child that was killed while it had a second thread, from where one side has
+        no more of them: how far the threads came meanwhile is a race."""
+        raced = {item.slot: {getattr(part, "slot", None) for part in walk(item.body)}
+                 for item in walk(self.program.operations)
+                 if isinstance(item, Block) and item.kind == "fork" and has_thread(item)}
+        if not raced:
+            return left, right
+        left, right = left[:], right[:]
+        at = 0
+        while at < min(len(left), len(right)):
+            for one, other in ((left, right), (right, left)):
+                record = one[at]
+                if record.kind != BLOCK_END or record.slot not in raced or not was_killed(record):
+                    continue
+                while at < len(other) and (other[at].kind == SIGNAL or other[at].slot in raced[record.slot]):
+                    del other[at]
+            at += 1
+        return left, right
 
     def stores_before(self) -> dict[int, list[tuple[int, bytes, bool]]]:
         """What the program itself puts into memory before each call, and whether it is computed (zeros then)."""
@@ -179,7 +213,7 @@ class Comparison:
         elif call.name in ("readlink", "readlinkat") and link_of_process(call, self.memory):
             rule = LINK_LENGTH
         if not self.matches(rule, one.result, other.result):
-            return self.results(call.name, one, other)
+            return self.results(name_of(call), one, other)
         self.values[call.slot] = one.result
         self.apply(one, other)
         for offset, size, field_rule in self.fields(call, one.result):
@@ -363,6 +397,28 @@ def tree_kind(one: str, other: str) -> str:
         if a != b:
             return name
     return "content, links, time or attributes"
+
+
+def name_of(call: Call) -> str:
+    """Of the call in a difference: prctl is as many calls as it has options."""
+    option = call.args[0] if call.name == "prctl" and call.args else None
+    return f"prctl {option.number}" if isinstance(option, Const) else call.name
+
+
+def has_thread(block: Block) -> bool:
+    return any(isinstance(item, Block) and item.kind == "thread" for item in walk(block.body))
+
+
+CLD_KILLED, CLD_DUMPED = 2, 3
+
+
+def was_killed(record: Record) -> bool:
+    return bool(record.words) and record.words[0] >> 32 in (CLD_KILLED, CLD_DUMPED)
+
+
+def ended(record: Record) -> str:
+    word = record.words[0] if record.words else 0
+    return f"si_code {word >> 32}, status {word & 0xFFFFFFFF}"
 
 
 def fault(result: int) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from syscalls.fuzz.rules import ANY_TIME, Any, Bijection, Rule, Without
+from syscalls.fuzz.rules import ANY_TIME, SEQUENCE, Any, Bijection, Rule, Without
 
 DEVICE, INODE, PID, ADDRESS = Bijection("device"), Bijection("inode"), Bijection("pid"), Bijection("address")
 FILE = Bijection("file")
@@ -72,7 +72,8 @@ LAYOUTS: dict[str, Layout] = {
     "LandlockRuleset": Layout(24),
     "MessageLayout": Layout(64),
     "SemOps": Layout(12),
-    "ShmidDs": Layout(112, (Field("uid and mode", 4, 20), Field("seq", 24, 2), Field("atime", 56, 8, ANY_TIME),
+    "ShmidDs": Layout(112, (Field("uid and mode", 4, 20), Field("seq", 24, 2, SEQUENCE),
+                            Field("atime", 56, 8, ANY_TIME),
                             Field("dtime", 64, 8, ANY_TIME), Field("ctime", 72, 8, ANY_TIME),
                             Field("cpid", 80, 4, PID), Field("lpid", 84, 4, PID), Field("nattch", 88, 8))),
     "OpenHow": Layout(24),

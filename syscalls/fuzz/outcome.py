@@ -15,7 +15,8 @@ CALL, SIGNAL, VALUE, BLOCK, BLOCK_END, CONTENT = range(1, 7)
 
 @dataclass(slots=True)
 class Record:
-    """One entry of the log.  `words`: of a signal (number, code, two words of siginfo)."""
+    """One entry of the log.  `words`: of a signal (number, code, two words of siginfo); of the end of a child process
+    (si_code << 32 | si_status)."""
     kind: int
     slot: int = 0
     result: int = 0
@@ -60,6 +61,8 @@ def decode(words: tuple[int, ...]) -> list[Record]:
                 data = struct.pack(f"<{length}Q", *body[place + 1:place + 1 + length])
                 record.changes.append((offset * 8, data))
                 place += 1 + length
+        elif kind == BLOCK_END:
+            record.words = body[2:]
         elif kind == CONTENT:
             record.text = struct.pack(f"<{count - 2}Q", *body[2:])[:max(0, record.result)]
         out.append(record)

@@ -33,6 +33,7 @@ class Without:
 
 Rule = Bijection | Any | Without
 ANY_TIME = Any("the clock goes on between two runs")
+SEQUENCE = Any("a part of the number of a System V object, which depends on how many there were before")
 
 RESULTS: dict[str, Rule] = {
     **dict.fromkeys(("getpid", "gettid", "getppid", "getpgrp", "getpgid", "getsid", "setsid", "fork", "vfork", "clone",

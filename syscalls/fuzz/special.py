@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from syscalls.fuzz.program import DATA_ROOM, Call, Const, Data
-from syscalls.fuzz.rules import ANY_TIME, Any, Bijection, Bijections, Rule
+from syscalls.fuzz.rules import ANY_TIME, SEQUENCE, Any, Bijection, Bijections, Rule
 
 LONGEST_NUMBER = 10
 LEADING_DIGITS = re.compile(rb"\d+")
@@ -150,8 +150,8 @@ def sockopt_fields(call: Call, _: int) -> Fields:
 
 def ipc_fields(call: Call, _: int) -> Fields:
     if call.name == "msgctl":
-        return at(call, 2, (48, 24, ANY_TIME), (96, 4, PID), (100, 4, PID))
-    return at(call, 3, (48, 8, ANY_TIME), (64, 8, ANY_TIME))
+        return at(call, 2, (24, 2, SEQUENCE), (48, 24, ANY_TIME), (96, 4, PID), (100, 4, PID))
+    return at(call, 3, (24, 2, SEQUENCE), (48, 8, ANY_TIME), (64, 8, ANY_TIME))
 
 
 def semctl_result(call: Call) -> Rule | None:

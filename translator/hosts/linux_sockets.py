@@ -122,7 +122,8 @@ class LinuxSocket:
         _check(_libc.connect(_int(self._fd), address, ctypes.c_uint32(len(address))))
 
     def recvfrom(self, length: int, flags: int) -> tuple[bytes, bytes, int]:
-        if self._is_stream and not flags & ~_MSG_DONTWAIT:
+        # (read(2) of nothing does not ask the socket, whose state may be an error.)
+        if self._is_stream and length and not flags & ~_MSG_DONTWAIT:
             try:
                 return os.read(self._fd, length), b"", 0
             except OSError as error:

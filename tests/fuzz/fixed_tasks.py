@@ -1,0 +1,82 @@
+"""As fixed.py: processes, memory, sockets and queues."""
+
+from __future__ import annotations
+
+from syscalls.fuzz.program import Block, Call, Const, Data, Load, Probe, Program, Result, Store, StoreValue
+
+
+def sched_attr(policy: int, nice: int) -> bytes:
+    return b"".join(word.to_bytes(4, "little") for word in (48, policy, 0, 0, nice & 0xFFFFFFFF, 0)) + bytes(24)
+
+
+FIXED_TASKS = {
+    "a thread is not its process for rt_sigqueueinfo": Program((
+        Call(1, "getpid"), Block(2, "thread", (
+            Call(3, "rt_sigqueueinfo", (Result(1), Const(0), Data(64))), Call(4, "gettid"),
+            Call(5, "rt_sigqueueinfo", (Result(4), Const(0), Data(64))))))),
+    "a killed child that had a thread": Program((
+        Block(1, "fork", (Block(2, "thread", (Call(3, "gettid"),
+                                              Call(4, "rt_sigqueueinfo", (Result(3), Const(35), Data(2600))))),)),
+        Call(5, "getpid"))),
+    "how children end": Program((
+        Block(1, "fork", (Call(2, "exit_group", (Const(7),)),)),
+        Block(3, "fork", (Call(4, "getpid"), Call(5, "kill", (Result(4), Const(15))))))),
+    "capget without data": Program((
+        Store(64, b"\x22\x05\x08\x20\xff\xff\xff\x3f"), Call(1, "capget", (Data(64), Const(0))),
+        Call(2, "capget", (Data(64), Data(128))))),
+    "the first address behind user space": Program(tuple(
+        Call(number, "futex", (Const(address), Const(operation), Const(count), Const(0), Const(0), Const(1)))
+        for number, (address, operation, count) in enumerate((
+            (0x7FFFFFFFF000, 138, 0), (0x7FFFFFFFF000, 129, 1), (0x7FFFFFFFF004, 129, 1), (0x7FFFFFFFF000, 1, 1),
+            (0x7FFFFFFFF000, 128, 0)), 1))),
+    "SCHED_IDLE has no nice": Program((
+        Store(64, sched_attr(5, -5)), Call(1, "sched_setattr", (Const(0), Data(64), Const(0))),
+        Store(64, sched_attr(5, 5)), Call(2, "sched_setattr", (Const(0), Data(64), Const(0))),
+        Call(3, "sched_getattr", (Const(0), Data(128), Const(56), Const(0))))),
+    "the priority of disks that follows nice": Program((
+        Call(1, "setpriority", (Const(0), Const(0), Const(19))), Call(2, "ioprio_get", (Const(2), Const(0))),
+        Call(3, "ioprio_get", (Const(1), Const(0))))),
+    "attributes of files in memory": Program((
+        Call(1, "memfd_create", (Data(600), Const(0))), Call(2, "ioctl", (Result(1), Const(0x80086601), Data(64))),
+        *(operation for number, bit in enumerate((0x40, 0x80, 0x10, 0x20, 1, 0x80000000, 0)) for operation in (
+            StoreValue(72, 8, Const(bit)), Call(3 + 2 * number, "ioctl", (Result(1), Const(0x40086602), Data(72))),
+            Call(4 + 2 * number, "ioctl", (Result(1), Const(0x80086601), Data(64))))))),
+    "nothing received from nobody": Program((
+        Call(1, "socket", (Const(10), Const(1), Const(0))), Call(2, "recvmsg", (Result(1), Data(432), Const(0))),
+        Call(3, "recvfrom", (Result(1), Data(64), Const(0), Const(0), Const(0), Const(0))),
+        Call(4, "read", (Result(1), Data(64), Const(0))))),
+    "levels of options": Program((
+        Call(1, "socketpair", (Const(1), Const(1), Const(0), Data(64))), Load(2, 64), Store(72, b"\xff" * 4),
+        *(Call(100 + 8 * number, "socket", pair) for number, pair in enumerate((
+            (Const(2), Const(1), Const(0)), (Const(2), Const(2), Const(0)), (Const(10), Const(1), Const(0)),
+            (Const(10), Const(2), Const(0))))),
+        *(Call(200 + 50 * socket + 3 * number + which, "getsockopt", (
+            Result(2) if not socket else Result(92 + 8 * socket), Const(level), Const(option), Data(256), length))
+          for socket in range(5) for number, level in enumerate((0, 1, 6, 17, 41, 270, 99, -1))
+          for which, (option, length) in enumerate(((0, Data(72)), (0, Const(16)))))
+        )),
+    "the namespaces of a process": Program((
+        Call(1, "getpid"), Call(2, "pidfd_open", (Result(1), Const(0))),
+        *(Call(3 + number, "setns", (Result(2), Const(kinds)))
+          for number, kinds in enumerate((0x20000, 0, 1, 0x10000000, 0x20020000))))),
+    "the inode of a process": Program((
+        Call(1, "getpid"), Call(2, "pidfd_open", (Result(1), Const(0))), Call(3, "fstat", (Result(2), Data(256))),
+        Call(4, "fstatfs", (Result(2), Data(512))), Call(5, "fchmod", (Result(2), Const(0o600))),
+        Call(6, "pidfd_open", (Result(1), Const(0))), Call(7, "fstat", (Result(6), Data(256))))),
+    "advice for another process": Program((
+        Call(1, "getpid"), Call(2, "pidfd_open", (Result(1), Const(0))), StoreValue(64, 8, Data(4096)),
+        Block(3, "fork", tuple(
+            Call(4 + number, "process_madvise", (Result(2), Data(64), Const(1), Const(advice), Const(0)))
+            for number, advice in enumerate((25, 20, 21, 3, 4)))))),
+    "hints in the first page": Program((
+        Call(1, "mmap", (Const(1), Const(1), Const(0), Const(0x21), Const(0), Const(0))), Probe(2, Result(1, 4096)),
+        Call(3, "mincore", (Result(1), Const(16384), Data(64))), Call(4, "munmap", (Result(1), Const(12288))),
+        Call(5, "mmap", (Const(0x1001), Const(1), Const(0), Const(0x21), Const(0), Const(0))))),
+    "queues that cannot be used, or are too much": Program((
+        Store(64, b"q1aaaaaaaa\0"), StoreValue(66, 8, Const(0x6161616161616161)),
+        Store(128, b"".join(word.to_bytes(8, "little") for word in (0, 10, 100)) + bytes(40)),
+        Call(1, "mq_open", (Data(64), Const(0o10000102), Const(0o600), Data(128))),
+        Call(2, "mq_getsetattr", (Result(1), Const(0), Data(256))), Call(3, "fcntl", (Result(1), Const(3), Const(0))),
+        Call(4, "mq_open", (Data(64), Const(2), Const(0), Const(0))), Call(5, "fstat", (Result(4), Data(256))),
+        Call(6, "mq_unlink", (Data(64),)), Call(7, "mq_open", (Data(64), Const(0o102), Const(0o600), Const(0))))),
+}
