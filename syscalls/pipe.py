@@ -31,11 +31,13 @@ from syscalls.fd import (
 from syscalls.fs.anon import PIPEFS, AnonymousInode
 from syscalls.fs.inode import S_IFIFO
 from syscalls.wait import WaitQueue
+from translator.machine import GuestFault
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from syscalls.fs.inode import Inode
     from syscalls.fs.vfs import Location
+    from syscalls.mm import Mm
     from syscalls.task import Task
 
 PAGE = 4096
@@ -48,6 +50,30 @@ READABLE = POLLIN | POLLRDNORM
 WRITABLE = POLLOUT | POLLWRNORM
 
 
+class UserPages:
+    """A chunk that vmsplice left where it is: who reads it sees what the memory has by then.  Once that memory is gone
+    it is what it was when it was spliced."""
+
+    __slots__ = ("addr", "data", "mm")
+
+    def __init__(self, mm: Mm, addr: int, data: bytes) -> None:
+        self.mm = mm
+        self.addr = addr
+        self.data = data
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, part: slice) -> bytes:
+        start, stop, _ = part.indices(len(self.data))
+        if self.mm.users > 0:
+            try:
+                return self.mm.space.read(self.addr + start, stop - start)
+            except GuestFault:
+                pass
+        return self.data[part]
+
+
 class Pipe:
     """The buffer, its ends' counts, and one queue for everybody who waits."""
 
@@ -55,7 +81,7 @@ class Pipe:
                  "tail", "tail_start", "writers", "writers_ever")
 
     def __init__(self) -> None:
-        self.chunks: deque[bytes] = deque()
+        self.chunks: deque[bytes | UserPages] = deque()
         self.front = 0
         """Bytes of the first chunk that are gone."""
         self.head = 0
@@ -111,6 +137,14 @@ class Pipe:
             self.queue.wake(READABLE)
         return done
 
+    def put_pages(self, pages: UserPages) -> None:
+        """What vmsplice brings of one page: a slot of its own, which nothing is merged into."""
+        self.tail += len(pages)
+        self.tail_start = -1
+        self.slot_ends.append(self.tail)
+        self.chunks.append(pages)
+        self.queue.wake(READABLE)
+
     # --- bytes out
 
     def take(self, length: int) -> bytes:
@@ -137,7 +171,7 @@ class Pipe:
             front = self.front
             left = len(chunk) - front
             if left <= length:
-                out.append(chunk[front:] if front else chunk)
+                out.append(chunk[front:])
                 chunks.popleft()
                 self.front = 0
                 length -= left

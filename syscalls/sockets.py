@@ -47,6 +47,19 @@ WRITE_EVENTS = POLLOUT | POLLWRNORM | POLLWRBAND
 END_EVENTS = READ_EVENTS | WRITE_EVENTS | POLLHUP | POLLRDHUP | POLLERR
 
 
+PROTOCOL_NAME = b"system.sockprotoname"
+"""The one extended attribute of a socket."""
+
+
+def _protocol_name(family: int, kind: int) -> bytes:
+    """sk_prot_creator->name."""
+    if family == AF_UNIX:
+        return b"UNIX-STREAM" if kind == SOCK_STREAM else b"UNIX"
+    if family == AF_NETLINK:
+        return b"NETLINK"
+    return (b"TCP" if kind == SOCK_STREAM else b"UDP") + (b"v6" if family == AF_INET6 else b"")
+
+
 class SocketFileSystem(FileSystem):
     """sockfs: never mounted; its inodes are what fstat of a socket shows."""
 
@@ -57,12 +70,22 @@ class SocketFileSystem(FileSystem):
 class SocketInode(Inode):
     mode = S_IFSOCK | 0o777
 
-    def __init__(self, filesystem: SocketFileSystem, ino: int, uid: int, gid: int, now_ns: int) -> None:
+    def __init__(self, filesystem: SocketFileSystem, ino: int, uid: int, gid: int, now_ns: int,
+                 protocol_name: bytes) -> None:
         self.filesystem = filesystem
         self.ino = ino
         self.uid = uid
         self.gid = gid
         self.time_ns = now_ns
+        self.protocol_name = protocol_name
+
+    def listxattr(self, task: Task) -> list[bytes]:
+        return [PROTOCOL_NAME]
+
+    def getxattr(self, task: Task, name: bytes) -> bytes:
+        if name != PROTOCOL_NAME:
+            raise LinuxError(EOPNOTSUPP)
+        return self.protocol_name + b"\0"
 
     def stat(self, task: Task) -> Stat:
         # sockfs keeps no times (they read as 0); fchown and fchmod of a socket do work.
@@ -177,7 +200,7 @@ class Socket(FileDescription):
         ino = task.kernel.next_inode
         task.kernel.next_inode += 1
         self.ino = ino
-        inode = SocketInode(net.filesystem, ino, task.cred.fsuid, task.cred.fsgid, 0)
+        inode = SocketInode(net.filesystem, ino, task.cred.fsuid, task.cred.fsgid, 0, _protocol_name(family, kind))
         super().__init__(O_RDWR | flags, None, inode)
         self.net = net
         self.family = family

@@ -485,13 +485,15 @@ def preadv2(task: Task, fd: Fd, vec: In[IoVec], vlen: U32, pos: S64, pos_high: S
         file = task.files.get(fd)
         _check_position(file)
         if file.readable and any(length for _, length in task.mem.iovec(vec, vlen)):
-            check_rw_flags(file, flags)
+            check_rw_flags(file, flags, file.reads_vectors)
         return _preadv(task, fd, vec, vlen, pos)
     file = input_file(task, fd)
+    if not file.can_read:
+        raise LinuxError(EINVAL)
     vector = task.mem.iovec(vec, vlen)
     if not any(length for _, length in vector):
         return 0
-    check_rw_flags(file, flags)
+    check_rw_flags(file, flags, file.reads_vectors)
     if flags & RWF_NOWAIT:
         return readv_now(task, file, vector)
     return _readv(task, file, vector)
@@ -505,8 +507,10 @@ def pwritev2(task: Task, fd: Fd, vec: In[IoVec], vlen: U32, pos: S64, pos_high: 
             raise LinuxError(EINVAL)
         _check_position(task.files.get(fd))
     file = output_file(task, fd)
+    if not file.can_write:
+        raise LinuxError(EINVAL)
     if any(length for _, length in task.mem.iovec(vec, vlen)):
-        check_rw_flags(file, flags)
+        check_rw_flags(file, flags, file.writes_vectors)
     kept = file.flags
     # The call's own status flags hold for this call only: objects look at the description's.
     if flags & RWF_APPEND:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from syscalls.abi.errno import (
     EAGAIN,
     EBADF,
+    EFAULT,
     EFBIG,
     EINVAL,
     EISDIR,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from syscalls.table import U32, Fd, Flags, In, InOut, Size
     from syscalls.task import Task
 
+PAGE = 4096
 SPLICE_F_NONBLOCK = 2
 SPLICE_F_ALL = 15
 S64_MAX = (1 << 63) - 1
@@ -255,7 +257,7 @@ async def tee(task: Task, fd_in: Fd, fd_out: Fd, length: Size, flags: Flags[Spli
     return await _pipe_to_pipe(task, in_pipe, out_pipe, min(length, MAX_RW_COUNT), nonblock, keep=True)
 
 
-@syscall(278, since="2.6.17", support=PARTIAL("pages are copied, not gifted: later changes to them are not seen"),
+@syscall(278, since="2.6.17", support=PARTIAL("pages are never moved: SPLICE_F_GIFT changes nothing"),
          unsupported={"SPLICE_F_GIFT": 8})
 async def vmsplice(task: Task, fd: Fd, vec: In[IoVec], count: Size, flags: U32) -> int:
     if flags & ~SPLICE_F_ALL:
@@ -268,17 +270,65 @@ async def vmsplice(task: Task, fd: Fd, vec: In[IoVec], count: Size, flags: U32) 
     pipe = _pipe_of(file)
     if pipe is None:
         raise LinuxError(EBADF)
-    nonblock = bool(flags & SPLICE_F_NONBLOCK or file.flags & O_NONBLOCK)
+    nonblock = bool(flags & SPLICE_F_NONBLOCK)  # O_NONBLOCK does not count
     if file.flags & 3 in (1, 2):
-        data = task.mem.gather(vector)
         await _wait_room(task, pipe, nonblock)
-        return pipe.put(data)
+        return _pages_to_pipe(task, vector, pipe)
     if not await _wait_readable(task, pipe, nonblock):
         return 0
-    data = pipe.take(total)
-    done = task.mem.scatter(vector, data)
-    pipe.put_back(data[done:])
+    return _pipe_to_memory(task, pipe, vector)
+
+
+def _pages_to_pipe(task: Task, vector: list[tuple[int, int]], pipe: Pipe) -> int:
+    """iter_to_pipe: page by page, as long as there are slots and the memory is there."""
+    from syscalls.pipe import UserPages
+    done = 0
+    for addr, length in vector:
+        end = addr + length
+        while addr < end:
+            step = min(end - addr, PAGE - addr % PAGE)
+            if pipe.full():
+                return done
+            try:
+                data = task.mem.read(addr, step)
+            except LinuxError:
+                if done:
+                    return done
+                raise
+            pipe.put_pages(UserPages(task.mm, addr, data))
+            done += step
+            addr += step
     return done
+
+
+def _pipe_to_memory(task: Task, pipe: Pipe, vector: list[tuple[int, int]]) -> int:
+    """vmsplice_to_user: slot by slot; one that does not fit as a whole is not taken, though a part of it was copied."""
+    done = 0
+    total = sum(length for _, length in vector)
+    while done < total and pipe.size:
+        part = pipe.peek(min(total - done, pipe.slot_ends[0] - pipe.head))
+        try:
+            copied = task.mem.scatter(_after(vector, done), part)
+        except LinuxError:
+            copied = 0
+        if copied < len(part):
+            if done:
+                break
+            raise LinuxError(EFAULT)
+        pipe.take(copied)
+        done += copied
+    return done
+
+
+def _after(vector: list[tuple[int, int]], skip: int) -> list[tuple[int, int]]:
+    """The vector without its first bytes."""
+    out = []
+    for addr, length in vector:
+        gone = min(skip, length)
+        skip -= gone
+        if length > gone:
+            out.append((addr + gone, length - gone))
+    return out
 
 
 # --- copy_file_range

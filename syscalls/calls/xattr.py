@@ -66,12 +66,14 @@ def _check_at_flags(flags: int) -> None:
         raise LinuxError(EINVAL)
 
 
-def _at_flags(task: Task, dirfd: int, path: bytes | None, flags: int) -> tuple[Location | None, Inode]:
-    """For the *xattrat calls: a NULL or empty path with AT_EMPTY_PATH is the descriptor."""
+def _at_flags(task: Task, dirfd: int, path: bytes | None, flags: int,
+              only_fd: bool = False) -> tuple[Location | None, Inode]:
+    """For the *xattrat calls: a NULL or empty path with AT_EMPTY_PATH is the descriptor.  only_fd: listxattrat and
+    removexattrat take AT_FDCWD for one, too (EBADF)."""
     _check_at_flags(flags)
     if path is None and not flags & AT_EMPTY_PATH:
         task.mem.path(0)
-    if not path and flags & AT_EMPTY_PATH and dirfd != AT_FDCWD:
+    if not path and flags & AT_EMPTY_PATH and (dirfd != AT_FDCWD or only_fd):
         return _of_fd(task, dirfd)
     location = task.kernel.vfs.resolve(task, path or b"", dirfd, follow=not flags & AT_SYMLINK_NOFOLLOW,
                                        empty_path=bool(flags & AT_EMPTY_PATH))
@@ -268,13 +270,13 @@ def getxattrat(task: Task, dirfd: DirFd, path: OptPath, at_flags: Flags[AtFlags]
 
 @syscall(465, since="6.13", needs=("files.xattr",))
 def listxattrat(task: Task, dirfd: DirFd, path: OptPath, at_flags: Flags[AtFlags], buf: OutBuf, size: Size) -> int:
-    return _list(task, _at_flags(task, dirfd, path, at_flags), buf, size)
+    return _list(task, _at_flags(task, dirfd, path, at_flags, only_fd=True), buf, size)
 
 
 @syscall(466, since="6.13", needs=("files.xattr",))
 def removexattrat(task: Task, dirfd: DirFd, path: OptPath, at_flags: Flags[AtFlags], name: Addr) -> int:
     _check_at_flags(at_flags)
-    return _remove(task, lambda: _at_flags(task, dirfd, path, at_flags), name)
+    return _remove(task, lambda: _at_flags(task, dirfd, path, at_flags, only_fd=True), name)
 
 
 NO_ATTRIBUTES = STUB(EOPNOTSUPP, "no file system here has the attributes of FS_IOC_FSGETXATTR")

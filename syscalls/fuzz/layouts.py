@@ -43,6 +43,7 @@ NEW_MASK = Without(0xC0 | 0x2000 | 0x8000 | 0x10000 | 0x20000,
 HOST_ATTRIBUTES = Without(0x8 | 0x10 | 0x20 | 0x40 | 0x4 | 0x800 | 0x2000 | 0x100000 | 0x400000,
                           "which attributes there are depends on the file system: compression, encryption and others; "
                           "and the place of the scratch directories is a mount of the side's own")
+ONE_MOUNT = Any("the host's mounts are one mount here: rename and link tell the difference, too")
 DIRECT_IO = Any("depends on the disk")
 RESIDENT = Any("what is resident is the affair of the page cache")
 USAGE = Any("a measure of the machine's work")
@@ -89,7 +90,7 @@ LAYOUTS: dict[str, Layout] = {
         Field("stx_ino", 32, 8, Any("as st_ino, but its device stands elsewhere")),
         Field("stx_size", 40, 8), Field("stx_blocks", 48, 8), Field("stx_attributes_mask", 56, 8, HOST_ATTRIBUTES),
         *times(("stx_atime", 64), ("stx_btime", 80), ("stx_ctime", 96), ("stx_mtime", 112)),
-        Field("stx_rdev", 128, 8), Field("stx_dev", 136, 8, DEVICE), Field("stx_mnt_id", 144, 8, Bijection("mount")),
+        Field("stx_rdev", 128, 8), Field("stx_dev", 136, 8, DEVICE), Field("stx_mnt_id", 144, 8, ONE_MOUNT),
         Field("stx_dio_align and others", 152, 104, DIRECT_IO))),
     "StatfsLayout": Layout(120, (
         Field("f_type", 0, 8), Field("f_bsize", 8, 8), Field("f_blocks, f_bfree, f_bavail", 16, 24, SPACE),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from syscalls.fuzz.program import Call, Const, Data, Load, Program, Result, Store, StoreValue
+from syscalls.fuzz.program import DATA_ROOM, Call, Const, Data, Load, Program, Result, Store, StoreValue
 
 
 def iocb(operation: int, buf: int, count: int, offset: int, fd: Result | None,
@@ -66,4 +66,33 @@ FIXED = {
     "the number of the process, whole and in part": Program((
         Store(64, b"/proc/self\0"), Call(1, "readlink", (Data(64), Data(256), Const(100))),
         Call(2, "readlink", (Data(64), Data(512), Const(1))))),
+    "vmsplice: what lies in the pipe is the memory itself": Program((
+        Call(1, "pipe", (Data(64),)), Load(2, 64), Load(3, 68), Store(0x200, b"before"), Store(0x300, bytes(32)),
+        StoreValue(0x300, 8, Data(0x200)), StoreValue(0x308, 8, Const(6)),
+        Call(4, "vmsplice", (Result(3), Data(0x300), Const(1), Const(0))), Store(0x200, b"after!"),
+        Call(5, "read", (Result(2), Data(0x400), Const(10))))),
+    "vmsplice: a slot is taken as a whole": Program((
+        Call(1, "pipe", (Data(64),)), Load(2, 64), Load(3, 68), Call(4, "write", (Result(3), Data(0), Const(6000))),
+        Store(0x300, bytes(32)), StoreValue(0x300, 8, Data(DATA_ROOM - 16)), StoreValue(0x308, 8, Const(100)),
+        Call(5, "vmsplice", (Result(2), Data(0x300), Const(1), Const(0))), StoreValue(0x300, 8, Data(0x400)),
+        StoreValue(0x308, 8, Const(5000)), StoreValue(0x310, 8, Const(1)), StoreValue(0x318, 8, Const(500)),
+        Call(6, "vmsplice", (Result(2), Data(0x300), Const(2), Const(0))))),
+    "vmsplice: each page has a slot of its own": Program((
+        Call(1, "pipe", (Data(64),)), Load(2, 64), Load(3, 68), Store(0x300, bytes(16)),
+        StoreValue(0x300, 8, Data(4090)), StoreValue(0x308, 8, Const(12)),
+        *(Call(4 + n, "vmsplice", (Result(3), Data(0x300), Const(1), Const(2))) for n in range(10)))),
+    "flags where each part is a transfer of its own": Program((
+        EVENTFD, Store(0x200, bytes(16)), StoreValue(0x200, 8, Data(0x240)), StoreValue(0x208, 8, Const(8)),
+        Call(4, "pwritev2", (Result(3), Data(0x200), Const(1), Const(-1), Const(0), Const(12))))),
+    "attributes of the working directory, without a path": Program((
+        Store(64, b"user.a\0"),
+        Call(1, "listxattrat", (Const(-100), Const(0), Const(0x1000), Data(256), Const(100))),
+        Call(2, "removexattrat", (Const(-100), Const(0), Const(0x1000), Data(64))),
+        Call(3, "listxattrat", (Const(-100), Data(128), Const(0x1000), Data(256), Const(100))))),
+    "the attribute of a socket": Program((
+        Call(1, "socketpair", (Const(1), Const(1), Const(0), Data(64))), Load(2, 64),
+        Store(128, b"system.sockprotoname\0"), Call(3, "flistxattr", (Result(2), Data(256), Const(12))),
+        Call(4, "flistxattr", (Result(2), Data(256), Const(100))),
+        Call(5, "fgetxattr", (Result(2), Data(128), Data(512), Const(100))),
+        Call(6, "fsetxattr", (Result(2), Data(128), Data(512), Const(3), Const(0))))),
 }
