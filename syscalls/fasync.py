@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from syscalls.abi.errno import EINVAL, ESRCH, LinuxError
 from syscalls.fd import POLLERR, POLLHUP, POLLIN, POLLOUT, POLLPRI, POLLRDBAND, POLLRDNORM, POLLWRBAND, POLLWRNORM
 from syscalls.wait import Waiter
 
@@ -33,16 +34,48 @@ class Owner:
 
     __slots__ = ("cred", "id", "type")
 
-    def __init__(self, type: int, id: int, cred: Credentials) -> None:
-        """id 0: nobody, but the type stays."""
+    def __init__(self, type: int, id: int, cred: Credentials | None) -> None:
+        """id 0: nobody, but the type stays.  cred None: there never was anybody."""
         self.type = type
         self.id = id
         self.cred = cred
 
 
+def check_number(kernel: Kernel, number: int) -> None:
+    """ESRCH for a number that nothing has, in any role (find_vpid); 0 is nobody's and allowed."""
+    if number and not any(number in having for having in (kernel.tasks, kernel.groups, kernel.process_groups,
+                                                          kernel.sessions)):
+        raise LinuxError(ESRCH)
+
+
+def set_owner_number(task: Task, file: FileDescription, who: int) -> None:
+    """f_setown: a process, or minus a process group.  EINVAL, ESRCH."""
+    if who == -0x80000000:
+        raise LinuxError(EINVAL)
+    check_number(task.kernel, abs(who))
+    set_owner(task, file, F_OWNER_PGRP if who < 0 else F_OWNER_PID, abs(who))
+
+
 def set_owner(task: Task, file: FileDescription, type: int, id: int) -> None:
-    file.owner_record = Owner(type, id, task.cred)
-    file.owner = -id if type == F_OWNER_PGRP else id
+    """f_modown: with nobody for an owner, who asked before stays."""
+    old = file.owner_record
+    file.owner_record = Owner(type, id, task.cred if id else old.cred if old is not None else None)
+
+
+def living_owner(kernel: Kernel, owner: Owner) -> int:
+    """The owner's number; 0 when nobody has it in that role any more (pid_task)."""
+    having = (kernel.tasks if owner.type == F_OWNER_TID else kernel.groups if owner.type == F_OWNER_PID
+              else kernel.process_groups)
+    return owner.id if owner.id in having else 0
+
+
+def owner_number(kernel: Kernel, file: FileDescription) -> int:
+    """f_getown: a process, or minus a process group."""
+    owner = file.owner_record
+    if owner is None:
+        return 0
+    number = living_owner(kernel, owner)
+    return -number if owner.type == F_OWNER_PGRP else number
 
 
 class SigioWaiter(Waiter):
@@ -111,6 +144,7 @@ def send_to_owner(kernel: Kernel, file: FileDescription, info: SigInfo) -> None:
 def _permitted(owner: Owner, task: Task) -> bool:
     """sigio_perm: the one who set the owner could signal it."""
     cred, target = owner.cred, task.cred
+    assert cred is not None
     return cred.euid == 0 or cred.euid in (target.suid, target.uid) or cred.uid in (target.suid, target.uid)
 
 

@@ -96,8 +96,6 @@ class FileDescription:
         self.offset = 0
         self.queue: WaitQueue = WaitQueue()
         self.references = 0
-        self.owner = 0
-        """F_SETOWN: a pid, or minus a process group."""
         self.owner_signal = 0
 
     read_timeout_ns: int | None = None

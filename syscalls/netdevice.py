@@ -45,6 +45,7 @@ from syscalls.abi.net import (
     SOCK_STREAM,
     TIOCOUTQ,
 )
+from syscalls.fasync import owner_number, set_owner_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -75,9 +76,9 @@ def socket_ioctl(task: Task, socket: Socket, code: int, arg: int) -> int:
         # The host does not tell where the mark is: no urgent data is next.
         task.mem.put_u32(arg, 0)
     elif code in (FIOSETOWN, SIOCSPGRP):
-        socket.owner = task.mem.s32(arg)
+        set_owner_number(task, socket, task.mem.s32(arg))
     elif code in (FIOGETOWN, SIOCGPGRP):
-        task.mem.put_u32(arg, socket.owner)
+        task.mem.put_u32(arg, owner_number(task.kernel, socket))
     elif code == SIOCGIFCONF:
         _interface_list(task, arg)
     elif code == SIOCGIFNAME:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from syscalls.abi.errno import EBADF, EINVAL, ENOTDIR, EPERM, ESRCH, LinuxError
+from syscalls.abi.errno import EBADF, EINVAL, ENOTDIR, EPERM, LinuxError
 from syscalls.calls.descriptors import install
 from syscalls.fd import O_APPEND, O_NONBLOCK, O_PATH
 from syscalls.table import PARTIAL, syscall
@@ -103,54 +103,36 @@ NO_FASYNC = ("eventfd", "eventpoll", "epoll", "timerfd", "signalfd", "pidfd")
 # --- owners and signals
 
 def _setown(task: Task, fd: int, file: FileDescription, arg: int) -> int:
-    from syscalls.fasync import F_OWNER_PGRP, F_OWNER_PID, set_owner
-    who = (arg & 0xFFFFFFFF ^ 0x80000000) - 0x80000000
-    kernel = task.kernel
-    if who < 0:
-        if who == -0x80000000:
-            raise LinuxError(EINVAL)
-        if -who not in kernel.process_groups:
-            raise LinuxError(ESRCH)
-        set_owner(task, file, F_OWNER_PGRP, -who)
-    else:
-        if who and who not in kernel.groups and who not in kernel.tasks:
-            raise LinuxError(ESRCH)
-        set_owner(task, file, F_OWNER_PID, who)
+    from syscalls.fasync import set_owner_number
+    set_owner_number(task, file, (arg & 0xFFFFFFFF ^ 0x80000000) - 0x80000000)
     return 0
 
 
 def _getown(task: Task, fd: int, file: FileDescription, arg: int) -> int:
-    return file.owner
+    from syscalls.fasync import owner_number
+    return owner_number(task.kernel, file)
 
 
 def _setown_ex(task: Task, fd: int, file: FileDescription, arg: int) -> int:
-    from syscalls.fasync import F_OWNER_PGRP, F_OWNER_PID, F_OWNER_TID, set_owner
+    from syscalls.fasync import F_OWNER_PGRP, F_OWNER_TID, check_number, set_owner
     type, who = task.mem.unpack(_OWNER, arg)
-    kernel = task.kernel
-    if type == F_OWNER_TID:
-        known = who in kernel.tasks
-    elif type == F_OWNER_PID:
-        known = who in kernel.groups
-    elif type == F_OWNER_PGRP:
-        known = who in kernel.process_groups
-    else:
+    if not F_OWNER_TID <= type <= F_OWNER_PGRP:
         raise LinuxError(EINVAL)
-    if who and not known:
-        raise LinuxError(ESRCH)
+    check_number(task.kernel, who)
     set_owner(task, file, type, who)
     return 0
 
 
 def _getown_ex(task: Task, fd: int, file: FileDescription, arg: int) -> int:
+    from syscalls.fasync import living_owner
     owner = file.owner_record
-    task.mem.write(arg, _OWNER.pack(owner.type, owner.id) if owner else _OWNER.pack(0, 0))
+    task.mem.write(arg, _OWNER.pack(owner.type, living_owner(task.kernel, owner)) if owner else bytes(_OWNER.size))
     return 0
 
 
 def _getowner_uids(task: Task, fd: int, file: FileDescription, arg: int) -> int:
-    owner = file.owner_record
-    task.mem.write(arg, struct.pack("<II", owner.cred.uid, owner.cred.euid) if owner and owner.id
-                   else bytes(8))
+    cred = file.owner_record.cred if file.owner_record is not None else None
+    task.mem.write(arg, struct.pack("<II", cred.uid, cred.euid) if cred is not None else bytes(8))
     return 0
 
 

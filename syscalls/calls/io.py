@@ -203,10 +203,10 @@ def readv(task: Task, fd: Fd, vec: In[IoVec], vlen: U32) -> Result:
     if not file.can_read:
         raise LinuxError(EINVAL)
     vector = task.mem.iovec(vec, vlen)
-    return _readv(task, file, vector)
+    return readv_vector(task, file, vector)
 
 
-def _readv(task: Task, file: FileDescription, vector: Vector) -> Result:
+def readv_vector(task: Task, file: FileDescription, vector: Vector) -> Result:
     if not any(length for _, length in vector):
         return 0
     if not file.reads_vectors:
@@ -327,10 +327,10 @@ def writev(task: Task, fd: Fd, vec: In[IoVec], vlen: U32) -> Result:
     if not file.can_write:
         raise LinuxError(EINVAL)
     vector = task.mem.iovec(vec, vlen)
-    return _writev(task, file, vector)
+    return writev_vector(task, file, vector)
 
 
-def _writev(task: Task, file: FileDescription, vector: Vector) -> Result:
+def writev_vector(task: Task, file: FileDescription, vector: Vector) -> Result:
     total = sum(length for _, length in vector)
     if not total:
         return 0
@@ -432,6 +432,10 @@ def _preadv(task: Task, fd: int, vec: int, vlen: int, pos: int) -> int:
         raise LinuxError(EBADF)
     vector = task.mem.iovec(vec, vlen)
     _check_end(pos, sum(length for _, length in vector))
+    return preadv_now(task, file, vector, pos)
+
+
+def preadv_now(task: Task, file: FileDescription, vector: Vector, pos: int) -> int:
     at = pos
 
     def move(addr: int, length: int) -> int:
@@ -451,9 +455,13 @@ def _pwritev(task: Task, fd: int, vec: int, vlen: int, pos: int) -> int:
     if file.flags & 3 not in (1, 2):
         raise LinuxError(EBADF)
     vector = task.mem.iovec(vec, vlen)
-    if sum(length for _, length in vector) <= CHUNK:
-        total = sum(length for _, length in vector)
-        _check_end(pos, total)
+    _check_end(pos, sum(length for _, length in vector))
+    return pwritev_now(task, file, vector, pos)
+
+
+def pwritev_now(task: Task, file: FileDescription, vector: Vector, pos: int) -> int:
+    total = sum(length for _, length in vector)
+    if total <= CHUNK:
         data = bytes(total) if file.ignores_input else task.mem.gather(vector)
         return file.pwrite(task, data, pos) if data else 0
     at = pos
@@ -496,7 +504,7 @@ def preadv2(task: Task, fd: Fd, vec: In[IoVec], vlen: U32, pos: S64, pos_high: S
     check_rw_flags(file, flags, file.reads_vectors)
     if flags & RWF_NOWAIT:
         return readv_now(task, file, vector)
-    return _readv(task, file, vector)
+    return readv_vector(task, file, vector)
 
 
 @syscall(328, since="4.6", support=PARTIAL("RWF_ATOMIC is refused for every file, as for file systems without it"),
@@ -524,7 +532,7 @@ def pwritev2(task: Task, fd: Fd, vec: In[IoVec], vlen: U32, pos: S64, pos_high: 
             vector = task.mem.iovec(vec, vlen)
             result = write_now(task, file, task.mem.gather(vector)) if vector else 0
         else:
-            result = _writev(task, file, task.mem.iovec(vec, vlen))
+            result = writev_vector(task, file, task.mem.iovec(vec, vlen))
     finally:
         file.flags = kept
     if flags & (RWF_SYNC | RWF_DSYNC) and isinstance(result, int) and result and _is_regular(file):

@@ -1,6 +1,7 @@
 /* build: glibc; flags: -pthread */
 #include "io.h"
 #include <linux/aio_abi.h>
+#include <sys/wait.h>
 
 static aio_context_t ctx;
 static struct iocb *list[4], cb[4];
@@ -28,5 +29,17 @@ int main(void)
     prep(0, IOCB_CMD_FSYNC, f, NULL, 0, 0); R(syscall(SYS_io_submit, ctx, 1, list)); get(1, NULL);
     prep(0, IOCB_CMD_POLL, p[0], (void *)POLLIN, 0, 0); R(syscall(SYS_io_submit, ctx, 1, list)); get(0, NULL); write(p[1], "x", 1); get(1, NULL);
     R(syscall(SYS_io_destroy, ctx)); R(syscall(SYS_io_destroy, ctx)); R(syscall(SYS_io_submit, ctx, 1, list)); R(syscall(SYS_io_setup, 10, (void *)8));
+    /* What blocks, blocks the submission; what cannot be polled is refused unless it is ready. */
+    memset(&ctx, 0, sizeof ctx); R(syscall(SYS_io_setup, 10, &ctx));
+    int q[2]; pipe(q);
+    if (!fork()) { msleep(30); write(q[1], "late", 4); _exit(0); }
+    prep(0, IOCB_CMD_PREAD, q[0], b, 8, 0); R(syscall(SYS_io_submit, ctx, 1, list)); get(1, NULL); wait(NULL); printf("%.4s\n", b);
+    prep(0, IOCB_CMD_PREAD, q[0], b, 8, 0); fcntl(q[0], F_SETFL, O_NONBLOCK); R(syscall(SYS_io_submit, ctx, 1, list)); get(1, NULL);
+    prep(0, IOCB_CMD_POLL, f, (void *)POLLIN, 0, 0); R(syscall(SYS_io_submit, ctx, 1, list)); get(1, NULL);
+    prep(0, IOCB_CMD_POLL, f, (void *)POLLPRI, 0, 0); R(syscall(SYS_io_submit, ctx, 1, list)); get(0, NULL);
+    prep(0, IOCB_CMD_FSYNC, q[0], NULL, 0, 0); R(syscall(SYS_io_submit, ctx, 1, list));
+    prep(0, IOCB_CMD_POLL, q[0], (void *)POLLIN, 0, 0); R(syscall(SYS_io_submit, ctx, 1, list)); R(syscall(SYS_io_submit, ctx, 1, list)); write(q[1], "x", 1); get(2, NULL);
+    prep(0, IOCB_CMD_PWRITE, f, b, 3, 0); cb[0].aio_rw_flags = 0x10; R(syscall(SYS_io_submit, ctx, 1, list)); get(1, NULL); R(lseek(f, 0, SEEK_END));
+    struct iovec iv[2] = {{b, 3}, {b + 8, 1}}; prep(0, IOCB_CMD_PREADV, f, iv, 2, 5); R(syscall(SYS_io_submit, ctx, 1, list)); get(1, NULL); printf("%.3s %c\n", b, b[8]);
     return 0;
 }
