@@ -124,6 +124,9 @@ class FileDescription:
                 self.lock_table.description_closed(self)
             self.released()
 
+    def unreadable_data(self, task: Task, length: int) -> None:
+        """The guest's memory that should be written is bad: raise here what the file finds wrong before that."""
+
     def released(self) -> None:
         """The last reference is gone (file_operations.release)."""
 

@@ -72,7 +72,7 @@ from syscalls.abi.net import (
     TCP_SYN_SENT,
 )
 from syscalls.credentials import CAP_NET_BIND_SERVICE
-from syscalls.host_socket import HostBackedSocket
+from syscalls.host_socket import LOCAL_SEND_FLAGS, HostBackedSocket
 from syscalls.sockets import POLLERR, POLLHUP, POLLIN, POLLOUT, Socket
 from syscalls.wait import sleep_on
 from translator.hosts.base import HostError
@@ -255,6 +255,12 @@ class InetSocket(HostBackedSocket):
                 self.options[level, option] = int.from_bytes(value[:4], "little", signed=len(value) >= 4)
         if (level, option) in CONTROL_OPTIONS and value.strip(b"\0"):
             self.wants_control = True
+
+    def before_data(self, task: Task, length: int, flags: int, address: bytes | None) -> None:
+        """The host knows the order: it is asked to send memory that cannot be read."""
+        probe = getattr(self.host, "send_unreadable", None)
+        if probe is not None:
+            probe(max(length, 1), flags & ~LOCAL_SEND_FLAGS, address)
 
     def check_level(self, level: int) -> None:
         if level not in (SOL_SOCKET, IPPROTO_IP, self.protocol) and (level != IPPROTO_IPV6 or self.family == AF_INET):

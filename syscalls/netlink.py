@@ -12,6 +12,7 @@ from syscalls.abi.errno import (
     EAGAIN,
     ECONNREFUSED,
     EINVAL,
+    ENODATA,
     ENODEV,
     ENOPROTOOPT,
     EOPNOTSUPP,
@@ -140,12 +141,9 @@ class NetlinkSocket(Socket):
         return bits & (mask | 0x18)
 
     def send(self, task: Task, data: bytes, flags: int, address: bytes | None, control: Control | None) -> int:
-        if flags & MSG_OOB:
-            raise LinuxError(EOPNOTSUPP)
+        self.before_data(task, len(data), flags, address)
         port = self.peer_port
         if address:
-            if len(address) < 12 or int.from_bytes(address[:2], "little") != AF_NETLINK:
-                raise LinuxError(EINVAL)
             port = int.from_bytes(address[4:8], "little")
         if not self.port:
             self.autobind(task)
@@ -160,6 +158,14 @@ class NetlinkSocket(Socket):
             raise LinuxError(ECONNREFUSED)
         self.serve(task, data)
         return len(data)
+
+    def before_data(self, task: Task, length: int, flags: int, address: bytes | None) -> None:
+        if flags & MSG_OOB:
+            raise LinuxError(EOPNOTSUPP)
+        if not length:
+            raise LinuxError(ENODATA)
+        if address and (len(address) < 12 or int.from_bytes(address[:2], "little") != AF_NETLINK):
+            raise LinuxError(EINVAL)
 
     def serve(self, task: Task, data: bytes) -> None:
         """netlink_rcv_skb: each request of a message in turn; an error is an answer, not a failure of the send."""

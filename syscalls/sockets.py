@@ -13,6 +13,7 @@ from syscalls.abi.errno import (
     EAFNOSUPPORT,
     EINVAL,
     EOPNOTSUPP,
+    EPIPE,
     ESOCKTNOSUPPORT,
     LinuxError,
 )
@@ -33,6 +34,7 @@ from syscalls.abi.net import (
 from syscalls.fd import O_RDWR, FileDescription
 from syscalls.fs.inode import S_IFSOCK, FileSystem, Inode, Stat
 from syscalls.wait import RESTART_NEVER, RESTART_SYS, retry
+from translator.hosts.base import HostError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -237,6 +239,18 @@ class Socket(FileDescription):
     def ioctl(self, task: Task, code: int, arg: int) -> int:
         from syscalls.netdevice import socket_ioctl
         return socket_ioctl(task, self, code, arg)
+
+    def unreadable_data(self, task: Task, length: int, flags: int = 0, address: bytes | None = None) -> None:
+        """The state of a socket comes before the data: ENOTCONN, EPIPE with its signal, EDESTADDRREQ, ..."""
+        try:
+            self.before_data(task, length, flags, address)
+        except (LinuxError, HostError) as error:
+            if error.errno == EPIPE:
+                self.broken_pipe(task, flags)
+            raise
+
+    def before_data(self, task: Task, length: int, flags: int, address: bytes | None) -> None:
+        """What a send fails with before it reads its data."""
 
     def broken_pipe(self, task: Task, flags: int) -> None:
         """EPIPE on a stream comes with SIGPIPE, unless MSG_NOSIGNAL (sk_stream_error)."""

@@ -72,18 +72,7 @@ class UnixDatagram(UnixSocket):
                     former.queue.wake(0x8 | READ_EVENTS | WRITE_EVENTS)
 
     def send(self, task: Task, data: bytes, flags: int, address: bytes | None, control: Control | None) -> int:
-        if flags & MSG_OOB:
-            raise LinuxError(EOPNOTSUPP)
-        if address:
-            check_address(address)
-        self.autobind_for_credentials()
-        if len(data) > self.send_buffer - 32:
-            raise LinuxError(EMSGSIZE)
-        self.raise_error()
-        if self.shutdown_mask & SEND_SHUTDOWN:
-            raise LinuxError(EPIPE)
-        if self.used >= self.send_buffer:
-            raise LinuxError(EAGAIN)
+        self.before_data(task, len(data), flags, address)
         if address:
             other = self.find(task, address)
         elif self.peer is None:
@@ -108,6 +97,20 @@ class UnixDatagram(UnixSocket):
         other.incoming.append(packet)
         other.queue.wake(READ_EVENTS)
         return len(data)
+
+    def before_data(self, task: Task, length: int, flags: int, address: bytes | None) -> None:
+        if flags & MSG_OOB:
+            raise LinuxError(EOPNOTSUPP)
+        if address:
+            check_address(address)
+        self.autobind_for_credentials()
+        if length > self.send_buffer - 32:
+            raise LinuxError(EMSGSIZE)
+        self.raise_error()
+        if self.shutdown_mask & SEND_SHUTDOWN:
+            raise LinuxError(EPIPE)
+        if self.used >= self.send_buffer:
+            raise LinuxError(EAGAIN)
 
     def held_up_by(self, other: UnixSocket) -> bool:
         """unix_recvq_full, which pairs connected to each other need not fear."""

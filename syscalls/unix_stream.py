@@ -162,16 +162,10 @@ class UnixStream(UnixConnection):
     """SOCK_STREAM: bytes, with boundaries only where rights and credentials are."""
 
     def send(self, task: Task, data: bytes, flags: int, address: bytes | None, control: Control | None) -> int:
+        peer = self._receiver(address)
         if flags & MSG_OOB:
             task.kernel.gap(task, "MSG_OOB on AF_UNIX", flags)
             raise LinuxError(EOPNOTSUPP)
-        if address:
-            raise LinuxError(EISCONN if self.state == TCP_ESTABLISHED else EOPNOTSUPP)
-        peer = self.peer
-        if peer is None:
-            raise LinuxError(ENOTCONN)
-        if self.shutdown_mask & SEND_SHUTDOWN:
-            raise LinuxError(EPIPE)
         self.autobind_for_credentials()
         sent = 0
         total = len(data)
@@ -192,6 +186,19 @@ class UnixStream(UnixConnection):
         if sent:
             peer.queue.wake(READ_EVENTS)
         return sent
+
+    def _receiver(self, address: bytes | None) -> UnixSocket:
+        if address:
+            raise LinuxError(EISCONN if self.state == TCP_ESTABLISHED else EOPNOTSUPP)
+        if self.peer is None:
+            raise LinuxError(ENOTCONN)
+        if self.shutdown_mask & SEND_SHUTDOWN:
+            raise LinuxError(EPIPE)
+        return self.peer
+
+    def before_data(self, task: Task, length: int, flags: int, address: bytes | None) -> None:
+        self._receiver(address)
+        self.check_send()
 
     def receive(self, task: Task, length: int, flags: int) -> Message:
         if self.state != TCP_ESTABLISHED:
@@ -281,13 +288,7 @@ class UnixSeqpacket(UnixConnection):
     """SOCK_SEQPACKET: a connection of whole messages."""
 
     def send(self, task: Task, data: bytes, flags: int, address: bytes | None, control: Control | None) -> int:
-        self.raise_error()
-        if self.state != TCP_ESTABLISHED:
-            raise LinuxError(ENOTCONN)
-        if flags & MSG_OOB:
-            raise LinuxError(EOPNOTSUPP)
-        if len(data) > self.send_buffer - 32:
-            raise LinuxError(EMSGSIZE)
+        self.before_data(task, len(data), flags, address)
         self.autobind_for_credentials()
         peer = self.check_send()
         packet = self.packet(task, data, packet_cost(len(data), ALLOC_MAX), peer, control)
@@ -296,6 +297,15 @@ class UnixSeqpacket(UnixConnection):
         peer.incoming.append(packet)
         peer.queue.wake(READ_EVENTS)
         return len(data)
+
+    def before_data(self, task: Task, length: int, flags: int, address: bytes | None) -> None:
+        self.raise_error()
+        if self.state != TCP_ESTABLISHED:
+            raise LinuxError(ENOTCONN)
+        if flags & MSG_OOB:
+            raise LinuxError(EOPNOTSUPP)
+        if length > self.send_buffer - 32:
+            raise LinuxError(EMSGSIZE)
 
     def receive(self, task: Task, length: int, flags: int) -> Message:
         if self.state != TCP_ESTABLISHED:

@@ -279,7 +279,7 @@ def write(task: Task, fd: Fd, buf: Buf, count: Size) -> Result:
     file.check_write(count)
     # A stream takes a large write in one piece: its writer sleeps in between, over the same copy.
     data = _input(task, file, buf, count) if count else b""
-    return write_data(task, file, data if len(data) == count else _whole_pages(file, data, count))
+    return write_data(task, file, data if len(data) == count else _whole_pages(task, file, data, count))
 
 
 def _write_part(task: Task, file: FileDescription, addr: int, length: int) -> Result:
@@ -288,19 +288,27 @@ def _write_part(task: Task, file: FileDescription, addr: int, length: int) -> Re
 
 
 def _input(task: Task, file: FileDescription, addr: int, count: int) -> bytes:
-    return bytes(count) if file.ignores_input else task.mem.input(addr, count)
+    if file.ignores_input:
+        return bytes(count)
+    try:
+        return task.mem.input(addr, count)
+    except LinuxError:
+        file.unreadable_data(task, count)
+        raise
 
 
-def _whole_pages(file: FileDescription, data: bytes, total: int) -> bytes:
+def _whole_pages(task: Task, file: FileDescription, data: bytes, total: int) -> bytes:
     """The buffer was bad after `data`.  Pipes and sockets copy a page or nothing of it (pipe_write); files take what
     there is."""
     if not file.stream:
         if file.kind == "socket":
             # A datagram goes as a whole, and its size is looked at first.
+            file.unreadable_data(task, total)
             raise LinuxError(EMSGSIZE if total > SEND_BUFFER else EFAULT)
         return data
     kept = data[:len(data) & ~4095]
     if not kept:
+        file.unreadable_data(task, total)
         raise LinuxError(EFAULT)
     return kept
 
@@ -338,8 +346,12 @@ def writev_vector(task: Task, file: FileDescription, vector: Vector) -> Result:
         return _parts(vector, lambda addr, length: _write_part(task, file, addr, length))
     if file.seekable and total > CHUNK:
         return _each(vector, lambda addr, length: _write_large(task, file, addr, length))
-    data = bytes(min(total, MAX_RW_COUNT)) if file.ignores_input else task.mem.gather(vector)
-    return write_data(task, file, data if len(data) == total else _whole_pages(file, data, total))
+    try:
+        data = bytes(min(total, MAX_RW_COUNT)) if file.ignores_input else task.mem.gather(vector)
+    except LinuxError:
+        file.unreadable_data(task, total)
+        raise
+    return write_data(task, file, data if len(data) == total else _whole_pages(task, file, data, total))
 
 
 # --- at a position

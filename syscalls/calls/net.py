@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from syscalls.abi.errno import EAGAIN, ECONNABORTED, EFAULT, EINVAL, ENOTSOCK, EOPNOTSUPP, EPIPE, LinuxError
+from syscalls.abi.errno import EAGAIN, ECONNABORTED, EFAULT, EINVAL, ENOBUFS, ENOTSOCK, EOPNOTSUPP, EPIPE, LinuxError
 from syscalls.abi.net import AF_INET, AF_INET6
 from syscalls.table import PARTIAL, syscall
 from syscalls.wait import Interrupted, retry, sleep_on
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Result = int | Coroutine[Any, Any, int]
 
-SOCK_TYPE_MASK, SOCK_NONBLOCK, SOCK_CLOEXEC, SOCK_STREAM = 0xF, 0o4000, 0o2000000, 1
+SOCK_TYPE_MASK, SOCK_NONBLOCK, SOCK_CLOEXEC, SOCK_STREAM, SOCK_SEQPACKET = 0xF, 0o4000, 0o2000000, 1, 5
 MSG_PEEK, MSG_DONTWAIT, MSG_WAITALL, MSG_ERRQUEUE, MSG_NOSIGNAL = 2, 0x40, 0x100, 0x2000, 0x4000
 MSG_WAITFORONE, MSG_CMSG_COMPAT = 0x10000, 0x80000000
 POLLIN, POLLOUT, POLLERR, POLLHUP, POLLRDHUP = 1, 4, 8, 0x10, 0x2000
@@ -263,7 +263,12 @@ def sendto(task: Task, fd: Fd, buf: Buf, size: Size, flags: U32, addr: Addr, add
     task.mem.check_range(buf, size)
     sock = socket_at(task, fd)
     address = read_address(task, addr, addrlen) if addr else None
-    return send_message(task, sock, task.mem.read(buf, size) if size else b"", flags, address, None)
+    try:
+        data = task.mem.read(buf, size) if size else b""
+    except LinuxError:
+        sock.unreadable_data(task, size, flags, address)
+        raise
+    return send_message(task, sock, data, flags, address, None)
 
 
 @syscall(46, support=PARTIAL("AF_UNIX has no MSG_OOB; descriptors do not reach host programs"),
@@ -284,10 +289,20 @@ def _sendmsg(task: Task, sock: Socket, msg: int, flags: int) -> Result:
     header = Header(task, msg)
     address = header.address(task)
     vector = task.mem.iovec(header.iov, header.iov_length)
-    control = read_control(task, sock, header)
-    data = task.mem.gather(vector)
-    if len(data) < sum(length for _, length in vector) and not sock.stream:
-        raise LinuxError(EFAULT)
+    total = sum(length for _, length in vector)
+    try:
+        control = read_control(task, sock, header)
+    except LinuxError as error:
+        if error.errno not in (EFAULT, ENOBUFS) and (sock.family != AF_UNIX or sock.type == SOCK_SEQPACKET):
+            sock.unreadable_data(task, total, flags, address)  # most look at their state before the contents of this
+        raise
+    try:
+        data = task.mem.gather(vector)
+        if len(data) < total and not sock.stream:
+            raise LinuxError(EFAULT)
+    except LinuxError:
+        sock.unreadable_data(task, total, flags, address)
+        raise
     return send_message(task, sock, data, flags, address, control)
 
 

@@ -346,10 +346,24 @@ class Comparison:
     def has_blocks(self) -> bool:
         return any(isinstance(item, Block) for item in walk(self.program.operations))
 
+    def raced(self) -> bool:
+        """Whether each side died of another one of several signals that one thread sent to the other.  A signal that
+        dumps core takes effect when the other thread runs, which is a race; those that do not, at once
+        (complete_signal)."""
+        left, right = self.left.status & 0x7F, self.right.status & 0x7F
+        if left == right or not any(isinstance(item, Block) and item.kind == "thread"
+                                    for item in walk(self.program.operations)):
+            return False
+        sent = {value.number for call in self.calls.values() if call.name in SENDERS for value in call.args[1:3]
+                if isinstance(value, Const)}
+        return {left, right} <= sent
+
     def missing(self, record: Record, ended: Outcome, right_ended: bool) -> Difference | None:
         """One side went on where the other ended."""
         if self.left.status == self.right.status and ended.status & 0x7F and self.has_blocks():
             return None  # both were killed alike; how far another thread or a child came meanwhile is a race
+        if self.raced():
+            return None
         what = f"signal {record.words[0]}" if record.kind == SIGNAL else f"{self.name_of(record)} returns"
         how = self.how(ended)
         name = self.at(ended)
@@ -370,6 +384,8 @@ class Comparison:
 
     def end(self) -> Difference | None:
         left, right = self.how(self.left), self.how(self.right)
+        if self.raced():
+            return None
         if left != right:
             return Difference(self.at(self.left), f"{left} or {right}", left, right)
         if self.left.status != self.right.status:
@@ -410,6 +426,7 @@ def has_thread(block: Block) -> bool:
 
 
 CLD_KILLED, CLD_DUMPED = 2, 3
+SENDERS = ("kill", "tkill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "pidfd_send_signal")
 
 
 def was_killed(record: Record) -> bool:

@@ -79,4 +79,21 @@ FIXED_TASKS = {
         Call(2, "mq_getsetattr", (Result(1), Const(0), Data(256))), Call(3, "fcntl", (Result(1), Const(3), Const(0))),
         Call(4, "mq_open", (Data(64), Const(2), Const(0), Const(0))), Call(5, "fstat", (Result(4), Data(256))),
         Call(6, "mq_unlink", (Data(64),)), Call(7, "mq_open", (Data(64), Const(0o102), Const(0o600), Const(0))))),
+    "the state of a socket before its data": Program((
+        Store(64, b"\1\0none\0"), Store(80, b"\2\0N\x21\x7f\0\0\1" + bytes(8)), StoreValue(128, 8, Const(16)),
+        StoreValue(136, 8, Const(4)), Store(192, bytes(56)), StoreValue(208, 8, Data(128)),
+        StoreValue(216, 8, Const(1)),
+        Store(256, bytes(56)), StoreValue(272, 8, Data(128)), StoreValue(288, 8, Data(320)),
+        StoreValue(296, 8, Const(20)), Store(320, bytes(24)),
+        Store(400, b"\0\x10" + bytes(6)), Call(1, "rt_sigprocmask", (Const(0), Data(400), Const(0), Const(8))),
+        *(operation for number, (domain, kind) in enumerate((
+            (1, 1), (1, 2), (1, 5), (2, 1), (2, 2), (10, 1), (10, 2), (16, 3))) for operation in (
+            Call(10 + 20 * number, "socket", (Const(domain), Const(kind | 0o4000), Const(0))),
+            *(Call(11 + 20 * number + which, name, (Result(10 + 20 * number), *(
+                Const(value) if isinstance(value, int) else value for value in arguments)))
+              for which, (name, arguments) in enumerate((
+                ("write", (16, 4)), ("writev", (Data(128), 1)), ("sendto", (16, 4, 0, 0, 0)),
+                ("sendto", (16, 4, 0, Data(64), 7)), ("sendto", (16, 4, 0, 16, 16)), ("sendto", (16, 4, 1, 0, 0)),
+                ("sendmsg", (Data(192), 0)), ("sendmsg", (Data(256), 0)), ("sendto", (Data(64), 0, 0, 0, 0)))))))
+        )),
 }

@@ -21,6 +21,8 @@ _CONTROL_ROOM = 4096
 _LONGEST_ADDRESS = 128  # struct sockaddr_storage
 
 _libc = calls.libc
+_UNREADABLE = 16
+"""An address in the first page, which is never mapped."""
 _int = ctypes.c_int
 
 
@@ -183,6 +185,12 @@ class LinuxSocket:
         return _check(_libc.sendto(_int(self._fd), data, ctypes.c_size_t(len(data)),
                                    _int(flags | _MSG_DONTWAIT | _MSG_NOSIGNAL), address,
                                    ctypes.c_uint32(len(address) if address is not None else 0)))
+
+    def send_unreadable(self, length: int, flags: int, address: bytes | None) -> None:
+        """Fail as a send of memory that cannot be read fails: with EFAULT, or with what comes before it."""
+        _check(_libc.sendto(_int(self._fd), ctypes.c_void_p(_UNREADABLE), ctypes.c_size_t(length),
+                            _int(flags | _MSG_DONTWAIT | _MSG_NOSIGNAL), address,
+                            ctypes.c_uint32(len(address) if address is not None else 0)))
 
     def getsockopt(self, level: int, option: int, length: int) -> bytes:
         value = ctypes.create_string_buffer(max(length, 1))
