@@ -69,10 +69,15 @@ class Notification:
 
 
 class QueueInode(AnonymousInode):
-    __slots__ = ()
+    __slots__ = ("nlink",)
+
+    def __init__(self, task: Task, filesystem: FileSystem, mode: int) -> None:
+        super().__init__(task, filesystem, mode)
+        self.nlink = 1
 
     def stat(self, task: Task) -> Stat:
         out = super().stat(task)
+        out.nlink = self.nlink
         out.size = 80  # FILENT_SIZE: the line of text that read(2) gives
         return out
 

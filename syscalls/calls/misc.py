@@ -121,10 +121,12 @@ def personality(task: Task, persona: U32) -> int:
 @syscall(309, since="2.6.19")
 def getcpu(task: Task, cpu: Out[U32], node: Out[U32], unused: U32) -> int:
     number = task.cpu.processor()
-    if cpu:
-        task.mem.put_u32(cpu, number if number >= 0 else task.cpu_number)
-    if node:
-        task.mem.put_u32(node, 0)
+    try:
+        if cpu:
+            task.mem.put_u32(cpu, number if number >= 0 else task.cpu_number)
+    finally:  # a bad address of the one does not keep the other from being told
+        if node:
+            task.mem.put_u32(node, 0)
     return 0
 
 

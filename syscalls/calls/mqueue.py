@@ -98,6 +98,7 @@ def mq_unlink(task: Task, name: Path) -> int:
     if task.cred.fsuid != queue.inode.uid and not task.cred.capable(CAP_FOWNER):
         raise LinuxError(EPERM)
     del queues[name]
+    queue.inode.nlink = 0
     queue.release()
     return 0
 

@@ -22,7 +22,7 @@ from syscalls.fuzz.program import (
     StoreValue,
     walk,
 )
-from syscalls.fuzz.rules import RESULTS, Any, Bijection, Bijections, Rule, Without
+from syscalls.fuzz.rules import RESULTS, Any, Bijection, Bijections, Rule, Without, ZeroOrNot
 from syscalls.fuzz.special import (
     CUT_LISTING,
     LISTINGS,
@@ -188,6 +188,8 @@ class Comparison:
             return left == right
         if isinstance(rule, Any):
             return True
+        if isinstance(rule, ZeroOrNot):
+            return bool(left) == bool(right)
         if isinstance(rule, Without):
             return not (left ^ right) & ~rule.bits
         if rule == ADDRESS:

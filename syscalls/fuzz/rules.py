@@ -31,7 +31,13 @@ class Without:
     reason: str
 
 
-Rule = Bijection | Any | Without
+@dataclass(frozen=True)
+class ZeroOrNot:
+    """Compared is only whether it is 0, for this reason."""
+    reason: str
+
+
+Rule = Bijection | Any | Without | ZeroOrNot
 ANY_TIME = Any("the clock goes on between two runs")
 SEQUENCE = Any("a part of the number of a System V object, which depends on how many there were before")
 
@@ -44,6 +50,7 @@ RESULTS: dict[str, Rule] = {
     "alarm": Any("seconds left: the clock goes on"),
     "timer_getoverrun": Any("overruns depend on the machine's load"),
     "sched_getaffinity": Any("the size of a CPU mask depends on how many processors the kernel was built for"),
+    "kcmp": ZeroOrNot("what comes first is what lies lower in the kernel's memory, mixed up by chance of the boot"),
     "getcpu": Any("where the scheduler put it"),
 }
 """By call: the rule of its result."""

@@ -68,6 +68,11 @@ FIXED_TASKS = {
         Block(3, "fork", tuple(
             Call(4 + number, "process_madvise", (Result(2), Data(64), Const(1), Const(advice), Const(0)))
             for number, advice in enumerate((25, 20, 21, 3, 4)))))),
+    "the node of a processor without the processor": Program((
+        Store(64, b"\xff" * 8), Call(1, "getcpu", (Const(1 << 63), Data(64), Const(0))))),
+    "all memory locked": Program((
+        Call(1, "mlockall", (Const(1),)), Call(2, "munlockall"), Call(3, "mlockall", (Const(7),)),
+        Call(4, "mmap", (Const(0), Const(4 << 20), Const(3), Const(0x22), Const(-1), Const(0))))),
     "hints in the first page": Program((
         Call(1, "mmap", (Const(1), Const(1), Const(0), Const(0x21), Const(0), Const(0))), Probe(2, Result(1, 4096)),
         Call(3, "mincore", (Result(1), Const(16384), Data(64))), Call(4, "munmap", (Result(1), Const(12288))),
@@ -78,7 +83,8 @@ FIXED_TASKS = {
         Call(1, "mq_open", (Data(64), Const(0o10000102), Const(0o600), Data(128))),
         Call(2, "mq_getsetattr", (Result(1), Const(0), Data(256))), Call(3, "fcntl", (Result(1), Const(3), Const(0))),
         Call(4, "mq_open", (Data(64), Const(2), Const(0), Const(0))), Call(5, "fstat", (Result(4), Data(256))),
-        Call(6, "mq_unlink", (Data(64),)), Call(7, "mq_open", (Data(64), Const(0o102), Const(0o600), Const(0))))),
+        Call(6, "mq_unlink", (Data(64),)), Call(8, "fstat", (Result(4), Data(256))),
+        Call(7, "mq_open", (Data(64), Const(0o102), Const(0o600), Const(0))))),
     "the state of a socket before its data": Program((
         Store(64, b"\1\0none\0"), Store(80, b"\2\0N\x21\x7f\0\0\1" + bytes(8)), StoreValue(128, 8, Const(16)),
         StoreValue(136, 8, Const(4)), Store(192, bytes(56)), StoreValue(208, 8, Data(128)),

@@ -142,3 +142,15 @@ def test_known_difference_still_shows(campaign: Campaign, item: Expectation) -> 
     if not found and item.depends:
         pytest.skip(f"does not show here: it depends on {item.depends}")
     assert found and item.covers(layer, found[0]), f"{item.reason}: shows {found or 'no difference'} now"
+
+
+def test_what_any_native_run_does_is_right(campaign: Campaign) -> None:
+    """Of two signals from another thread either may kill: one that leaves a core is left to the receiver."""
+    program = Program((Call(1, "getpid"), Block(2, "thread", (
+        Call(3, "tkill", (Result(1), Const(3))), Call(4, "tkill", (Result(1), Const(14)))))))
+    for side in campaign.layers:
+        assert not any(campaign.shows(program, side, found.key) for _, found in campaign.differences(program, [side]))
+    quit_or_alarm = {campaign.native.run(program, number).status & 0x7F for number in range(1, 41)}
+    assert quit_or_alarm <= {3, 14}
+    steady = Program((Call(1, "getpid"), Call(2, "getpriority", (Const(0), Const(0)))))
+    assert not any(campaign.shows(steady, side, ("getpriority", "result")) for side in campaign.layers)

@@ -496,7 +496,7 @@ static void serve(u64 user)
 	limit(4, 0);         /* CORE */
 	limit(7, 1024);      /* NOFILE */
 	limit(11, 256);      /* SIGPENDING */
-	limit(8, 1 << 20);   /* MEMLOCK */
+	limit(8, 3 << 20);   /* MEMLOCK: clearly more than the executor has itself, for mlockall */
 	limit(12, 65536);    /* MSGQUEUE */
 	call(PRCTL, 36, 1);  /* SET_CHILD_SUBREAPER */
 	call(PRCTL, 38, 1);  /* NO_NEW_PRIVS, as outside, which a layer need not tell */
