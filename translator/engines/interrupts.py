@@ -8,10 +8,10 @@ before the wait begins is not missed, because the flag is looked at first.
 from __future__ import annotations
 
 import ctypes
-import mmap
 import os
 
 from translator.engines.ptrace_binding import get_errno, libc
+from translator.machine_code import MachineCode, mov
 
 SIGTRAP, SIGCHLD = 5, 17
 """pylx has no breakpoints, and the hosts pass SIGTRAP on to nobody."""
@@ -25,24 +25,22 @@ class Interrupts:
     """Raises OSError when this system refuses a timer or a signalfd."""
 
     def __init__(self) -> None:
-        self._code = self._data = None
         self.flag = memoryview(bytearray(1))
         """[0] is 1 when a signal has come since it was set to 0, if `flagged`."""
-        self.flagged = True
+        self.flag_address = 0
+        self.flagged = False
         handler = ctypes.cast(libc.labs, ctypes.c_void_p).value or 0
+        place = (ctypes.c_char * 1)()
+        address = ctypes.addressof(place)
         try:
-            self._data = mmap.mmap(-1, mmap.PAGESIZE)
-            self._code = mmap.mmap(-1, mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
-        except OSError:
-            # No code of one's own on this system: a signal just before a wait is found at the next tick.
-            self.flagged = False
-        else:
             # movabs rax, flag; mov byte [rax], 1; ret
-            place = ctypes.addressof(ctypes.c_char.from_buffer(self._data))
-            self._code[:14] = b"\x48\xb8" + place.to_bytes(8, "little") + b"\xc6\x00\x01\xc3"
-            handler = ctypes.addressof(ctypes.c_char.from_buffer(self._code))
-            libc.mprotect(ctypes.c_size_t(handler), ctypes.c_size_t(mmap.PAGESIZE), mmap.PROT_READ | mmap.PROT_EXEC)
-            self.flag = memoryview(self._data)[:1]
+            self._code = MachineCode(mov(b"\x48\xb8", address) + b"\xc6\x00\x01\xc3")
+        except OSError:
+            pass  # a signal just before a wait is found at the next tick
+        else:
+            handler = self._code.address
+            self.flag, self.flag_address = memoryview(place).cast("B"), address
+            self.flagged = True
         # struct sigaction of the C library: handler, mask of 128 bytes, flags, restorer.  No SA_RESTART: hosts since
         # Linux 6.6 would go on waiting for a notification.
         action = (ctypes.c_uint64 * 19)()

@@ -9,7 +9,14 @@ from __future__ import annotations
 import ctypes
 import os
 
-from translator.engines.ptrace_binding import libc
+from translator.engines.ptrace_binding import EINTR, get_errno, libc
+from translator.machine_code import MachineCode, mov
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from translator.engines.interrupts import Interrupts
 
 NOTIF_RECV, NOTIF_SEND, NOTIF_SET_FLAGS = 0xC0502100, 0xC0182101, 0x40082104
 SYNC_WAKE_UP = 1
@@ -27,14 +34,17 @@ ioctl.argtypes = [ctypes.c_int, ctypes.c_ulong, ctypes.c_size_t]
 ioctl.restype = ctypes.c_int
 
 
+NOT_WANTED = 1
+"""What `exchange` returns when the call that was to be answered is gone: something has ended its wait."""
+_NO_CALL = bytes(80)
+
+
 class Notifications:
     """One received call at a time: struct seccomp_notif and struct seccomp_notif_resp."""
 
-    __slots__ = ("_answer", "_at_once", "_poll", "_received", "answer", "answer_address", "at_once_address",
-                 "bytes", "fd", "poll_address", "received_address")
-
-    def __init__(self, fd: int) -> None:
+    def __init__(self, fd: int, interrupts: Interrupts) -> None:
         self.fd = fd
+        self._flag = interrupts.flag
         self._received = (ctypes.c_char * 80)()
         self._answer = (ctypes.c_char * 24)()
         self.bytes = memoryview(self._received).cast("B")
@@ -51,6 +61,50 @@ class Notifications:
         """A time limit of ppoll that is over at once."""
         # Wake the other side on this CPU: since 6.6, and no matter before.
         ioctl(fd, NOTIF_SET_FLAGS, SYNC_WAKE_UP)
+        self.receive: Callable[[], int] = self._receive
+        """Wait for a call: 0 when `bytes` has one; -EINTR when there was a signal, now or before; -ENOENT when the
+        caller was killed."""
+        self.exchange: Callable[[], int] = self._exchange
+        """Answer a call and then `receive`, or NOT_WANTED."""
+        try:
+            self._code = MachineCode(self._assemble(interrupts.flag_address))
+        except OSError:
+            pass
+        else:
+            # pylx has no other thread that would want the interpreter meanwhile.
+            function = ctypes.PYFUNCTYPE(ctypes.c_int)
+            self.exchange = function(self._code.address)
+            self.receive = function(self._code.address + self._receive_at)
+
+    def _assemble(self, flag: int) -> bytes:
+        """`exchange` and `receive` for the processor: one step out of the interpreter for both calls to the host."""
+        if not flag:
+            raise OSError("no flag to look at")
+        ioctl_of = b"\xb8\x10\0\0\0" + mov(b"\xbf", self.fd)  # mov eax, 16; mov edi, fd
+        send = (ioctl_of + mov(b"\xbe", NOTIF_SEND) + mov(b"\x48\xba", self.answer_address) + b"\x0f\x05"
+                + b"\x85\xc0\x74\x06"  # test eax, eax; jz on
+                + mov(b"\xb8", NOT_WANTED) + b"\xc3")
+        receive = (b"\x31\xc0" + mov(b"\x48\xbf", self.received_address)  # xor eax, eax
+                   + mov(b"\xb9", 10) + b"\xf3\x48\xab"  # rep stosq: the host wants it empty
+                   + mov(b"\x48\xb8", flag) + b"\x80\x38\x00\x74\x06"  # cmp byte [rax], 0; jz on
+                   + b"\xb8" + (-EINTR).to_bytes(4, "little", signed=True) + b"\xc3"
+                   + ioctl_of + mov(b"\xbe", NOTIF_RECV) + mov(b"\x48\xba", self.received_address)
+                   + b"\x0f\x05\xc3")
+        self._receive_at = len(send)
+        return send + receive
+
+    def _receive(self) -> int:
+        if self._flag[0]:
+            return -EINTR
+        self.bytes[:] = _NO_CALL
+        return -get_errno() if ioctl(self.fd, NOTIF_RECV, self.received_address) else 0
+
+    def _exchange(self) -> int:
+        return self.send() or self._receive()
+
+    def send(self) -> int:
+        """Answer a call: 0, or NOT_WANTED."""
+        return NOT_WANTED if ioctl(self.fd, NOTIF_SEND, self.answer_address) else 0
 
     def close(self) -> None:
         os.close(self.fd)

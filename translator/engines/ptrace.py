@@ -70,7 +70,7 @@ class PtraceEngine(GuestRunner):
             raise EngineUnavailable(_reason(error)) from None
         self.zygote = zygote.process
         self.vdso_parts, self.vdso_base = zygote.vdso_parts, zygote.vdso_base
-        self.notifications = Notifications(zygote.listener) if zygote.listener >= 0 else None
+        self.notifications = Notifications(zygote.listener, interrupts) if zygote.listener >= 0 else None
         tid = self.zygote.pid
         image = bytearray(self.xstate.get(tid))
         self.xfeatures = int.from_bytes(image[464:472], "little")

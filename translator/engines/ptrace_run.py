@@ -13,7 +13,7 @@ import ctypes
 import struct
 from time import monotonic_ns
 
-from translator.engines.notify import CONTINUE, NOTIF_RECV, NOTIF_SEND, POLLIN, ioctl, ppoll
+from translator.engines.notify import CONTINUE, NOT_WANTED, POLLIN, ppoll
 from translator.engines.placement import NOWHERE
 from translator.engines.ptrace_binding import (
     ECHILD,
@@ -79,12 +79,14 @@ QUICK_NS = 200_000
 CALLS_PER_LOOK = 64
 """Calls between two looks at the clock: the timer's signal is lost while a call is served."""
 MAX_FORGERIES = 1000
-NO_CALL = bytes(80)
 KILLED = 9
 """Wait status of a thread that SIGKILL has ended."""
 RESTART = (1 << 64) - 512
 """ERESTARTSYS: what a call returns whose notification was interrupted."""
-_unpack_notification = struct.Struct("=QQiIQ6Q").unpack_from
+WAITING = 2
+"""Neither a result of Notifications.receive nor NOT_WANTED: no call has been waited for yet."""
+_unpack_notification = struct.Struct("=QI4xi12x6Q").unpack_from
+"""id, thread, call and its arguments of a struct seccomp_notif."""
 
 
 class GuestRunner:
@@ -156,11 +158,10 @@ class GuestRunner:
         words, address = cpu.registers.words, cpu.registers.address
         serve = self.sink.syscall
         notes = self.notifications
-        listener = -1
         if notes is not None:
-            listener, received, received_address = notes.fd, notes.bytes, notes.received_address
+            received, answer = notes.bytes, notes.answer
+            exchange, receive = notes.exchange, notes.receive
             flag = self.interrupts.flag
-            answer, answer_address = notes.answer, notes.answer_address
         calls = CALLS_PER_LOOK
         served = 0
         while True:
@@ -169,13 +170,18 @@ class GuestRunner:
                 cpu.trap = None
                 number, args = trap
             else:
+                got = WAITING
                 if under_way:
                     under_way = False
                 else:
+                    # It computes on another CPU, most likely, or others have something to do.
+                    leaves = cpu.free or self._kicked
                     if cpu.notice:
+                        assert notes is not None
                         answer[0] = cpu.notice
                         answer[1] = cpu.result
-                        if ioctl(listener, NOTIF_SEND, answer_address):
+                        got = notes.send() if leaves else exchange()
+                        if got == NOT_WANTED:
                             # A signal from outside has ended the wait for the answer.
                             self.withdraw(cpu)
                             continue
@@ -187,29 +193,31 @@ class GuestRunner:
                                 return
                             cpu.changed = False
                         ptrace(PTRACE_CONT, tid, 0, 0)
-                    if cpu.free or self._kicked:
-                        # It computes on another CPU, most likely, or others have something to do.
+                    if leaves:
                         cpu.resumed_ns = monotonic_ns()
                         self._leave(cpu, tid)
                         return
                 status = 0
                 while True:
-                    if listener >= 0:
-                        if not flag[0]:
-                            received[:] = NO_CALL
-                            if not ioctl(listener, NOTIF_RECV, received_address):
-                                notice, who, number, _, _, a, b, c, d, e, f = _unpack_notification(received)
-                                if who == tid:
-                                    break
-                                self._leave(cpu, tid)
-                                self._serve_other(who, notice, number, (a, b, c, d, e, f))
-                                if cpu.notice != UNDER_WAY or self._kicked:
-                                    return
-                                del self.running[tid]
-                                cpu.notice = 0
-                                continue
-                            if get_errno() != EINTR:
-                                continue  # the caller was killed
+                    if notes is not None:
+                        if got == WAITING:
+                            got = receive()
+                        if not got:
+                            notice, who, number, a, b, c, d, e, f = _unpack_notification(received)
+                            if who == tid:
+                                break
+                            self._leave(cpu, tid)
+                            self._serve_other(who, notice, number, (a, b, c, d, e, f))
+                            if cpu.notice != UNDER_WAY or self._kicked:
+                                return
+                            del self.running[tid]
+                            cpu.notice = 0
+                            got = WAITING
+                            continue
+                        gone = got != -EINTR
+                        got = WAITING
+                        if gone:
+                            continue  # the caller was killed
                         flag[0] = 0
                         status = self._note_stops(tid)
                     else:
@@ -273,7 +281,7 @@ class GuestRunner:
         assert notes is not None
         answer = notes.answer
         answer[0], answer[1], answer[2] = cpu.notice, 0, CONTINUE
-        failed = ioctl(notes.fd, NOTIF_SEND, notes.answer_address)
+        failed = notes.send()
         answer[2] = 0
         if not failed:
             cpu.notice = 0
@@ -350,7 +358,7 @@ class GuestRunner:
         assert notes is not None
         notes.answer[0] = notice
         notes.answer[1] = cpu.result
-        if ioctl(notes.fd, NOTIF_SEND, notes.answer_address):
+        if notes.send():
             self.withdraw(cpu)
             self.sink.trapped(cpu)
             return
@@ -429,10 +437,9 @@ class GuestRunner:
         notes = self.notifications
         assert notes is not None
         while ppoll(notes.poll_address, 1, notes.at_once_address, 0) > 0:
-            notes.bytes[:] = NO_CALL
-            if ioctl(notes.fd, NOTIF_RECV, notes.received_address):
+            if notes.receive():
                 break  # the caller was killed, or there are no more guests
-            notice, who, number, _, _, *args = _unpack_notification(notes.bytes)
+            notice, who, number, *args = _unpack_notification(notes.bytes)
             cpu = self._called(who, notice, number, tuple(args))
             if cpu is not None:
                 self.sink.trapped(cpu)

@@ -122,7 +122,7 @@ def btime(fd: int) -> int:
     return seconds * 1_000_000_000 + nanoseconds if mask & STATX_BTIME else -1
 
 
-_STATX_ALL = 0xFFF
+STATX_ALL = 0xFFF
 _STATX = Struct("=IIQIIIH2xQQQQqI4xqI4xqI4xqI4xIIII")
 
 
@@ -133,12 +133,17 @@ def _device(major: int, minor: int) -> int:
 
 def full_stat(fd: int) -> HostStat:
     """What fstat tells, and the birth time, by one call.  OSError."""
-    if _statx is None or _statx(fd, b"", AT_EMPTY_PATH, _STATX_ALL, _statx_buffer) < 0:
+    if _statx is None or _statx(fd, b"", AT_EMPTY_PATH, STATX_ALL, _statx_buffer) < 0:
         return host_stat(os.fstat(fd))
+    return statx_values(_statx_buffer)
+
+
+def statx_values(room: Any) -> HostStat:
+    """What a struct statx says."""
     stat = _new_stat(HostStat)
     (mask, stat.blksize, _, stat.nlink, stat.uid, stat.gid, stat.mode, stat.ino, stat.size, stat.blocks, _,
      atime, atime_ns, btime, btime_ns, ctime, ctime_ns, mtime, mtime_ns, special, special_minor, device,
-     device_minor) = _STATX.unpack_from(_statx_buffer)
+     device_minor) = _STATX.unpack_from(room)
     stat.atime_ns = atime * 1_000_000_000 + atime_ns
     stat.btime_ns = btime * 1_000_000_000 + btime_ns if mask & STATX_BTIME else -1
     stat.ctime_ns = ctime * 1_000_000_000 + ctime_ns

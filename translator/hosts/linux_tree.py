@@ -13,8 +13,8 @@ import os
 
 from translator.hosts import linux_calls as calls
 from translator.hosts.base import HostError, HostFile, HostStat, HostStatFs
-from translator.hosts.linux_calls import NR_OPENAT2, raw_openat2
 from translator.hosts.linux_files import O_APPEND, LinuxFile, open_flags
+from translator.hosts.linux_look import Look
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,7 +43,8 @@ _KERNEL_TYPES = frozenset((b"proc", b"sysfs", b"debugfs", b"tracefs", b"security
 
 
 class LinuxTree:
-    __slots__ = ("_confined", "_kernel_devices", "_openat2", "_poller", "_resolve", "_root", "_walk_how")
+    __slots__ = ("_confined", "_full_stat", "_kernel_devices", "_look", "_openat2", "_poller", "_resolve", "_root",
+                 "_stat", "_walk_how")
 
     def __init__(self, root: bytes, confined: bool, poller: LinuxPoller) -> None:
         try:
@@ -59,6 +60,15 @@ class LinuxTree:
             self._kernel_devices = _kernel_devices(os.readlink(b"/proc/self/fd/%d" % self._root))
         self._openat2 = calls.have_openat2(self._root)
         self._walk_how = calls.open_how(_PATH_ONLY, 0, self._resolve)
+        self._stat: Callable[[bytes], HostStat] = self._stat_path
+        self._full_stat: Callable[[bytes], HostStat] = self._full_stat_path
+        if self._openat2:
+            try:
+                self._look = Look(self._root, self._walk_how)
+            except OSError:
+                pass  # no code of one's own here
+            else:
+                self._stat, self._full_stat = self._look.stat, self._look.full_stat
 
     # Getting at a path
 
@@ -131,15 +141,19 @@ class LinuxTree:
         finally:
             os.close(fd)
 
+    def _full_stat_path(self, path: bytes) -> HostStat:
+        fd = self._open_path(path)
+        try:
+            return calls.full_stat(fd)
+        finally:
+            os.close(fd)
+
     def lookup(self, path: bytes) -> tuple[int, HostStat]:
         if self._openat2 and 0 < len(path) <= _LONGEST:  # nearly always, and without detours
-            fd = calls.try_openat2(self._root, path, self._walk_how)
-            if fd >= 0:
-                try:
-                    return len(path), calls.host_stat(os.fstat(fd))
-                finally:
-                    os.close(fd)
-            error = calls.get_errno()
+            try:
+                return len(path), self._stat(path)
+            except HostError as failed:
+                error = failed.errno
             if error in _MISSING:
                 return self._lookup_above(path, error)
             if error == errno.ELOOP:
@@ -152,17 +166,12 @@ class LinuxTree:
     def find(self, path: bytes, btime: bool = False) -> HostStat | None:
         if not self._openat2 or len(path) > _LONGEST:
             return None
-        fd = raw_openat2(NR_OPENAT2, self._root, path, self._walk_how, 24)
-        if fd >= 0:
-            try:
-                return calls.full_stat(fd) if btime else calls.host_stat(os.fstat(fd))
-            finally:
-                os.close(fd)
-        error = calls.get_errno()
-        if error in _TRY_ANOTHER_WAY:
-            return None
-        # The walk met no link before the component that is not there.
-        raise HostError(error)
+        try:
+            return self._full_stat(path) if btime else self._stat(path)
+        except HostError as error:
+            if error.errno in _TRY_ANOTHER_WAY:
+                return None
+            raise  # the walk met no link before the component that is not there
 
     def _lookup_above(self, path: bytes, error: int) -> tuple[int, HostStat]:
         """How far path can be walked, when looking it up failed with that error: mostly to its parent."""
