@@ -17,6 +17,7 @@ U64_MAX = (1 << 64) - 1
 class EventFd(AnonymousFile):
     kind = "eventfd"
     writes_vectors = False
+    record_size = 8
 
     def __init__(self, task: Task, count: int, flags: int) -> None:
         super().__init__(task, O_RDWR | flags & O_NONBLOCK)

@@ -67,6 +67,9 @@ class FileDescription:
     reads_vectors = writes_vectors = True
     """Whether it takes a vector at once (read_iter, write_iter); of others each part is a read or write of its own, and
     there is no asynchronous one."""
+    record_size = 1
+    """A read gives whole records: where the buffer ends inside one, that one is not given.  Pipes and sockets: a
+    page (pipe_read)."""
     stream = False
     """A blocking write goes on, asleep in between, until everything is written: pipes, stream sockets, terminals."""
     epoll_items: list[EpollItem] | None = None

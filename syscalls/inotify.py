@@ -181,6 +181,7 @@ class Inotify(AnonymousFile):
 
     kind = "inotify"
     reads_vectors = False
+    record_size = 1 << 20  # events differ in length: all of them, or none
 
     def __init__(self, task: Task, flags: int) -> None:
         super().__init__(task, O_RDONLY | flags & O_NONBLOCK)

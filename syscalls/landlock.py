@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from syscalls.fs.mounts import Dentry, Location, Mount
     from syscalls.task import Task
 
-ABI = 6
+ABI = 7
 MAX_LAYERS = 16
 (EXECUTE, WRITE_FILE, READ_FILE, READ_DIR, REMOVE_DIR, REMOVE_FILE, MAKE_CHAR, MAKE_DIR, MAKE_REG, MAKE_SOCK, MAKE_FIFO,
  MAKE_BLOCK, MAKE_SYM, REFER, TRUNCATE, IOCTL_DEV) = (1 << bit for bit in range(16))

@@ -54,6 +54,7 @@ class SignalQueue(WaitQueue):
 
 class SignalFd(AnonymousFile):
     kind = "signalfd"
+    record_size = RECORD.size
 
     def __init__(self, task: Task, mask: int, flags: int) -> None:
         super().__init__(task, O_RDWR | flags & O_NONBLOCK)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 class TimerFd(AnonymousFile):
     kind = "timerfd"
+    record_size = 8
 
     def __init__(self, task: Task, clock_id: int, flags: int) -> None:
         super().__init__(task, O_RDWR | flags & O_NONBLOCK)

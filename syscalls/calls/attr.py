@@ -159,8 +159,10 @@ def _set_times(task: Task, location: Location | None, inode: Inode, atime: int |
         return 0
     if not owner_or_capable(task, inode):
         if not is_now:
+            _check_changeable(inode)
             raise LinuxError(EPERM)
         permission(task, inode, MAY_WRITE)
+    _check_changeable(inode)
     now = HOST_NOW
     clock = task.kernel.clock
     filesystem = getattr(inode, "filesystem", None)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 TO_READ = POLLIN | POLLRDNORM | POLLERR | POLLHUP | POLLRDHUP
 TO_WRITE = POLLOUT | POLLWRNORM | POLLERR | POLLHUP
+PAGE = 4096
 CHUNK = 4 << 20
 """The most bytes that one object operation moves."""
 WINDOW = 256 << 10
@@ -80,16 +81,19 @@ def read_now(task: Task, file: FileDescription, addr: int, count: int) -> int:
 
 
 def _keep_prefix(task: Task, file: FileDescription, addr: int, data: bytes) -> int:
-    """The buffer ends inside `data`: fill what there is and give the rest back.  EFAULT when there is nothing.
-    Streams copy a page or nothing of it (pipe_read)."""
+    """The buffer ends inside `data`: fill what there is and give the rest back."""
     good = task.mem.writable(addr, len(data))
-    if file.stream:
-        good &= ~4095
     task.mem.write(addr, data[:good])
-    file.unread(data[good:])
-    if not good:
+    return _whole_records(file, data, good)
+
+
+def _whole_records(file: FileDescription, data: bytes, done: int) -> int:
+    """Only `done` bytes could be copied: how many of them count.  EFAULT for none."""
+    done -= done % (PAGE if file.stream else file.record_size)
+    file.unread(data[done:])
+    if not done:
         raise LinuxError(EFAULT)
-    return good
+    return done
 
 
 def _read_large(task: Task, file: FileDescription, addr: int, count: int) -> int:
@@ -117,9 +121,7 @@ def readv_now(task: Task, file: FileDescription, vector: Vector) -> int:
         except LinuxError:
             file.unread(data)
             raise
-        if done < len(data):
-            file.unread(data[done:])
-        return done
+        return done if done == len(data) else _whole_records(file, data, done)
     return _each(vector, lambda addr, length: read_now(task, file, addr, length))
 
 
@@ -504,7 +506,9 @@ def preadv2(task: Task, fd: Fd, vec: In[IoVec], vlen: U32, pos: S64, pos_high: S
             raise LinuxError(EINVAL)
         file = task.files.get(fd)
         _check_position(file)
-        if file.readable and any(length for _, length in task.mem.iovec(vec, vlen)):
+        total = sum(length for _, length in task.mem.iovec(vec, vlen)) if file.readable else 0
+        if total:
+            _check_end(pos, total)
             check_rw_flags(file, flags, file.reads_vectors)
         return _preadv(task, fd, vec, vlen, pos)
     file = input_file(task, fd)
@@ -529,7 +533,9 @@ def pwritev2(task: Task, fd: Fd, vec: In[IoVec], vlen: U32, pos: S64, pos_high: 
     file = output_file(task, fd)
     if not file.can_write:
         raise LinuxError(EINVAL)
-    if any(length for _, length in task.mem.iovec(vec, vlen)):
+    total = sum(length for _, length in task.mem.iovec(vec, vlen))
+    if total:
+        _check_end(pos, total)
         check_rw_flags(file, flags, file.writes_vectors)
     kept = file.flags
     # The call's own status flags hold for this call only: objects look at the description's.

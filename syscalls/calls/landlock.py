@@ -15,7 +15,11 @@ if TYPE_CHECKING:
     from syscalls.table import U32, Fd, In, Size
     from syscalls.task import Task
 
-LANDLOCK_CREATE_RULESET_VERSION = 1
+LANDLOCK_CREATE_RULESET_VERSION, LANDLOCK_CREATE_RULESET_ERRATA = 1, 2
+ERRATA = 0
+"""Which mistakes of earlier versions are mended: none is claimed."""
+RESTRICT_SELF_FLAGS, LOG_SUBDOMAINS_OFF = 7, 4
+"""What the audit log is told of a domain, of which there is none here."""
 LANDLOCK_RULE_PATH_BENEATH, LANDLOCK_RULE_NET_PORT = 1, 2
 RULESET = Struct("<QQQ")
 PATH_BENEATH = Struct("<Qi")
@@ -28,9 +32,9 @@ CAP_SYS_ADMIN = 21
 def landlock_create_ruleset(task: Task, attr: In[LandlockRuleset], size: Size, flags: U32) -> int:
     from syscalls.landlock import ABI, ACCESS_FS, ACCESS_NET, SCOPES, Ruleset
     if flags:
-        if flags != LANDLOCK_CREATE_RULESET_VERSION or attr or size:
+        if attr or size or flags not in (LANDLOCK_CREATE_RULESET_VERSION, LANDLOCK_CREATE_RULESET_ERRATA):
             raise LinuxError(EINVAL)
-        return ABI
+        return ABI if flags == LANDLOCK_CREATE_RULESET_VERSION else ERRATA
     if not attr:
         raise LinuxError(EFAULT)
     if size < SMALLEST:
@@ -100,8 +104,10 @@ def landlock_restrict_self(task: Task, ruleset: Fd, flags: U32) -> int:
     from syscalls.landlock import MAX_LAYERS, Domain
     if not task.no_new_privs and not task.cred.capable(CAP_SYS_ADMIN):
         raise LinuxError(EPERM)
-    if flags:
+    if flags & ~RESTRICT_SELF_FLAGS:
         raise LinuxError(EINVAL)
+    if ruleset == -1 and flags == LOG_SUBDOMAINS_OFF:
+        return 0
     rules = _ruleset(task, ruleset)
     domain = Domain(task.cred.landlock, rules.layer())
     if len(domain.layers) > MAX_LAYERS:

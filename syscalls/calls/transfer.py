@@ -124,10 +124,11 @@ async def sendfile(task: Task, out_fd: Fd, in_fd: Fd, offset: InOut[S64Value], c
     # Only what has positions can be read ahead of a target that takes less.
     if not source.seekable:
         raise LinuxError(EINVAL)
-    _check_spliceable(source)
-    if count and not source.splice_source:
-        raise LinuxError(EINVAL)
-    _check_spliceable(target)
+    if count:
+        _check_spliceable(source)
+        if not source.splice_source:
+            raise LinuxError(EINVAL)
+        _check_spliceable(target)
     if target.flags & O_APPEND and _pipe_of(target) is None:
         raise LinuxError(EINVAL)
     count = min(count, MAX_RW_COUNT)

@@ -101,7 +101,8 @@ def _check(task: Task, location: Location | None, inode: Inode, name: bytes, mas
         location.mount.check_writable()
     if mask == MAY_WRITE and inode.immutable:
         raise LinuxError(EPERM)  # may_write_xattr
-    if name.startswith(b"security.") and mask == MAY_WRITE and not task.cred.capable(CAP_SYS_ADMIN):
+    if name.startswith(b"security.") and mask == MAY_WRITE and not (
+            inode.private or task.cred.capable(CAP_SYS_ADMIN)):
         raise LinuxError(EPERM)  # cap_inode_setxattr
     if name.startswith((b"security.", b"system.")):
         return

@@ -46,6 +46,10 @@ class AnonymousInode(Inode):
         self.gid = task.cred.fsgid
         self.atime_ns = self.mtime_ns = self.ctime_ns = kernel.clock.realtime()
 
+    @property
+    def private(self) -> bool:  # type: ignore[override]
+        return self.filesystem is ANON_INODEFS
+
     def stat(self, task: Task) -> Stat:
         return Stat(dev=self.filesystem.device, ino=self.number, mode=self.mode, nlink=1, uid=self.uid, gid=self.gid,
                     atime_ns=self.atime_ns, mtime_ns=self.mtime_ns, ctime_ns=self.ctime_ns)

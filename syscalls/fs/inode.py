@@ -43,6 +43,13 @@ class Inode:
     mode: int
     """S_IF type and permission bits; for host files as of the last stat."""
 
+    private = False
+    """S_PRIVATE: security modules, and what capabilities allow of its attributes, leave it alone."""
+
+    def admits(self, task: Task) -> bool:
+        """Whether a task may do what the mode does not allow it: an i_op->permission that is kinder."""
+        return False
+
     # --- attributes
 
     def stat(self, task: Task) -> Stat:

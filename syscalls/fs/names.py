@@ -49,7 +49,8 @@ if TYPE_CHECKING:
 
 
 def _new_name(vfs: Vfs, task: Task, path: bytes, dirfd: int, kind: int) -> tuple[Location, bytes]:
-    """filename_create: where a new name goes.  EEXIST; ENOENT for `name/` that is to be no directory; EROFS."""
+    """filename_create: where a new name goes.  EEXIST; ENOENT for `name/` that is to be no directory; EROFS.
+    kind 0: a link, whose own checks come before those of the directory."""
     walk = vfs.walk_parent(task, path, dirfd)
     if walk.kind is not NORM or not walk.missing:
         raise LinuxError(EEXIST)
@@ -62,7 +63,9 @@ def _new_name(vfs: Vfs, task: Task, path: bytes, dirfd: int, kind: int) -> tuple
     if task.cred.landlock is not None and kind:
         from syscalls.landlock import check_make
         check_make(task, parent, kind)
-    if not vfs.host_checks(task, parent.inode):
+    if not kind and parent.inode.filesystem.name == "proc":
+        raise LinuxError(ENOENT)
+    if kind and not vfs.host_checks(task, parent.inode):
         may_create(task, parent.inode)
     return parent, walk.name
 
@@ -109,8 +112,9 @@ def make_link(vfs: Vfs, task: Task, old: Location, path: bytes, dirfd: int) -> N
         there = locate(task, old.mount, parent_path(old.dentry.path), None) if old.dentry.path else old
         check_refer(task, there, parent, inode, None, False, False)
     may_link(task, inode)
-    if inode.mode & S_IFMT == S_IFDIR:
+    if inode.mode & S_IFMT == S_IFDIR or not vfs.host_checks(task, parent.inode):
         may_create(task, parent.inode)
+    if inode.mode & S_IFMT == S_IFDIR:
         raise LinuxError(EPERM)
     parent.inode.link(task, name, inode)
     if vfs.notifier is not None:
@@ -196,6 +200,8 @@ def rename(vfs: Vfs, task: Task, old_path: bytes, old_dirfd: int, new_path: byte
     inode = old.location().inode
     if new.too_long:
         raise LinuxError(ENAMETOOLONG)
+    if new.missing and new.parent_mount.filesystem.name == "proc":
+        raise LinuxError(ENOENT)  # as may_create
     is_directory = inode.mode & S_IFMT == S_IFDIR
     if flags & RENAME_NOREPLACE and not new.missing:
         raise LinuxError(EEXIST)

@@ -55,7 +55,8 @@ def permission(task: Task, inode: Inode, mask: int, cred: Credentials | None = N
     if cred.cap_effective >> CAP_DAC_READ_SEARCH & 1:
         if mask == MAY_READ or (kind == S_IFDIR and not mask & MAY_WRITE):
             return
-    raise LinuxError(EACCES)
+    if not inode.admits(task):
+        raise LinuxError(EACCES)
 
 
 def location_permission(task: Task, location: Location, mask: int) -> None:

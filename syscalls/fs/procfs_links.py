@@ -102,6 +102,10 @@ def _descriptors(target: Task) -> dict[int, FileDescription]:
 class DescriptorDirectory(SimpleDirectory):
     """/proc/PID/fd and fdinfo."""
 
+    def admits(self, task: Task) -> bool:
+        """proc_fd_permission: all threads of the process may do anything with its fd."""
+        return not self.info and task.group is self.target.group
+
     fixed = True
 
     def __init__(self, filesystem: ProcFs, target: Task, number: int, *, info: bool) -> None:

@@ -7,7 +7,7 @@ from syscalls.fuzz.program import NUMBERS
 from syscalls.table import TABLE
 
 GROUPS: dict[str, tuple[str, ...]] = {
-    "files": ("attr", "dir", "stat", "path", "open", "xattr", "lock"),
+    "files": ("attr", "dir", "stat", "path", "open", "xattr", "lock", "landlock"),
     "io": ("io", "descriptors", "fcntl", "storage", "transfer", "ioctl"),
     "memory": ("memory", "numa", "shm"),
     "process": ("process", "ids", "limits", "misc", "prctl", "sched", "pidfd", "exec"),
@@ -93,6 +93,11 @@ XATTR_NAMES: tuple[bytes, ...] = (b"user.a", b"user.b", b"user.", b"user", b"", 
                                   b"user." + b"n" * 250, b"user." + b"n" * 251)
 
 VALUES: dict[str, tuple[int, ...]] = {
+    "landlock_create_ruleset.size": (*[24] * 12, 16, 8, 7, 0, 25, 4096, 4097),
+    "landlock_create_ruleset.flags": (*[0] * 16, 1, 3, 1 << 31),
+    "landlock_add_rule.kind": (1, 1, 1, 1, 2, 0, 3),
+    "landlock_add_rule.flags": (*[0] * 16, 1),
+    "landlock_restrict_self.flags": (*[0] * 12, 1, 2, 4, 7, 8),
     "whence": (0, 1, 2, 3, 4, 5, 99),
     "clock": (0, 1, 2, 3, 4, 5, 6, 7, 10, 11, 12, -1, -2, -6, 99),
     "clock_nanosleep.clock": (0, 1, 4, 5, 6, 7, 10, 11, 12, -1, 99),

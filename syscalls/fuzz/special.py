@@ -41,6 +41,7 @@ def at(call: Call, index: int, *parts: tuple[int, int, Rule]) -> Fields:
             if start + where < DATA_ROOM]
 
 
+WRITTEN_BACK = Any("the blocks of a file are counted once it was written back")
 LISTINGS = ("getdents", "getdents64")
 ROOM_FOR_ALL = 512
 """In less than this the directories of a program need not fit."""
@@ -136,7 +137,10 @@ def fcntl_fields(call: Call, _: int) -> Fields:
 
 
 def ioctl_fields(call: Call, _: int) -> Fields:
-    return at(call, 2, (0, 4, PID)) if constant(call, 1) in (0x540F, 0x5429, 0x8903, 0x8904) else []
+    code = constant(call, 1)
+    if code == 0x5460:            # FIOQSIZE
+        return at(call, 2, (0, 8, WRITTEN_BACK))
+    return at(call, 2, (0, 4, PID)) if code in (0x540F, 0x5429, 0x8903, 0x8904) else []
 
 
 def sockopt_fields(call: Call, _: int) -> Fields:
@@ -178,7 +182,12 @@ def priority_fields(call: Call, _: int) -> Fields:
     return at(call, 0, (0, 4, Any("where the scheduler put it")), (0, 0, Any("")))
 
 
+def ruleset_result(call: Call) -> Rule | None:
+    return Any("the version of Landlock is the kernel's") if constant(call, 2) == 1 else None
+
+
 SPECIAL: dict[str, Special] = {
+    "landlock_create_ruleset": Special(result=ruleset_result),
     "getdents64": Special(memory=directory_entries),
     "getdents": Special(memory=directory_entries),
     "fcntl": Special(result=fcntl_result, fields=fcntl_fields),

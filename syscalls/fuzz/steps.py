@@ -36,6 +36,7 @@ MAKES: dict[str, str] = {
                      "epoll_create",
                      "epoll_create1", "eventfd", "eventfd2", "timerfd_create", "signalfd", "signalfd4", "inotify_init",
                      "inotify_init1", "memfd_create", "pidfd_open", "pidfd_getfd", "mq_open", "fcntl"), "fds"),
+    "landlock_create_ruleset": "rulesets",
     **dict.fromkeys(("getpid", "gettid"), "pids"),
     **dict.fromkeys(("mmap", "mremap", "shmat", "brk"), "maps"),
     "shmget": "shms",
@@ -128,7 +129,7 @@ class Step:
 
 
 MOST_SLOTS = 300
-BUNDLES = ("fds", "pids", "maps", "ids", "shms", "sems", "msgs")
+BUNDLES = ("fds", "pids", "maps", "ids", "shms", "sems", "msgs", "rulesets")
 IN_BLOCKS = ("process", "signals", "io", "files", "ipc", "sockets")
 """Groups whose programs have child processes and threads."""
 
@@ -136,7 +137,8 @@ IN_BLOCKS = ("process", "signals", "io", "files", "ipc", "sockets")
 def first_objects(builder: Builder) -> dict[str, list[Value]]:
     """What the bundles have at the start."""
     return {"fds": [Const(-1), Const(0), Const(99)], "pids": [builder.call("getpid"), Const(0x3FFFFFFF)],
-            "maps": [Const(0)], **{name: [Const(-1), Const(0x7FFFFFF0)] for name in ("ids", "shms", "sems", "msgs")}}
+            "maps": [Const(0)], "rulesets": [Const(-1)],
+            **{name: [Const(-1), Const(0x7FFFFFF0)] for name in ("ids", "shms", "sems", "msgs")}}
 
 
 @cache

@@ -83,8 +83,8 @@ SIGSETS = st.sampled_from([Placed(pack("<Q", mask)) for mask in (
 CONTENT = st.sampled_from([b"", b"x", b"hello", b"0123456789", b"y" * 100, b"z" * 600])
 
 
-fds, pids, maps, ids, shms, sems, msgs = (
-    FromBundle(name) for name in ("fds", "pids", "maps", "ids", "shms", "sems", "msgs"))
+fds, pids, maps, ids, shms, sems, msgs, rulesets = (
+    FromBundle(name) for name in ("fds", "pids", "maps", "ids", "shms", "sems", "msgs", "rulesets"))
 """The objects that programs make: descriptors, processes, mappings, and numbers of other things."""
 
 
@@ -196,6 +196,15 @@ def layout_strategy(name: str) -> Draw:
                 lambda items: Placed(bytes(8 * len(items)), tuple((8 * i, 8, item) for i, item in enumerate(items))))
         case "AioRequest":
             return requests()
+        case "LandlockRuleset":
+            rights = st.sampled_from([0, *[0xFFFF] * 8, 0x4004, 0x2, 0x1F2, 0x2000, 0x10, 0x8000, 0x10000, 1 << 63])
+            few = st.sampled_from([*[0] * 12, 1, 2, 3, 3, 4])
+            return st.tuples(rights, few, few).map(lambda t: Placed(pack("<QQQ", *t) + bytes(8)))
+        case "LandlockRule":
+            rights = st.sampled_from([0, 0xFFFF, 0xFFFF, 0x4004, 0x2, 0x4, 0x8, 0x1F2, 0x2000, 0x10, 0x8000, 0x10000, 1,
+                                     3])
+            return st.tuples(rights, fds, st.sampled_from([0, 0, 0, 0, 1, 1 << 16])).map(
+                lambda t: Placed(pack("<QII", t[0], 0, t[2]), ((8, 4, t[1]),)))
         case "FutexWaitv":
             return st.tuples(st.sampled_from([0, 1, 5]), st.sampled_from([2, 0x82, 0, 3, 0x100])).map(
                 lambda t: Placed(pack("<QQII", t[0], 0, t[1], 0), ((8, 8, Room(8)),)))
@@ -313,6 +322,7 @@ SPECIFIC: dict[str, Callable[[], Draw]] = {
     **dict.fromkeys(("execve.path", "execveat.path"),
                     lambda: text((b"f", b"e", b"n", b"d", b"x", b"dang", b"loop", b"none", b"f/x", b"", b"p",
                                     b"a" * 256))),
+    **dict.fromkeys(("landlock_add_rule.ruleset", "landlock_restrict_self.ruleset"), lambda: rulesets),
     **dict.fromkeys(("shmat.number", "shmctl.number"), lambda: shms),
     **dict.fromkeys(("semop.id", "semctl.id", "semtimedop.id"), lambda: sems),
     **dict.fromkeys(("msgsnd.id", "msgrcv.id", "msgctl.id"), lambda: msgs),

@@ -95,4 +95,39 @@ FIXED = {
         Call(4, "flistxattr", (Result(2), Data(256), Const(100))),
         Call(5, "fgetxattr", (Result(2), Data(128), Data(512), Const(100))),
         Call(6, "fsetxattr", (Result(2), Data(128), Data(512), Const(3), Const(0))))),
+    "an object is copied as a whole or not at all": Program((
+        Call(1, "eventfd2", (Const(5), Const(0))), Store(0x200, bytes(16)), StoreValue(0x200, 8, Data(DATA_ROOM - 4)),
+        StoreValue(0x208, 8, Const(16)), Call(2, "readv", (Result(1), Data(0x200), Const(1))),
+        Call(3, "eventfd2", (Const(5), Const(0))), Call(4, "read", (Result(3), Data(DATA_ROOM - 4), Const(8))),
+        Call(5, "pipe", (Data(64),)), Load(6, 64), Load(7, 68), Call(8, "write", (Result(7), Data(0), Const(6))),
+        Call(9, "readv", (Result(6), Data(0x200), Const(1))))),
+    "capabilities leave attributes of anonymous objects alone": Program((
+        EVENTFD, Store(64, b"security.a\0"), Call(4, "fremovexattr", (Result(3), Data(64))),
+        Call(5, "fsetxattr", (Result(3), Data(64), Data(128), Const(4), Const(0))))),
+    "names that proc does not know": Program((
+        Store(64, b"/proc/self\0"), Store(80, b"dl\0"), Store(96, b"/proc/self/fd/0\0"), Store(128, b"f\0"),
+        Call(1, "unlink", (Data(96),)), Call(2, "rmdir", (Data(96),)), Call(3, "chdir", (Data(64),)),
+        Call(4, "renameat", (Const(-1), Data(64), Const(-100), Data(80))),
+        Call(5, "rename", (Data(64), Data(80))), Call(6, "link", (Data(96), Data(80))))),
+    "the end of a transfer comes before its flags": Program((
+        Store(0x200, bytes(16)), StoreValue(0x208, 8, Const(5)),
+        Call(2, "preadv2", (Const(0), Data(0x200), Const(1), Const(0x7FFFFFFFFFFFFFFF), Const(0), Const(1 << 30))),
+        Call(3, "pwritev2", (Const(0), Data(0x200), Const(1), Const(0x7FFFFFFFFFFFFFFF), Const(0), Const(1 << 30))))),
+    "Landlock: rights, rules and what is left": Program((
+        Store(0x100, (0xFFFF).to_bytes(8, "little") + bytes(16)), Store(64, b"d\0"), Store(80, b"f\0"),
+        Store(96, b"d/g\0"), Call(1, "landlock_create_ruleset", (Data(0x100), Const(24), Const(0))),
+        Call(2, "open", (Data(64), Const(0o10000000))), Store(0x200, (0x4).to_bytes(8, "little") + bytes(8)),
+        StoreValue(0x208, 4, Result(2)), Call(3, "landlock_add_rule", (Result(1), Const(1), Data(0x200), Const(0))),
+        Call(4, "landlock_restrict_self", (Const(-1), Const(4))),
+        Call(5, "landlock_restrict_self", (Result(1), Const(8))),
+        Call(6, "landlock_restrict_self", (Result(1), Const(1))), Call(7, "open", (Data(80), Const(0))),
+        Call(8, "open", (Data(96), Const(0))), Call(9, "open", (Data(96), Const(2))), Call(10, "unlink", (Data(80),)),
+        Call(11, "landlock_create_ruleset", (Const(0), Const(0), Const(4))))),
+    "sendfile of nothing, and of a directory": Program((
+        Store(64, b".\0"), Call(1, "open", (Data(64), Const(0))),
+        Call(2, "sendfile", (Const(0), Result(1), Const(0), Const(0))),
+        Call(3, "sendfile", (Const(0), Result(1), Const(0), Const(1))))),
+    "the inode of anonymous objects does not change": Program((
+        EVENTFD, Store(0x200, bytes(32)), Call(4, "utimensat", (Result(3), Const(0), Data(0x200), Const(0))),
+        Call(5, "utimensat", (Result(3), Const(0), Const(0), Const(0))))),
 }
