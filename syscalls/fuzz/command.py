@@ -231,6 +231,9 @@ def fuzz(words: Sequence[str]) -> int:
     expected = sum(tally.expected.values())
     print(f"{tally.programs} programs with {tally.calls} calls; {tally.asleep} slept on natively; "
           f"{expected} showed a known difference; {tally.unsteady} differences did not show again")
+    for side in campaign.layers:
+        if side.hides_files:
+            print(f"{side.name}: what was left behind was not compared: the layer keeps files to itself")
     counts = sorted(campaign.findings.values(), key=lambda finding: -finding.count)
     print(f"{len(counts)} divergences" + (", by how often they were met:" if counts else ""))
     for finding in counts:

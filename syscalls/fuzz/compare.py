@@ -398,6 +398,8 @@ class Comparison:
 
     def trees(self) -> Difference | None:
         left, right = self.left.tree, self.right.tree
+        if left is None or right is None:
+            return None  # the command says so
         for path in sorted(set(left) | set(right)):
             one, other = left.get(path, "not there"), right.get(path, "not there")
             if one != other:

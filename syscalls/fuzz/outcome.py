@@ -37,7 +37,7 @@ class Outcome:
     """Where the program was when it ended."""
     left: int = 0
     """Processes that were still there when the first one had ended."""
-    tree: dict[str, str] = field(default_factory=dict)
+    tree: dict[str, str] | None = field(default_factory=dict)
     failure: str = ""
     """The layer itself ended or hung: how, in one line."""
     detail: str = ""

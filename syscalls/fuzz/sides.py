@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from syscalls.fuzz.outcome import Outcome, decode, remove_tree, tree_of
-from syscalls.fuzz.program import Program
+from syscalls.fuzz.program import Call, Program
 
 SOURCE = Path(__file__).with_name("data") / "executor.c"
 FLAGS = ["-O2", "-nostdlib", "-static", "-ffreestanding", "-fno-stack-protector", "-fno-pic", "-no-pie",
@@ -125,9 +125,11 @@ class Side:
         self.served = 0
         self.limit_ms = LAYER_LIMIT_MS if prefix else NATIVE_LIMIT_MS
         self.directory = world.directory(name)
+        self.hides_files = False
+        """What programs leave behind stays in the layer (an overlay): nobody can see it from here."""
 
     def start(self) -> subprocess.Popen[bytes]:
-        command = self.world.jail(self.name, [*self.prefix, self.world.executor, "serve"])
+        command = self.world.jail(self.name, [*self.prefix, self.world.executor, "serve", str(self.world.uid)])
         self.errors = open(f"{self.world.base}/{self.name}.stderr", "w+b")  # noqa: SIM115 (closed with the side)
         self.process = process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, start_new_session=True,
@@ -136,8 +138,19 @@ class Side:
         self.served = 0
         if self.receive(8, time.monotonic() + 60) != b"ready\n\0\0"[:8]:
             words = self.stop()
-            raise FuzzError(f"{self.name}: the executor does not start: {words or 'no answer in 60 s'}")
+            raise FuzzError(f"{self.name}: the executor does not start, as an unprivileged user and in namespaces of "
+                            f"its own: {words or 'no answer in 60 s'}")
+        if self.prefix:
+            self.hides_files = not self._shows_files()
         return process
+
+    def _shows_files(self) -> bool:
+        self.send(Program((Call(0, "getpid", ()),)), 0, self.limit_ms)
+        self._answer()
+        place = f"{self.directory}/p0"
+        shows = os.path.isdir(place)
+        remove_tree(place)
+        return shows
 
     def stop(self) -> str:
         """End it; the last words on its standard error."""
@@ -173,34 +186,44 @@ class Side:
         """Send a program; `end` has its outcome."""
         if self.process is not None and self.served >= PROGRAMS_PER_START:
             self.stop()
-        process = self.process or self.start()
+        if self.process is None:
+            self.start()
         if os.geteuid():
             self.world.open_to_programs(self.directory)
+        self.send(program, serial, limit_ms or self.limit_ms)
+
+    def send(self, program: Program, serial: int, limit: int) -> None:
+        process = self.process
+        assert process is not None and process.stdin is not None
         self.served += 1
         self.serial = serial
         words = program.encode()
-        limit = limit_ms or self.limit_ms
         self.deadline = time.monotonic() + limit / 1000 + GRACE_S
-        assert process.stdin is not None
         try:
             process.stdin.write(struct.pack("<4Q", len(words) // 8, limit, 1, serial) + words)
             process.stdin.flush()
         except BrokenPipeError:
             pass
 
-    def end(self) -> Outcome:
+    def _answer(self) -> tuple[tuple[int, ...], bytes] | None:
+        """The report and the log; None when they do not come."""
         head = self.receive(40, self.deadline)
-        body = None
-        if head is not None:
-            used, status, flags, last, left = struct.unpack("<5Q", head)
-            body = self.receive(used * 8, self.deadline)
-        if head is None or body is None:
+        if head is None:
+            return None
+        report = struct.unpack("<5Q", head)
+        body = self.receive(report[0] * 8, self.deadline)
+        return None if body is None else (report, body)
+
+    def end(self) -> Outcome:
+        answer = self._answer()
+        if answer is None:
             assert self.process is not None
             hung = time.monotonic() >= self.deadline
             detail = self.stop()
             remove_tree(f"{self.directory}/p{self.serial}")
             return Outcome(failure="hang" if hung else f"end of the layer: {last_words(detail)}", detail=detail)
-        tree = tree_of(f"{self.directory}/p{self.serial}")
+        (used, status, flags, last, left), body = answer
+        tree = None if self.hides_files else tree_of(f"{self.directory}/p{self.serial}")
         remove_tree(f"{self.directory}/p{self.serial}")
         return Outcome(decode(struct.unpack(f"<{used}Q", body)), status, bool(flags & 1), bool(flags & 2), last, left,
                        tree)

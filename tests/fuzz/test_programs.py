@@ -123,7 +123,8 @@ def test_every_part_of_an_outcome_is_compared() -> None:
     for other in (Outcome(tree={}), Outcome(status=9, tree=base.tree), Outcome(timed_out=True, tree=base.tree),
                   Outcome(failure="hang")):
         assert compare(program, base, other) is not None
-    assert compare(program, base, Outcome(tree=dict(base.tree))) is None
+    assert compare(program, base, Outcome(tree=dict(base.tree or {}))) is None
+    assert compare(program, base, Outcome(tree=None)) is None  # a layer that keeps files to itself
 
 
 def test_smaller_programs_are_smaller() -> None:

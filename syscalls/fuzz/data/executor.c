@@ -28,7 +28,8 @@ enum {
 	READ = 0, WRITE = 1, OPEN = 2, CLOSE = 3, MMAP = 9, SIGACTION = 13, SIGPROCMASK = 14, IOCTL = 16,
 	GETPID = 39, SOCKET = 41, CLONE = 56, EXECVE = 59, EXIT = 60, WAIT4 = 61, KILL = 62, FCNTL = 72, CHDIR = 80,
 	MKDIR = 83, SYMLINK = 88, CHMOD = 90, UMASK = 95, SETSID = 112, SETRESUID = 117, SETRESGID = 119, SETGROUPS = 116,
-	SIGTIMEDWAIT = 128, SIGALTSTACK = 131, MKNOD = 133, PERSONALITY = 135, SETPRIORITY = 141, PRCTL = 157, SETRLIMIT = 160, MOUNT = 165, FUTEX = 202,
+	GETUID = 102, SIGTIMEDWAIT = 128, SIGALTSTACK = 131, MKNOD = 133, PERSONALITY = 135,
+	 SETPRIORITY = 141, PRCTL = 157, SETRLIMIT = 160, MOUNT = 165, FUTEX = 202,
 	SHMGET = 29, SHMCTL = 31, SEMGET = 64, SEMCTL = 66, MSGGET = 68, MSGCTL = 71, MQ_UNLINK = 241,
 	EXIT_GROUP = 231, WAITID = 247, UNSHARE = 272, DUP3 = 292,
 };
@@ -487,7 +488,7 @@ static void serve(u64 user)
 	out_fd = call(FCNTL, 1, 1030, 901);
 	if (in_fd < 900 || out_fd < 900)
 		die("descriptors cannot be moved up: RLIMIT_NOFILE is too low");
-	if (user) {
+	if (user && call(GETUID) != (s64)user) { /* a layer with users of its own, such as runsc */
 		call(SETGROUPS, 0, 0);
 		if (call(SETRESGID, user, user, user) < 0 || call(SETRESUID, user, user, user) < 0)
 			die("cannot become another user");
@@ -627,7 +628,7 @@ static void jail(char **words, char **environment)
 {
 	/* NEWNS, NEWUTS, NEWIPC, NEWPID, NEWNET; NEWUSER for those who may not otherwise */
 	u64 flags = 0x00020000 | 0x04000000 | 0x08000000 | 0x20000000 | 0x40000000;
-	u64 uid = number(words[0]), gid = number(words[1]), was_uid = call(102);
+	u64 uid = number(words[0]), gid = number(words[1]), was_uid = call(GETUID);
 	const char *from = words[2], *scratch = words[3];
 	s64 pid, fd;
 	if (call(UNSHARE, flags | (was_uid ? 0x10000000 : 0)) < 0)
