@@ -96,7 +96,7 @@ def name_anonymous(mm: Mm, addr: int, length: int, name: bytes | None) -> None:
             continue
         part = area.piece(max(area.start, addr), min(area.end, end))
         mm.areas.remove(part.start, part.end)
-        mm.areas.insert(Vma(part.start, part.end, part.prot, part.flags, name=shown))
+        mm.areas.insert(Vma(part.start, part.end, part.prot, part.flags, name=shown, policy=part.policy))
     if not mm.areas.covers(addr, end):
         raise LinuxError(ENOMEM)
 

@@ -70,7 +70,6 @@ if TYPE_CHECKING:
     from syscalls.fd import FileDescription
     from syscalls.fs.vfs import Location
     from syscalls.kernel import Kernel
-    from syscalls.mempolicy import RangePolicies
     from syscalls.task import Task
     from translator.machine import AddressSpace, Backing
 
@@ -111,8 +110,6 @@ class Mm:
         self.exe_file: FileDescription | None = None
         """Held so that the program file stays busy (ETXTBSY) while it runs."""
         self.max_areas = DEFAULT_MAX_MAP_COUNT - getattr(kernel.engine, "own_areas", 0)
-        self.policies: RangePolicies | None = None
-        """Of mbind(2): made when first used."""
         self.locked_bytes = 0
         self.default_flags = 0
         """mlockall(MCL_FUTURE)."""
@@ -153,8 +150,6 @@ class Mm:
             setattr(other, name, getattr(self, name))
         if self.exe_file is not None:
             other.exe_file = self.exe_file.retain()
-        if self.policies is not None:
-            other.policies = self.policies.copy()
         if self.advised:
             other.advised = True
             for area in self.areas:
@@ -400,8 +395,6 @@ class Mm:
     def forget(self, start: int, end: int) -> None:
         """The areas of a range go; the engine is told by the caller (a new mapping, or unmap)."""
         taken = self.areas.remove(start, end)
-        if self.policies is not None:
-            self.policies.set(start, end, None)
         if self.locked_bytes:
             for area in taken:
                 if area.flags & VM_LOCKED:
@@ -560,7 +553,7 @@ class Mm:
             return False
         self.space.map(start, growth, area.prot, None, 0, False)
         areas.remove(area.start, area.end)
-        areas.insert(Vma(start, area.end, area.prot, area.flags, None, 0, None, area.name))
+        areas.insert(area.moved(start, area.end, 0))
         if area.flags & VM_LOCKED:
             self.locked_bytes += growth
         return True

@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     from syscalls.fs.vfs import Location
     from translator.machine import Backing
 
+    Policy = tuple[int, int, int]
+    """A memory policy: the mode with its flags, the nodes, and the node that is preferred (-1: none)."""
+
 _MNEMONICS = ((VM_SHARED, "sh"), (VM_MAYREAD, "mr"), (VM_MAYWRITE, "mw"), (VM_MAYEXEC, "me"), (VM_MAYSHARE, "ms"),
               (VM_GROWSDOWN, "gd"), (VM_LOCKED, "lo"), (VM_SEQ_READ, "sr"), (VM_RAND_READ, "rr"), (VM_DONTCOPY, "dc"),
               (VM_DONTEXPAND, "de"), (VM_NORESERVE, "nr"), (VM_WIPEONFORK, "wf"), (VM_DONTDUMP, "dd"),
@@ -48,10 +51,10 @@ _MNEMONICS = ((VM_SHARED, "sh"), (VM_MAYREAD, "mr"), (VM_MAYWRITE, "mw"), (VM_MA
 class Vma:
     """One area [start, end) of equal protection and origin."""
 
-    __slots__ = ("backing", "end", "flags", "location", "name", "offset", "prot", "start")
+    __slots__ = ("backing", "end", "flags", "location", "name", "offset", "policy", "prot", "start")
 
     def __init__(self, start: int, end: int, prot: int, flags: int, backing: Backing | None = None, offset: int = 0,
-                 location: Location | None = None, name: bytes | None = None) -> None:
+                 location: Location | None = None, name: bytes | None = None, policy: Policy | None = None) -> None:
         self.start = start
         self.end = end
         self.prot = prot
@@ -66,6 +69,8 @@ class Vma:
         """The mapped file's name, None when it has none."""
         self.name = name
         """What /proc/pid/maps shows where there is no location: [heap], [stack], [anon:...], /SYSV... (deleted)."""
+        self.policy = policy
+        """What mbind(2) has set: kept and told back, for there is but one node."""
 
     @property
     def shared(self) -> bool:
@@ -82,17 +87,25 @@ class Vma:
         if start == self.start and end == self.end:
             return self
         return Vma(start, end, self.prot, self.flags, self.backing,
-                   self.offset + start - self.start if self.backing is not None else 0, self.location, self.name)
+                   self.offset + start - self.start if self.backing is not None else 0, self.location, self.name,
+                   self.policy)
 
     def changed(self, prot: int, flags: int) -> Vma:
-        return Vma(self.start, self.end, prot, flags, self.backing, self.offset, self.location, self.name)
+        return Vma(self.start, self.end, prot, flags, self.backing, self.offset, self.location, self.name, self.policy)
+
+    def placed(self, policy: Policy | None) -> Vma:
+        """With another memory policy."""
+        return Vma(self.start, self.end, self.prot, self.flags, self.backing, self.offset, self.location, self.name,
+                   policy)
 
     def moved(self, start: int, end: int, offset: int) -> Vma:
-        return Vma(start, end, self.prot, self.flags, self.backing, offset, self.location, self.name)
+        return Vma(start, end, self.prot, self.flags, self.backing, offset, self.location, self.name, self.policy)
 
     def joins(self, after: Vma) -> bool:
         """Whether `after`, which begins where this ends, can be one Vma with it (vma_merge)."""
         if self.end != after.start or self.prot != after.prot or self.flags != after.flags or self.name != after.name:
+            return False
+        if self.policy != after.policy:
             return False
         mine, other = self.backing, after.backing
         if mine is None or other is None:

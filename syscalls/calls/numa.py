@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from syscalls.abi.errno import EFAULT, EINVAL, ENODEV, ENOENT, EPERM, ESRCH, LinuxError
+from syscalls.abi.errno import EFAULT, EINVAL, ENODEV, ENOENT, EOPNOTSUPP, EPERM, ESRCH, LinuxError
 from syscalls.abi.mm import (
+    MPOL_BIND,
     MPOL_DEFAULT,
     MPOL_F_ADDR,
     MPOL_F_MEMS_ALLOWED,
@@ -12,9 +13,9 @@ from syscalls.abi.mm import (
     MPOL_MF_VALID,
     MPOL_MODE_FLAGS,
     MPOL_PREFERRED,
+    MPOL_PREFERRED_MANY,
     MPOL_WEIGHTED,
 )
-from syscalls.mempolicy import RangePolicies
 from syscalls.mm import page_align
 from syscalls.table import FAKE, syscall
 from translator.machine import PAGE_MASK
@@ -88,10 +89,9 @@ def mbind(task: Task, start: Addr, length: Size, mode: U64, mask: In[NodeMask], 
             raise LinuxError(EFAULT)
     elif not mm.areas.covers(start, start + size):
         raise LinuxError(EFAULT)
-    if mm.policies is None:
-        mm.policies = RangePolicies()
-    kept = None if kind == MPOL_DEFAULT else (policy[0] | mode & MPOL_MODE_FLAGS, policy[1])
-    mm.policies.set(start, start + size, kept)
+    kept = None if kind == MPOL_DEFAULT else (policy[0] | mode & MPOL_MODE_FLAGS, policy[1], -1)
+    for area in mm.areas.remove(start, start + size):
+        mm.areas.insert(area.placed(kept))
     return 0
 
 
@@ -115,10 +115,10 @@ def get_mempolicy(task: Task, mode: Out[S32], mask: Out[NodeMask], maximum: U64,
             raise LinuxError(EINVAL)
         kind, nodes = 0, 1
     elif flags & MPOL_F_ADDR:
-        if task.mm.find(addr) is None:
+        area = task.mm.find(addr)
+        if area is None:
             raise LinuxError(EFAULT)
-        policies = task.mm.policies
-        kind, nodes = (policies.at(addr) if policies is not None else None) or (MPOL_DEFAULT, 0)
+        kind, nodes, _ = area.policy or (MPOL_DEFAULT, 0, -1)
         if flags & MPOL_F_NODE and not task.mm.space.reach(addr, 1, 1):
             raise LinuxError(EFAULT)
     elif addr:
@@ -189,7 +189,18 @@ def set_mempolicy_home_node(task: Task, start: Addr, length: Size, node: U64, fl
     size = page_align(length) & (1 << 64) - 1
     if start + size >= 1 << 64:
         raise LinuxError(EINVAL)
-    policies = task.mm.policies
-    if size and (policies is None or not any(low < start + size and high > start for low, high, _ in policies.ranges)):
+    if not size:
+        return 0
+    end = start + size
+    mm = task.mm
+    areas = [area for area in mm.areas.overlapping(start, end) if area.policy is not None]
+    if not areas:
         raise LinuxError(ENOENT)  # no mapping there has a policy of its own
+    for area in areas:
+        assert area.policy is not None
+        kind, nodes, _ = area.policy
+        if kind & ~MPOL_MODE_FLAGS not in (MPOL_BIND, MPOL_PREFERRED_MANY):
+            raise LinuxError(EOPNOTSUPP)
+        for part in mm.areas.remove(max(area.start, start), min(area.end, end)):
+            mm.areas.insert(part.placed((kind, nodes, node)))
     return 0

@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from syscalls.fuzz.program import Block, Call, Const, Data, Load, Probe, Program, Result, Store, StoreValue
+from syscalls.fuzz.program import (
+    Arena,
+    Block,
+    Call,
+    Const,
+    Content,
+    Data,
+    Load,
+    Probe,
+    Program,
+    Result,
+    Store,
+    StoreValue,
+)
 
 
 def sched_attr(policy: int, nice: int) -> bytes:
@@ -70,6 +83,18 @@ FIXED_TASKS = {
             for number, advice in enumerate((25, 20, 21, 3, 4)))))),
     "the node of a processor without the processor": Program((
         Store(64, b"\xff" * 8), Call(1, "getcpu", (Const(1 << 63), Data(64), Const(0))))),
+    "areas by memory policy": Program((
+        Store(64, b"/proc/self/maps\0"), StoreValue(96, 8, Const(1)),
+        Call(1, "mmap", (Arena(0), Const(0x8000), Const(3), Const(0x32), Const(-1), Const(0))),
+        Call(2, "mbind", (Arena(0x1000), Const(4096), Const(1), Const(0), Const(0), Const(0))), Content(3, 64),
+        Call(4, "mbind", (Arena(0x2000), Const(4096), Const(1), Const(0), Const(0), Const(0))), Content(5, 64),
+        Call(6, "set_mempolicy_home_node", (Arena(0), Const(0x8000), Const(0), Const(0))),
+        Call(7, "mbind", (Arena(0x3000), Const(8192), Const(2), Data(96), Const(64), Const(0))), Content(8, 64),
+        Call(9, "set_mempolicy_home_node", (Arena(0x3000), Const(4096), Const(0), Const(0))), Content(10, 64),
+        Call(11, "get_mempolicy", (Data(128), Data(136), Const(64), Arena(0x4000), Const(2))),
+        Call(12, "mremap", (Arena(0x1000), Const(0x4000), Const(0x5000), Const(1), Const(0))),
+        Call(13, "mbind", (Arena(0), Const(0x8000), Const(0), Const(0), Const(0), Const(0))), Content(14, 64),
+        Call(15, "set_mempolicy_home_node", (Arena(0), Const(0x8000), Const(0), Const(0))))),
     "all memory locked": Program((
         Call(1, "mlockall", (Const(1),)), Call(2, "munlockall"), Call(3, "mlockall", (Const(7),)),
         Call(4, "mmap", (Const(0), Const(4 << 20), Const(3), Const(0x22), Const(-1), Const(0))))),
