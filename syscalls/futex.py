@@ -60,24 +60,36 @@ class FutexWaiter:
         self.queue.wake()
 
 
-def futex_key(task: Task, addr: int, private: bool) -> Hashable:
-    """What identifies the futex word.  EINVAL: misaligned; EFAULT: not an address, or (shared) not mapped."""
-    if addr & 3:
+PRIVATE, NUMA = 1, 2
+"""The kinds of a futex.  NUMA (since 6.16): behind the word stands the number of the node that keeps it."""
+NO_NODE = 0xFFFFFFFF
+
+
+def futex_key(task: Task, addr: int, kind: int) -> Hashable:
+    """What identifies the futex word.  EINVAL: misaligned, or no node; EFAULT: not an address, or (shared) not
+    mapped."""
+    if addr & (7 if kind & NUMA else 3):
         raise LinuxError(EINVAL)
     if addr > TASK_SIZE:  # access_ok takes the first address behind user space too
         raise LinuxError(EFAULT)
-    key = task.mm.futex_key(addr, private)
-    if not private:
+    if kind & NUMA:
+        node = task.mem.u32(addr + 4)
+        if node == NO_NODE:
+            task.mem.put_u32(addr + 4, 0)  # the one there is
+        elif node:
+            raise LinuxError(EINVAL)
+    key = task.mm.futex_key(addr, bool(kind & PRIVATE))
+    if not kind & PRIVATE:
         # A shared word is found through its page, which has to be there and accessible.
         task.mem.u32(addr)
-    return key
+    return (key, NUMA) if kind & NUMA else key
 
 
-async def wait(task: Task, addr: int, expected: int, bitset: int, private: bool, deadline_ns: int | None) -> int:
+async def wait(task: Task, addr: int, expected: int, bitset: int, kind: int, deadline_ns: int | None) -> int:
     """FUTEX_WAIT and FUTEX_WAIT_BITSET.  `deadline_ns` is monotonic.  EAGAIN, ETIMEDOUT, EFAULT, EINVAL."""
     if not bitset:
         raise LinuxError(EINVAL)
-    key = futex_key(task, addr, private)
+    key = futex_key(task, addr, kind)
     if task.mem.u32(addr) != expected:
         raise LinuxError(EAGAIN)
     waiter = FutexWaiter(task, addr, key, bitset, WaitQueue())
@@ -91,7 +103,7 @@ async def wait(task: Task, addr: int, expected: int, bitset: int, private: bool,
             raise
 
         def resume(task: Task) -> Awaitable[int]:
-            return wait(task, addr, expected, bitset, private, deadline_ns)
+            return wait(task, addr, expected, bitset, kind, deadline_ns)
         raise Interrupted(RESTART_BLOCK, resume) from None
     finally:
         waiter.dequeue()
@@ -100,12 +112,12 @@ async def wait(task: Task, addr: int, expected: int, bitset: int, private: bool,
     raise LinuxError(ETIMEDOUT)
 
 
-def wake(task: Task, addr: int, count: int, bitset: int, private: bool, *, strict: bool = False) -> int:
+def wake(task: Task, addr: int, count: int, bitset: int, kind: int, *, strict: bool = False) -> int:
     """Wake at most `count` waiters of `bitset`, and one even if count is 0 (but not when strict: futex2).
     EINVAL: a priority-inheritance futex."""
     if not bitset:
         raise LinuxError(EINVAL)
-    key = futex_key(task, addr, private)
+    key = futex_key(task, addr, kind)
     if strict and count <= 0:
         return 0
     return _wake_key(task, key, count, bitset)
@@ -133,7 +145,7 @@ def _wake_key(task: Task, key: Hashable, count: int, bitset: int = MATCH_ANY) ->
 
 def wake_address(task: Task, addr: int) -> None:
     """Wake one waiter of a futex that the kernel itself writes: clear_child_tid, robust futexes.  They are woken as
-    shared ones, which in private memory are the same as private ones."""
+    shared ones: who waits for the same word as a private one stays asleep."""
     try:
         wake(task, addr, 1, MATCH_ANY, False)
     except LinuxError:
@@ -141,12 +153,12 @@ def wake_address(task: Task, addr: int) -> None:
 
 
 def requeue(task: Task, addr: int, target: int, wake_count: int, requeue_count: int, expected: int | None,
-            private: bool, target_private: bool | None = None) -> int:
+            kind: int) -> int:
     """FUTEX_REQUEUE and FUTEX_CMP_REQUEUE: wake some waiters of `addr`, move others to `target`."""
     if wake_count < 0 or requeue_count < 0:
         raise LinuxError(EINVAL)
-    key = futex_key(task, addr, private)
-    target_key = futex_key(task, target, private if target_private is None else target_private)
+    key = futex_key(task, addr, kind)
+    target_key = futex_key(task, target, kind)
     if expected is not None and task.mem.u32(addr) != expected:
         raise LinuxError(EAGAIN)
     done = 0
@@ -224,11 +236,11 @@ def _compare(old: int, operation: int) -> bool:
     raise LinuxError(ENOSYS)
 
 
-async def wait_many(task: Task, futexes: list[tuple[int, int, bool]], deadline_ns: int | None) -> int:
-    """futex_waitv(2): (address, expected, private) triples; the index of one that was woken."""
+async def wait_many(task: Task, futexes: list[tuple[int, int, int]], deadline_ns: int | None) -> int:
+    """futex_waitv(2): (address, expected, kind) triples; the index of one that was woken."""
     queue = WaitQueue()
     waiters: list[FutexWaiter] = []
-    keys = [futex_key(task, addr, private) for addr, _, private in futexes]
+    keys = [futex_key(task, addr, kind) for addr, _, kind in futexes]
     try:
         for index, (addr, expected, _) in enumerate(futexes):
             if task.mem.u32(addr) != expected:

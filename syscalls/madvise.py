@@ -79,6 +79,7 @@ _KNOWN = {*_FLAGS, *_HINTS, MADV_DONTNEED, MADV_DONTNEED_LOCKED, MADV_FREE, MADV
 REMOTE = (MADV_COLD, MADV_PAGEOUT, MADV_WILLNEED, MADV_COLLAPSE)
 """What process_madvise may do to another process."""
 CAP_SYS_ADMIN = 21
+HUGE_PAGE = 2 << 20
 
 
 def _remember(mm: Mm, start: int, end: int, set_flags: int, clear_flags: int) -> None:
@@ -144,9 +145,21 @@ def advise(mm: Mm, task: Task, start: int, length: int, advice: int) -> int:
             _remove(mm, area, low, high)
         elif advice in (MADV_COLD, MADV_PAGEOUT) and area.flags & VM_LOCKED:
             raise LinuxError(EINVAL)
+        elif advice == MADV_COLLAPSE:
+            _collapse(mm, area, low, high)
     if not mm.areas.covers(start, end):
         raise LinuxError(ENOMEM)
     return 0
+
+
+def _collapse(mm: Mm, area: Vma, low: int, high: int) -> None:
+    """madvise_collapse: nothing is done, but Linux's answer given.  EINVAL: no huge page fits into the area, none is
+    wanted, or one in the range has no page yet."""
+    if area.flags & VM_NOHUGEPAGE or (area.start + HUGE_PAGE - 1 & -HUGE_PAGE) + HUGE_PAGE > area.end:
+        raise LinuxError(EINVAL)
+    for start in range(low + HUGE_PAGE - 1 & -HUGE_PAGE, (high & -HUGE_PAGE) - HUGE_PAGE + 1, HUGE_PAGE):
+        if not any(mm.space.resident(start, HUGE_PAGE)):
+            raise LinuxError(EINVAL)
 
 
 def _parts(mm: Mm, start: int, end: int) -> Iterator[tuple[Vma, int, int]]:

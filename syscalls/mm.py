@@ -182,7 +182,8 @@ class Mm:
         return self.areas.data_bytes
 
     def futex_key(self, addr: int, private: bool) -> Hashable:
-        """What a futex word is: equal keys are the same word.  EFAULT when a shared one is not mapped."""
+        """What a futex word is: equal keys are the same word.  A private one is never a shared one, not even of the
+        same memory (FUT_OFF_MMSHARED).  EFAULT when a shared one is not mapped."""
         if private:
             return (id(self), addr)
         area = self.areas.find(addr)
@@ -190,7 +191,7 @@ class Mm:
             raise LinuxError(EFAULT)
         if area.backing is not None and area.flags & VM_MAYSHARE:
             return (area.backing.key, area.offset + addr - area.start)
-        return (id(self), addr)
+        return (id(self), addr, "shared")
 
     # --- limits
 

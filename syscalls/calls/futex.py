@@ -6,7 +6,7 @@ import struct
 
 from syscalls.abi.errno import EBUSY, EFAULT, EINVAL, ENOSYS, EPERM, ESRCH, LinuxError
 from syscalls.abi.time import CLOCK_MONOTONIC, CLOCK_REALTIME, KTIME_MAX, read_timespec
-from syscalls.futex import MATCH_ANY, requeue, to_monotonic, wait, wait_many, wake, wake_op
+from syscalls.futex import MATCH_ANY, NUMA, PRIVATE, requeue, to_monotonic, wait, wait_many, wake, wake_op
 from syscalls.table import syscall
 from translator.machine import TASK_SIZE
 
@@ -78,17 +78,17 @@ def futex(task: Task, addr: InOut[U32], operation: S32, value: U32, timeout: Add
 
 # --- futex2
 
-FUTEX2_SIZE_MASK, FUTEX2_SIZE_U32, FUTEX2_PRIVATE = 3, 2, 128
-FUTEX2_VALID = FUTEX2_SIZE_MASK | FUTEX2_PRIVATE
+FUTEX2_SIZE_MASK, FUTEX2_SIZE_U32, FUTEX2_NUMA, FUTEX2_MPOL, FUTEX2_PRIVATE = 3, 2, 4, 8, 128
+FUTEX2_VALID = FUTEX2_SIZE_MASK | FUTEX2_NUMA | FUTEX2_MPOL | FUTEX2_PRIVATE
 FUTEX_WAITV_MAX = 128
 _WAITV = struct.Struct("<QQII")
 
 
-def _check_flags2(flags: int) -> bool:
-    """Whether the futex is private.  Only 32-bit words, and no NUMA placement.  EINVAL."""
+def _check_flags2(flags: int) -> int:
+    """The kind of futex.  Only 32-bit words: EINVAL.  MPOL asks for a node by the memory's policy: there is one."""
     if flags & ~FUTEX2_VALID or flags & FUTEX2_SIZE_MASK != FUTEX2_SIZE_U32:
         raise LinuxError(EINVAL)
-    return bool(flags & FUTEX2_PRIVATE)
+    return (PRIVATE if flags & FUTEX2_PRIVATE else 0) | (NUMA if flags & FUTEX2_NUMA else 0)
 
 
 def _deadline2(task: Task, timeout: int, clock: int) -> int | None:
@@ -100,16 +100,16 @@ def _deadline2(task: Task, timeout: int, clock: int) -> int | None:
     return to_monotonic(task, moment) if clock == CLOCK_REALTIME else moment
 
 
-def _read_waiters(task: Task, addr: int, count: int) -> list[tuple[int, int, bool]]:
-    """struct futex_waitv entries as (address, value, private)."""
+def _read_waiters(task: Task, addr: int, count: int) -> list[tuple[int, int, int]]:
+    """struct futex_waitv entries as (address, value, kind)."""
     out = []
     for value, word, flags, reserved in _WAITV.iter_unpack(task.mem.read(addr, count * _WAITV.size)):
         if reserved:
             raise LinuxError(EINVAL)
-        private = _check_flags2(flags)
+        kind = _check_flags2(flags)
         if value > 0xFFFFFFFF:
             raise LinuxError(EINVAL)
-        out.append((word, value, private))
+        out.append((word, value, kind))
     return out
 
 
@@ -124,27 +124,29 @@ async def futex_waitv(task: Task, waiters: In[FutexWaitv], count: U32, flags: U3
 
 @syscall(454, since="6.7")
 def futex_wake(task: Task, addr: InOut[U32], mask: U64, count: S32, flags: U32) -> int:
-    private = _check_flags2(flags)
+    kind = _check_flags2(flags)
     if mask > 0xFFFFFFFF:
         raise LinuxError(EINVAL)
-    return wake(task, addr, count, mask, private, strict=True)
+    return wake(task, addr, count, mask, kind, strict=True)
 
 
 @syscall(455, since="6.7", needs=("clocks.monotonic",))
 async def futex_wait(task: Task, addr: InOut[U32], value: U64, mask: U64, flags: U32, timeout: In[Timespec],
                      clock: S32) -> int:
-    private = _check_flags2(flags)
+    kind = _check_flags2(flags)
     if value > 0xFFFFFFFF or mask > 0xFFFFFFFF:
         raise LinuxError(EINVAL)
-    return await wait(task, addr, value, mask, private, _deadline2(task, timeout, clock))
+    return await wait(task, addr, value, mask, kind, _deadline2(task, timeout, clock))
 
 
 @syscall(456, since="6.7")
 def futex_requeue(task: Task, waiters: In[FutexWaitv], flags: U32, wake_count: S32, requeue_count: S32) -> int:
     if flags or not waiters:
         raise LinuxError(EINVAL)
-    (addr, value, private), (target, _, target_private) = _read_waiters(task, waiters, 2)
-    return requeue(task, addr, target, wake_count, requeue_count, value, private, target_private)
+    (addr, value, kind), (target, _, target_kind) = _read_waiters(task, waiters, 2)
+    if kind != target_kind:
+        raise LinuxError(EINVAL)
+    return requeue(task, addr, target, wake_count, requeue_count, value, kind)
 
 
 # --- robust lists

@@ -273,8 +273,10 @@ def write_data(task: Task, file: FileDescription, data: bytes) -> Result:
 @syscall(1, needs=WRITING)
 def write(task: Task, fd: Fd, buf: Buf, count: Size) -> Result:
     file = output_file(task, fd)
+    if not file.can_write:
+        raise LinuxError(EINVAL)
     if buf + count > TASK_SIZE:
-        raise LinuxError(EFAULT if file.can_write else EINVAL)
+        raise LinuxError(EFAULT)
     if count > CHUNK and file.seekable:
         return _write_large(task, file, buf, min(count, MAX_RW_COUNT))
     count = min(count, MAX_RW_COUNT)

@@ -35,7 +35,8 @@ from syscalls.fuzz.special import (
 from syscalls.table import TABLE
 
 SI_USER, SI_QUEUE, SI_TIMER, SI_TKILL = 0, -1, -2, -6
-SIGCHLD = 17
+SIGKILL, SIGCHLD, SIGXCPU = 9, 17, 24
+RLIMIT_CPU = 0
 LINK_LENGTH = Any("as long as the number of a process")
 CUT = Any("the end of the memory cuts it: how much is written before the fault is the processor's")
 
@@ -102,6 +103,8 @@ class Comparison:
         saved: list[tuple[bytes, ...]] = []
         for one, other in zip(left, right, strict=False):
             if (one.kind, one.slot) != (other.kind, other.slot):
+                if (was_killed(one) or was_killed(other)) and self.limits_time():
+                    return None  # as `raced`
                 return self.other_order(one, other)
             if one.kind == BLOCK:
                 saved.append(tuple(bytes(memory) for memory in (*self.memory, *self.raw)))
@@ -114,7 +117,8 @@ class Comparison:
                     self.raw = (bytearray(before[2]), bytearray(before[3]))
                 if not self.matches(PID, one.result, other.result):
                     return self.results("clone", one, other)
-                if one.words != other.words and isinstance(block, Block) and not has_thread(block):
+                if one.words != other.words and isinstance(block, Block) and not (
+                        has_thread(block) or self.limits_time()):
                     return Difference("fork", "how the child ended", ended(one), ended(other), one.slot)
                 continue
             if one.kind == SIGNAL:
@@ -349,16 +353,22 @@ class Comparison:
         return any(isinstance(item, Block) for item in walk(self.program.operations))
 
     def raced(self) -> bool:
-        """Whether each side died of another one of several signals that one thread sent to the other.  A signal that
-        dumps core takes effect when the other thread runs, which is a race; those that do not, at once
-        (complete_signal)."""
+        """Whether it is a race when a signal takes effect.  RLIMIT_CPU is looked at in the timer's tick, which many
+        programs never meet.  And each side may have died of another one of the signals that one thread sent to another:
+        those that dump core take effect when the other thread runs, others at once (complete_signal)."""
         left, right = self.left.status & 0x7F, self.right.status & 0x7F
+        if left != right and {left, right} <= {0, SIGKILL, SIGXCPU} and self.limits_time():
+            return True
         if left == right or not any(isinstance(item, Block) and item.kind == "thread"
                                     for item in walk(self.program.operations)):
             return False
         sent = {value.number for call in self.calls.values() if call.name in SENDERS for value in call.args[1:3]
                 if isinstance(value, Const)}
         return {left, right} <= sent
+
+    def limits_time(self) -> bool:
+        return any(Const(RLIMIT_CPU) in (call.args[:1] if call.name == "setrlimit" else call.args[1:2])
+                   for call in self.calls.values() if call.name in ("setrlimit", "prlimit64"))
 
     def missing(self, record: Record, ended: Outcome, right_ended: bool) -> Difference | None:
         """One side went on where the other ended."""

@@ -206,8 +206,11 @@ def layout_strategy(name: str) -> Draw:
             return st.tuples(rights, fds, st.sampled_from([0, 0, 0, 0, 1, 1 << 16])).map(
                 lambda t: Placed(pack("<QII", t[0], 0, t[2]), ((8, 4, t[1]),)))
         case "FutexWaitv":
-            return st.tuples(st.sampled_from([0, 1, 5]), st.sampled_from([2, 0x82, 0, 3, 0x100])).map(
-                lambda t: Placed(pack("<QQII", t[0], 0, t[1], 0), ((8, 8, Room(8)),)))
+            # Two, as futex_requeue wants: mostly of one kind.
+            return st.tuples(st.sampled_from([0, 0, 1, 5]), st.sampled_from([2, 0x82, 6, 0x86, 0, 3, 0x100]),
+                             st.sampled_from([0, 0, 0, 0x80, 4])).map(
+                lambda t: Placed(pack("<QQIIQQII", t[0], 0, t[1], 0, 0, 0, t[1] ^ t[2], 0),
+                                 ((8, 8, Room(8)), (32, 8, Room(8)))))
         case _:
             size = LAYOUTS[name].size if name in LAYOUTS else 16
             return st.binary(max_size=8).map(lambda data: Placed(data + bytes(max(0, size - len(data)))))

@@ -127,4 +127,36 @@ FIXED_TASKS = {
                 ("sendto", (16, 4, 0, Data(64), 7)), ("sendto", (16, 4, 0, 16, 16)), ("sendto", (16, 4, 1, 0, 0)),
                 ("sendmsg", (Data(192), 0)), ("sendmsg", (Data(256), 0)), ("sendto", (Data(64), 0, 0, 0, 0)))))))
         )),
+    "futex2: nodes, kinds that differ": Program((
+        *(operation for number, (flags, node) in enumerate((
+            (2, 7), (6, 0), (6, 1), (6, 0xFFFFFFFF), (0x86, 0xFFFFFFFF), (0x8E, 0), (10, 0), (0x12, 0), (4, 0)))
+          for operation in (
+            StoreValue(64, 8, Const(node << 32)), StoreValue(72, 8, Const(node << 32)),
+            Call(1 + 8 * number, "futex_wake", (Data(64), Const(1), Const(1), Const(flags))),
+            Call(2 + 8 * number, "futex_wake", (Data(68), Const(1), Const(1), Const(flags))),
+            Call(3 + 8 * number, "futex_wait", (Data(64), Const(1), Const(1), Const(flags), Const(0), Const(1))),
+            Store(128, bytes(48)), StoreValue(136, 8, Data(64)), StoreValue(144, 4, Const(flags)),
+            StoreValue(160, 8, Data(72)), StoreValue(168, 4, Const(flags)),
+            Call(4 + 8 * number, "futex_requeue", (Data(128), Const(0), Const(1), Const(1))),
+            StoreValue(168, 4, Const(flags ^ 128)),
+            Call(5 + 8 * number, "futex_requeue", (Data(128), Const(0), Const(1), Const(1))))),)),
+    "sealed memory": Program((
+        Call(1, "mmap", (Const(0), Const(0x6000), Const(3), Const(0x22), Const(-1), Const(0))),
+        Call(2, "mseal", (Result(1, 0x1000), Const(0x2000), Const(0))),
+        Call(3, "mseal", (Result(1), Const(4096), Const(1))),
+        Call(4, "mseal", (Const(1 << 63), Const(4096), Const(0))),
+        Call(5, "munmap", (Result(1), Const(0x2000))), Call(6, "mprotect", (Result(1), Const(0x2000), Const(1))),
+        Call(7, "mremap", (Result(1, 0x1000), Const(0x1000), Const(0x2000), Const(1), Const(0))),
+        Call(8, "mmap", (Result(1, 0x1000), Const(4096), Const(3), Const(0x32), Const(-1), Const(0))),
+        *(Call(10 + advice, "madvise", (Result(1, 0x1000), Const(0x1000), Const(advice))) for advice in range(26)),
+        Probe(40, Result(1, 0x1000), 1), Probe(41, Result(1)))),
+    "huge pages where none fits": Program((
+        Call(1, "mmap", (Const(0), Const(0x6000), Const(3), Const(0x22), Const(-1), Const(0))),
+        Call(2, "madvise", (Result(1), Const(0x1000), Const(25))),
+        Call(3, "madvise", (Result(1), Const(0), Const(25))))),
+    "time that is up at once": Program((
+        Store(64, bytes(16)), Call(1, "setrlimit", (Const(0), Data(64))), Block(2, "thread", ()))),
+    "what cannot be written": Program((
+        Call(1, "timerfd_create", (Const(0), Const(0))), Call(2, "write", (Result(1), Const(0), Const(8))),
+        Call(3, "write", (Result(1), Data(64), Const(0))))),
 }
