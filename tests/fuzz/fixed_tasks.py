@@ -159,4 +159,12 @@ FIXED_TASKS = {
     "what cannot be written": Program((
         Call(1, "timerfd_create", (Const(0), Const(0))), Call(2, "write", (Result(1), Const(0), Const(8))),
         Call(3, "write", (Result(1), Data(64), Const(0))))),
+    "memory policies part areas": Program((
+        Call(1, "mmap", (Arena(0), Const(0x10000), Const(3), Const(0x32), Const(-1), Const(0))),
+        Call(2, "mbind", (Arena(24576), Const(8192), Const(4), Const(0), Const(0), Const(0))),
+        Store(480, b"/proc/self/maps\0"), Content(3, 480),
+        Call(4, "get_mempolicy", (Data(64), Const(0), Const(0), Arena(28672), Const(2))),
+        Call(5, "mprotect", (Arena(28672), Const(4096), Const(1))), Content(6, 480),
+        Call(7, "mbind", (Arena(24576), Const(8192), Const(0), Const(0), Const(0), Const(0))), Content(8, 480),
+        Call(9, "get_mempolicy", (Data(64), Const(0), Const(0), Arena(28672), Const(2))))),
 }
