@@ -207,7 +207,9 @@ class FileDescription:
         raise LinuxError(EOPNOTSUPP if self.writable else EBADF)
 
     def check_write(self, count: int) -> None:
-        """Before the bytes are looked at: EINVAL for a count that the object never takes."""
+        """Before the bytes are looked at: EINVAL for a count that the object never takes, or when it takes nothing."""
+        if not self.can_write:
+            raise LinuxError(EINVAL)
 
     def sync(self, task: Task, data_only: bool) -> None:
         raise LinuxError(EINVAL)

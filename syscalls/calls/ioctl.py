@@ -90,7 +90,8 @@ def _set_async(task: Task, fd: int, file: FileDescription, arg: int) -> int:
     on = bool(task.mem.s32(arg))
     if on == bool(file.flags & FASYNC):
         return 0
-    if not file.pollable:
+    from syscalls.calls.fcntl import NO_FASYNC
+    if not file.pollable or file.kind in NO_FASYNC:
         raise LinuxError(ENOTTY)
     from syscalls.fasync import switch
     switch(task, file, fd, on)

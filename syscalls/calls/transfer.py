@@ -128,7 +128,6 @@ async def sendfile(task: Task, out_fd: Fd, in_fd: Fd, offset: InOut[S64Value], c
         _check_spliceable(source)
         if not source.splice_source:
             raise LinuxError(EINVAL)
-        _check_spliceable(target)
     if target.flags & O_APPEND and _pipe_of(target) is None:
         raise LinuxError(EINVAL)
     count = min(count, MAX_RW_COUNT)
@@ -144,6 +143,7 @@ async def sendfile(task: Task, out_fd: Fd, in_fd: Fd, offset: InOut[S64Value], c
             data = source.pread(task, min(count - done, CHUNK), position)
             if not data:
                 break
+            _check_spliceable(target)
             sent = 0
             while sent < len(data):
                 got = await _write(task, target, data[sent:] if sent else data, None)

@@ -30,6 +30,7 @@ FIXED = {
     "what cannot be read at all": Program((
         Call(1, "epoll_create1", (Const(0),)), Call(2, "read", (Result(1), Const(0x7FFFFFFFF000), Const(24))),
         Call(3, "readv", (Result(1), Data(64), Const(1024))), Call(4, "readv", (Result(1), Data(64), Const(0))),
+        Call(7, "write", (Result(1), Const(0), Const(512))),
         Call(5, "write", (Result(1), Const(0), Const(-1))), Call(6, "writev", (Result(1), Const(1), Const(1))))),
     "each part of a vector is a write of an eventfd": Program((
         EVENTFD, Store(0x200, bytes(48)), Store(0x240, b"\5"), StoreValue(0x200, 8, Data(0x240)),
@@ -130,4 +131,9 @@ FIXED = {
     "the inode of anonymous objects does not change": Program((
         EVENTFD, Store(0x200, bytes(32)), Call(4, "utimensat", (Result(3), Const(0), Data(0x200), Const(0))),
         Call(5, "utimensat", (Result(3), Const(0), Const(0), Const(0))))),
+    "sendfile of an empty file to what takes none": Program((
+        Store(64, b"e\0"), Call(1, "open", (Data(64), Const(0))), Call(2, "epoll_create1", (Const(0),)),
+        Call(3, "sendfile", (Result(2), Result(1), Const(0), Const(2))))),
+    "no signals from an eventfd": Program((
+        EVENTFD, Store(64, b"\1\0\0\0"), Call(4, "ioctl", (Result(3), Const(0x5452), Data(64))))),
 }
