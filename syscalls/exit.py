@@ -184,6 +184,7 @@ def _reparent_children(task: Task, last: bool) -> None:
         for child in list(group.children.values()):
             if child.parent_task is task:
                 child.parent_task = heir
+                group.children[child.pid] = group.children.pop(child.pid)  # after the heir's own (list_splice_tail)
                 _death_signal(child)
         return
     reaper = _reaper(group)

@@ -84,6 +84,12 @@ def translate(task: Task, fault: CpuFault) -> SigInfo | None:
 def _page_fault(task: Task, fault: CpuFault) -> SigInfo:
     if fault.reason == NO_MEMORY:
         return SigInfo(SIGKILL, SI_KERNEL)  # as the OOM killer
+    reason = fault.reason
+    guards = task.mm.guards
+    if guards is not None and fault.address in guards:
+        vma = task.mm.find(fault.address)
+        if vma is not None and vma.prot & fault.access:
+            reason = UNMAPPED  # a guard region lets nobody in, as if nothing were mapped
     signals = task.signals
     signals.trap_number = VEC_PF
     signals.cr2 = fault.address
@@ -93,13 +99,13 @@ def _page_fault(task: Task, fault: CpuFault) -> SigInfo:
     elif fault.access == PROT_EXEC:
         code |= PF_INSTR
     # Addresses of the kernel's half always look protected, so that their mappings cannot be probed.
-    vma = task.mm.find(fault.address) if fault.reason != UNMAPPED else None
-    if fault.address >= TASK_SIZE or (vma is not None and vma.prot and fault.reason != BEYOND_EOF):
+    vma = task.mm.find(fault.address) if reason != UNMAPPED else None
+    if fault.address >= TASK_SIZE or (vma is not None and vma.prot and reason != BEYOND_EOF):
         code |= PF_PROT
     signals.error_code = code
-    if fault.reason == BEYOND_EOF:
+    if reason == BEYOND_EOF:
         return SigInfo(SIGBUS, BUS_ADRERR, addr=fault.address)
-    return SigInfo(SIGSEGV, SEGV_MAPERR if fault.reason == UNMAPPED else SEGV_ACCERR, addr=fault.address)
+    return SigInfo(SIGSEGV, SEGV_MAPERR if reason == UNMAPPED else SEGV_ACCERR, addr=fault.address)
 
 
 def _float_code(task: Task, vector: int) -> int:

@@ -34,6 +34,7 @@ from syscalls.abi.mm import (
     MADV_WIPEONFORK,
     VM_DONTCOPY,
     VM_DONTDUMP,
+    VM_DONTEXPAND,
     VM_HUGEPAGE,
     VM_LOCKED,
     VM_MAYWRITE,
@@ -45,6 +46,7 @@ from syscalls.abi.mm import (
     VM_SHARED,
     VM_WIPEONFORK,
 )
+from syscalls.guards import install
 from syscalls.mm import page_align
 from syscalls.shared_memory import SharedMemory
 from syscalls.vma import Vma
@@ -75,7 +77,7 @@ _FLAGS = {
 }
 _HINTS = (MADV_WILLNEED, MADV_COLD, MADV_PAGEOUT, MADV_COLLAPSE)
 _KNOWN = {*_FLAGS, *_HINTS, MADV_DONTNEED, MADV_DONTNEED_LOCKED, MADV_FREE, MADV_REMOVE, MADV_POPULATE_READ,
-          MADV_POPULATE_WRITE, MADV_HWPOISON, MADV_SOFT_OFFLINE}
+          MADV_POPULATE_WRITE, MADV_HWPOISON, MADV_SOFT_OFFLINE, MADV_GUARD_INSTALL, MADV_GUARD_REMOVE}
 REMOTE = (MADV_COLD, MADV_PAGEOUT, MADV_WILLNEED, MADV_COLLAPSE)
 """What process_madvise may do to another process."""
 CAP_SYS_ADMIN = 21
@@ -105,8 +107,6 @@ def name_anonymous(mm: Mm, addr: int, length: int, name: bytes | None) -> None:
 def advise(mm: Mm, task: Task, start: int, length: int, advice: int) -> int:
     """0; EINVAL for an unknown advice or a bad range, ENOMEM when part of it is unmapped (the rest is done)."""
     if advice not in _KNOWN:
-        if advice in (MADV_GUARD_INSTALL, MADV_GUARD_REMOVE):
-            task.kernel.gap(task, "madvise", advice)
         raise LinuxError(EINVAL)
     if start & PAGE_MASK:
         raise LinuxError(EINVAL)
@@ -126,7 +126,7 @@ def advise(mm: Mm, task: Task, start: int, length: int, advice: int) -> int:
     flags = _FLAGS.get(advice)
     for area, low, high in _parts(mm, start, end):
         if area.flags & VM_SEALED and advice in (MADV_DONTNEED, MADV_DONTNEED_LOCKED, MADV_FREE, MADV_REMOVE,
-                                                 MADV_DONTFORK, MADV_WIPEONFORK):
+                                                 MADV_DONTFORK, MADV_WIPEONFORK, MADV_GUARD_INSTALL):
             if area.backing is None and not area.prot & PROT_WRITE:
                 raise LinuxError(EPERM)
         if flags is not None:
@@ -141,6 +141,15 @@ def advise(mm: Mm, task: Task, start: int, length: int, advice: int) -> int:
             if area.backing is not None or area.flags & VM_LOCKED:
                 raise LinuxError(EINVAL)
             # The pages may be taken when memory is short; the kernel is free never to need them.
+        elif advice == MADV_GUARD_INSTALL:
+            if area.flags & (VM_LOCKED | VM_DONTEXPAND):
+                raise LinuxError(EINVAL)
+            install(mm, low, high)
+        elif advice == MADV_GUARD_REMOVE:
+            if area.flags & VM_DONTEXPAND:
+                raise LinuxError(EINVAL)
+            if mm.guards is not None:
+                mm.guards.lift(mm.space, low, high, area.prot)
         elif advice == MADV_REMOVE:
             _remove(mm, area, low, high)
         elif advice in (MADV_COLD, MADV_PAGEOUT) and area.flags & VM_LOCKED:

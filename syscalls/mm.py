@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     from syscalls.aio import AioContext
     from syscalls.fd import FileDescription
     from syscalls.fs.vfs import Location
+    from syscalls.guards import Guards
     from syscalls.kernel import Kernel
     from syscalls.task import Task
     from translator.machine import AddressSpace, Backing
@@ -114,6 +115,8 @@ class Mm:
         self.default_flags = 0
         """mlockall(MCL_FUTURE)."""
         self.membarrier_registrations = 0
+        self.guards: Guards | None = None
+        """Of madvise(MADV_GUARD_INSTALL): made when first used."""
         self.advised = False
         """Some area has VM_DONTCOPY or VM_WIPEONFORK."""
         self.aio_contexts: dict[int, AioContext] | None = None
@@ -150,9 +153,13 @@ class Mm:
             setattr(other, name, getattr(self, name))
         if self.exe_file is not None:
             other.exe_file = self.exe_file.retain()
+        if self.guards is not None:
+            other.guards = self.guards.copy()
         if self.advised:
             other.advised = True
             for area in self.areas:
+                if area.flags & (VM_DONTCOPY | VM_WIPEONFORK) and other.guards is not None:
+                    other.guards.lift(other.space, area.start, area.end, area.prot)
                 if area.flags & VM_DONTCOPY:
                     other.areas.remove(area.start, area.end)
                     other.space.unmap(area.start, area.end - area.start)
@@ -396,6 +403,8 @@ class Mm:
     def forget(self, start: int, end: int) -> None:
         """The areas of a range go; the engine is told by the caller (a new mapping, or unmap)."""
         taken = self.areas.remove(start, end)
+        if self.guards is not None:
+            self.guards.take(start, end)
         if self.locked_bytes:
             for area in taken:
                 if area.flags & VM_LOCKED:
@@ -479,6 +488,8 @@ class Mm:
                         raise LinuxError(ENOMEM)
                 try:
                     self.space.protect(at, stop - at, prot)
+                    if self.guards is not None:
+                        self.guards.bar(self.space, at, stop)
                 except MemoryError:
                     raise LinuxError(ENOMEM) from None
                 self.rewrite(at, stop, prot)

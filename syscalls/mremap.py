@@ -147,6 +147,8 @@ def _move(mm: Mm, task: Task, area: Vma, addr: int, old_length: int, new_length:
             space.move(addr, new_addr, old_length)
         except MemoryError:
             raise LinuxError(ENOMEM) from None
+        if mm.guards is not None:
+            mm.guards.moved(addr, new_addr, old_length)
     if new_length > old_length:
         space.map(new_addr + old_length, new_length - old_length, area.prot, area.backing,
                   offset + old_length if area.backing is not None else 0, area.shared)

@@ -101,9 +101,8 @@ def remap_file_pages(task: Task, start: Addr, size: Size, prot: U64, page: U64, 
     return replace(task.mm, task, start, size, prot, page, flags)
 
 
-@syscall(28, support=PARTIAL("guard regions and memory poisoning are refused; MADV_FREE never frees"),
-         unsupported={"MADV_HWPOISON": 100, "MADV_SOFT_OFFLINE": 101, "MADV_GUARD_INSTALL": 102,
-                      "MADV_GUARD_REMOVE": 103})
+@syscall(28, support=PARTIAL("memory poisoning is refused; MADV_FREE never frees"),
+         unsupported={"MADV_HWPOISON": 100, "MADV_SOFT_OFFLINE": 101})
 def madvise(task: Task, start: Addr, length: Size, advice: S32) -> int:
     from syscalls.madvise import advise
     return advise(task.mm, task, start, length, advice)
@@ -229,7 +228,8 @@ def _lock(task: Task, start: int, length: int, flags: int) -> int:
     mm.rewrite(start, end, None, flags, VM_LOCKED_MASK & ~flags)
     if not flags & VM_LOCKONFAULT:
         mm.populate(start, end)
-        if any(not area.prot & 7 for area in mm.areas.overlapping(start, end)):
+        if any(not area.prot & 7 for area in mm.areas.overlapping(start, end)) or (
+                mm.guards is not None and any(mm.guards.within(start, end))):
             raise LinuxError(ENOMEM)  # they are marked, and cannot be brought in
     return 0
 

@@ -364,12 +364,24 @@ def _eligible_tracee(task: Task, tracee: Task, kind: int, wanted: int | ProcessG
     return not options & WNOTHREAD or tracee.tracer is task
 
 
+def _children(task: Task) -> list[ThreadGroup]:
+    """In do_wait's order: the thread's own come first, then those of the threads after it, in a ring."""
+    group = task.group
+    children = list(group.children.values())
+    if len(children) > 1 and len(group.tasks) > 1:
+        threads = list(group.tasks.values())
+        first = threads.index(task)
+        turn = {thread: (index - first) % len(threads) for index, thread in enumerate(threads)}
+        children.sort(key=lambda child: turn.get(child.parent_task, len(threads)))  # type: ignore[arg-type]
+    return children
+
+
 async def _wait(task: Task, kind: int, wanted: int | ProcessGroup | ThreadGroup | None, options: int) -> _Report | None:
     """do_wait(): None when WNOHANG found nothing.  ECHILD."""
     group = task.group
     while True:
         found = False
-        for child in list(group.children.values()):
+        for child in _children(task):
             if _eligible(task, child, kind, wanted, options):
                 report = _look(child, options, group)
                 if report is not None:

@@ -95,6 +95,33 @@ FIXED_TASKS = {
         Call(12, "mremap", (Arena(0x1000), Const(0x4000), Const(0x5000), Const(1), Const(0))),
         Call(13, "mbind", (Arena(0), Const(0x8000), Const(0), Const(0), Const(0), Const(0))), Content(14, 64),
         Call(15, "set_mempolicy_home_node", (Arena(0), Const(0x8000), Const(0), Const(0))))),
+    "whose child is waited for first": Program((
+        Block(1, "fork", ()), Block(2, "fork", ()), Block(3, "thread", (
+            Block(4, "fork", ()), Block(5, "fork", ()), Call(6, "wait4", (Const(-1), Data(64), Const(0), Const(0))),
+            Block(7, "thread", (Block(8, "fork", ()), Block(9, "fork", ()),
+                                Call(10, "wait4", (Const(-1), Data(64), Const(0), Const(0))))),
+            Call(11, "wait4", (Const(-1), Data(64), Const(0), Const(0))))),
+        *(Call(number, "wait4", (Const(-1), Data(64), Const(1), Const(0))) for number in range(12, 18)))),
+    "guard regions": Program((
+        Store(64, b"/proc/self/maps\0"),
+        Call(1, "mmap", (Arena(0), Const(0x8000), Const(3), Const(0x32), Const(-1), Const(0))),
+        Probe(2, Arena(0x1000), 7),
+        Call(3, "madvise", (Arena(0x1000), Const(0x2000), Const(102))), Probe(4, Arena(0x1000)), Probe(5, Arena(0), 1),
+        Call(6, "mprotect", (Arena(0), Const(0x4000), Const(1))),
+        Call(7, "mprotect", (Arena(0), Const(0x4000), Const(3))),
+        Probe(8, Arena(0x2000)), Call(9, "madvise", (Arena(0), Const(0x4000), Const(22))), Content(10, 64),
+        Call(11, "mlock", (Arena(0x1000), Const(4096))), Call(12, "munlock", (Arena(0x1000), Const(4096))),
+        Call(13, "mremap", (Arena(0), Const(0x3000), Const(0x3000), Const(3), Arena(0x10000))),
+        Probe(14, Arena(0x11000)),
+        Call(15, "write", (Const(0), Arena(0x11000), Const(1))), Call(16, "pipe", (Data(128),)), Load(17, 132),
+        Call(18, "write", (Result(17), Arena(0x11000), Const(1))),
+        Call(19, "madvise", (Arena(0x11000), Const(4096), Const(103))), Probe(20, Arena(0x11000)),
+        Probe(21, Arena(0x12000)), Call(22, "munmap", (Arena(0x12000), Const(4096))), Probe(23, Arena(0x12000)),
+        Call(24, "mmap", (Arena(0x12000), Const(4096), Const(3), Const(0x32), Const(-1), Const(0))),
+        Probe(25, Arena(0x12000)),
+        Call(27, "madvise", (Arena(0x12000), Const(4096), Const(102))),
+        Call(28, "mlock", (Arena(0x10000), Const(4096))),
+        Call(29, "madvise", (Arena(0x10000), Const(4096), Const(102))), Probe(30, Arena(0x12000), 5))),
     "all memory locked": Program((
         Call(1, "mlockall", (Const(1),)), Call(2, "munlockall"), Call(3, "mlockall", (Const(7),)),
         Call(4, "mmap", (Const(0), Const(4 << 20), Const(3), Const(0x22), Const(-1), Const(0))))),
@@ -168,3 +195,5 @@ FIXED_TASKS = {
         Call(7, "mbind", (Arena(24576), Const(8192), Const(0), Const(0), Const(0), Const(0))), Content(8, 480),
         Call(9, "get_mempolicy", (Data(64), Const(0), Const(0), Arena(28672), Const(2))))),
 }
+SINCE = {"guard regions": (6, 13)}
+"""The Linux that has what some are about."""

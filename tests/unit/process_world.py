@@ -83,6 +83,8 @@ class Space:
 
 
 class FakeMm:
+    guards = None
+
     def __init__(self, space: Space) -> None:
         self.space = space
         self.users = 1
