@@ -289,6 +289,14 @@ class FdTable:
             self.cloexec.add(fd)
         return fd
 
+    def check_free(self, limit: int) -> None:
+        """EMFILE: no number is free, for calls that look at that first."""
+        fd = self.lowest
+        while fd in self.files:
+            fd += 1
+        if fd >= limit:
+            raise LinuxError(EMFILE)
+
     def two_lowest(self, limit: int) -> tuple[int, int]:
         """The two lowest free numbers, which are not taken yet.  EMFILE."""
         found: list[int] = []

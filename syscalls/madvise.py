@@ -177,9 +177,7 @@ def _parts(mm: Mm, start: int, end: int) -> Iterator[tuple[Vma, int, int]]:
 
 
 def _populate(mm: Mm, start: int, end: int, access: int) -> int:
-    """Fault everything in: ENOMEM for a hole, EINVAL for missing rights, EFAULT past the end of a file."""
-    if not mm.areas.covers(start, end):
-        raise LinuxError(ENOMEM)
+    """Fault everything in, in order: ENOMEM for a hole, EINVAL for missing rights, EFAULT past the end of a file."""
     done = mm.space.reach(start, end - start, access)
     if start + done >= end:
         return 0

@@ -169,6 +169,7 @@ def _accept(task: Task, fd: int, addr: int, addrlen: int, flags: int) -> Result:
     task.files.get(fd)
     if flags & ~(SOCK_NONBLOCK | SOCK_CLOEXEC):
         raise LinuxError(EINVAL)
+    task.files.check_free(task.group.soft_limit(RLIMIT_NOFILE))
     sock = socket_at(task, fd)
 
     def attempt() -> int:

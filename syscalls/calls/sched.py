@@ -219,7 +219,7 @@ def sched_getattr(task: Task, pid: Pid, attr: Out[SchedAttr], size: U32, flags: 
         times = (2_800_000, 0, 0)
     data = _ATTR.pack(used, target.sched_policy, FLAG_RESET_ON_FORK if target.sched_reset_on_fork else 0,
                       0 if target.sched_policy in REALTIME else target.nice, target.sched_priority, *times, 0, 1024)
-    task.mem.write(attr, data[:used])
+    task.mem.write(attr, data[:used].ljust(size, b"\0"))
     return 0
 
 

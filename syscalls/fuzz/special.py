@@ -212,10 +212,18 @@ MAPS_LINE = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) (\S+) ([0-9a-f]+) \S+ \d+ *(.*
 PRIVATE_MAPPINGS = ("[vvar]", "[vdso]", "[vsyscall]", "[vvar_vclock]", "[heap]", "[stack]")
 
 
-def text_rules(text: bytes) -> list[str]:
+ANONYMOUS = ("", "00000000")
+
+
+def text_rules(text: bytes, joined: bool = False) -> list[str]:
     """Lines of /proc/self/maps without addresses that the kernel chose, device and inode; the fixed ranges of the
-    executor and the arena stay as they are.  Pages that the layer itself maps (vdso) are left out."""
+    executor and the arena stay as they are.  Pages that the layer itself maps (vdso) are left out.
+
+    `joined`: equal anonymous areas side by side are one.  Whether Linux makes them one when they become equal
+    (mprotect, munlock) depends on which of their pages were touched before, in which process (anon_vma)."""
     out = []
+    before = ("", "")
+    began = ""
     for line in text.decode(errors="replace").splitlines():
         match = MAPS_LINE.match(line)
         if match is None:
@@ -224,6 +232,11 @@ def text_rules(text: bytes) -> list[str]:
         start, end, protection, file_offset, name = match.groups()
         if name in PRIVATE_MAPPINGS:
             continue
+        if joined and (name, file_offset) == ANONYMOUS and before == (start, protection):
+            start = began
+            out.pop()
+        before = (end, protection) if (name, file_offset) == ANONYMOUS else ("", "")
+        began = start
         low = int(start, 16)
         where = f"{start}-{end}" if low < 0x70000000 else f"{int(end, 16) - low:#x} bytes"
         name = re.sub(r"/p\d+/", "/pN/", name)

@@ -194,6 +194,21 @@ FIXED_TASKS = {
         Call(5, "mprotect", (Arena(28672), Const(4096), Const(1))), Content(6, 480),
         Call(7, "mbind", (Arena(24576), Const(8192), Const(0), Const(0), Const(0), Const(0))), Content(8, 480),
         Call(9, "get_mempolicy", (Data(64), Const(0), Const(0), Arena(28672), Const(2))))),
+    "areas that touched memory before they became equal": Program((
+        Call(1, "brk", (Const(0),)),
+        Call(2, "mmap", (Result(1, 1), Const(4096), Const(3), Const(0x2022), Const(-1), Const(0))),
+        Call(3, "munlockall"), Store(376, b"/proc/self/maps\0"), Content(4, 376))),
+    "no number for a socket": Program((
+        Store(64, bytes(16)), Call(1, "setrlimit", (Const(7), Data(64))),
+        Call(2, "accept4", (Const(0), Const(0), Const(0), Const(0))),
+        Call(3, "accept4", (Const(0), Const(0), Const(0), Const(1))),
+        Call(4, "accept", (Const(99), Const(0), Const(0))), Call(5, "socket", (Const(1), Const(1), Const(0))))),
+    "populated up to a hole": Program((
+        Call(1, "mmap", (Arena(0), Const(12288), Const(0), Const(0x32), Const(-1), Const(0))),
+        *(Call(2 + number, "madvise", (Arena(place), Const(12288), Const(advice)))
+          for number, (place, advice) in enumerate(((8192, 22), (8192, 23), (0, 22), (16384, 22)))))),
+    "more room than attributes of the scheduler": Program((
+        Store(64, b"\xff" * 300), Call(1, "sched_getattr", (Const(0), Data(64), Const(256), Const(0))))),
 }
 SINCE = {"guard regions": (6, 13)}
 """The Linux that has what some are about."""
