@@ -294,8 +294,12 @@ def _sendmsg(task: Task, sock: Socket, msg: int, flags: int) -> Result:
     try:
         control = read_control(task, sock, header)
     except LinuxError as error:
-        if error.errno not in (EFAULT, ENOBUFS) and (sock.family != AF_UNIX or sock.type == SOCK_SEQPACKET):
-            sock.unreadable_data(task, total, flags, address)  # most look at their state before the contents of this
+        # Most look at their state before the contents of this; AF_UNIX at most at whether there is a connection.
+        if error.errno not in (EFAULT, ENOBUFS):
+            if sock.family != AF_UNIX:
+                sock.unreadable_data(task, total, flags, address)
+            elif sock.type == SOCK_SEQPACKET:
+                sock.unreadable_data(task, 0)
         raise
     try:
         data = task.mem.gather(vector)

@@ -209,6 +209,14 @@ FIXED_TASKS = {
           for number, (place, advice) in enumerate(((8192, 22), (8192, 23), (0, 22), (16384, 22)))))),
     "more room than attributes of the scheduler": Program((
         Store(64, b"\xff" * 300), Call(1, "sched_getattr", (Const(0), Data(64), Const(256), Const(0))))),
+    "control that is no control, and out of band": Program((
+        Store(320, bytes(64)), Store(256, bytes(56)), StoreValue(288, 8, Data(320)), StoreValue(296, 8, Const(20)),
+        *(operation for number, kind in enumerate((1, 2, 5)) for operation in (
+            Call(1 + 4 * number, "socketpair", (Const(1), Const(kind), Const(0), Data(64))), Load(2 + 4 * number, 68),
+            Call(3 + 4 * number, "sendmsg", (Result(2 + 4 * number), Data(256), Const(1))))))),
 }
-SINCE = {"guard regions": (6, 13)}
-"""The Linux that has what some are about."""
+SINCE = {"guard regions": (6, 13), "futex2: nodes, kinds that differ": (6, 16), "the inode of a process": (6, 18),
+         "more room than attributes of the scheduler": (6, 18), "attributes of files in memory": (6, 0),
+         "sealed memory": (6, 18), "advice for another process": (6, 1), "huge pages where none fits": (6, 1),
+         "the state of a socket before its data": (6, 18), "the first address behind user space": (6, 18)}
+"""The Linux that has what some are about, or the one they were seen on where the order of checks has changed."""
