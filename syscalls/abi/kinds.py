@@ -188,6 +188,10 @@ class XattrArgs:
     """struct xattr_args"""
 
 
+class FileAttr:
+    """struct file_attr"""
+
+
 class FlockOperation:
     """LOCK_ bits"""
 

@@ -28,21 +28,23 @@ from syscalls.abi.fs import (
 )
 from syscalls.credentials import CAP_SYS_ADMIN
 from syscalls.fs.inode import S_IFDIR, S_IFMT, S_IFREG
-from syscalls.table import STUB, syscall
+from syscalls.table import PARTIAL, syscall
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from syscalls.abi.kinds import AtFlags, XattrArgs, XattrFlags
+    from syscalls.abi.kinds import AtFlags, FileAttr, XattrArgs, XattrFlags
     from syscalls.fs.inode import Inode
     from syscalls.fs.mounts import Location
-    from syscalls.table import U32, Addr, Buf, DirFd, Fd, Flags, In, OptPath, OutBuf, Path, Size
+    from syscalls.table import Addr, Buf, DirFd, Fd, Flags, In, OptPath, Out, OutBuf, Path, Size
     from syscalls.task import Task
 
     Find = Callable[[], tuple[Location | None, Inode]]
 
 _ARGS = Struct("<QII")
+_FILE_ATTR = Struct("<QIIII")
+"""struct file_attr: fa_xflags, fa_extsize, fa_nextents, fa_projid, fa_cowextsize."""
 AT_FLAGS = AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH
 PREFIXES = (b"user.", b"trusted.", b"security.", b"system.")
 
@@ -280,17 +282,41 @@ def removexattrat(task: Task, dirfd: DirFd, path: OptPath, at_flags: Flags[AtFla
     return _remove(task, lambda: _at_flags(task, dirfd, path, at_flags, only_fd=True), name)
 
 
-NO_ATTRIBUTES = STUB(EOPNOTSUPP, "no file system here has the attributes of FS_IOC_FSGETXATTR")
+ATTRIBUTES = PARTIAL("extent sizes and projects are 0; a file that may not be read does not tell; tmpfs is neither "
+                     "immutable nor append-only")
 
 
-@syscall(468, since="6.17", support=NO_ATTRIBUTES)
-def file_getattr(task: Task, dirfd: DirFd, path: OptPath, attr: Addr, usize: Size, at_flags: U32) -> int:
-    """File attributes (FS_IOC_FSGETXATTR): no file system here has them."""
-    _at_flags(task, dirfd, path, at_flags)
-    raise LinuxError(EOPNOTSUPP)
+@syscall(468, since="6.17", support=ATTRIBUTES)
+def file_getattr(task: Task, dirfd: DirFd, path: OptPath, attr: Out[FileAttr], usize: Size,
+                 at_flags: Flags[AtFlags]) -> int:
+    """The attributes of chattr(1), in the numbers of FS_IOC_FSGETXATTR."""
+    from syscalls.fs.fileattr import xflags
+    _check_file_attr(usize, at_flags)
+    _, inode = _at_flags(task, dirfd, path, at_flags)
+    task.mem.write(attr, _FILE_ATTR.pack(xflags(task, inode), 0, 0, 0, 0).ljust(usize, b"\0"))
+    return 0
 
 
-@syscall(469, since="6.17", support=NO_ATTRIBUTES)
-def file_setattr(task: Task, dirfd: DirFd, path: OptPath, attr: Addr, usize: Size, at_flags: U32) -> int:
-    _at_flags(task, dirfd, path, at_flags)
-    raise LinuxError(EOPNOTSUPP)
+@syscall(469, since="6.17", support=ATTRIBUTES)
+def file_setattr(task: Task, dirfd: DirFd, path: OptPath, attr: In[FileAttr], usize: Size,
+                 at_flags: Flags[AtFlags]) -> int:
+    from syscalls.fs.fileattr import XFLAGS_MASK, set_xflags
+    _check_file_attr(usize, at_flags)
+    raw = task.mem.read(attr, usize)
+    if any(raw[_FILE_ATTR.size:]):
+        raise LinuxError(E2BIG)
+    wanted, extsize, _, project, cow_extsize = _FILE_ATTR.unpack_from(raw)
+    if wanted & ~XFLAGS_MASK:
+        raise LinuxError(EINVAL)
+    location, inode = _at_flags(task, dirfd, path, at_flags)
+    set_xflags(task, location, inode, wanted, extsize, project, cow_extsize)
+    return 0
+
+
+def _check_file_attr(size: int, at_flags: int) -> None:
+    """struct file_attr has to have its first version's size."""
+    _check_at_flags(at_flags)
+    if size > 4096:
+        raise LinuxError(E2BIG)
+    if size < _FILE_ATTR.size:
+        raise LinuxError(EINVAL)

@@ -250,7 +250,7 @@ class HostDescription(RegularDescription):
             return 0
         if code == FS_IOC_SETFLAGS:
             wanted = task.mem.u32(arg)
-            check_change(task, self, self.file.attributes(), wanted)
+            check_change(task, self.location, self.inode, self.file.attributes(), wanted)
             self.file.set_attributes(wanted)
             return 0
         return super().ioctl(task, code, arg)

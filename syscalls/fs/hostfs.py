@@ -7,7 +7,7 @@ cannot go stale: open handles, the identity (device and inode number) of open fi
 
 from __future__ import annotations
 
-from syscalls.abi.errno import EACCES, EINVAL, ENOENT, ENOSYS, EOPNOTSUPP, LinuxError
+from syscalls.abi.errno import EACCES, EINVAL, ENOENT, ENOSYS, ENOTTY, EOPNOTSUPP, LinuxError
 from syscalls.abi.fs import (
     O_ACCMODE,
     O_APPEND,
@@ -16,6 +16,8 @@ from syscalls.abi.fs import (
     O_DSYNC,
     O_EXCL,
     O_NOATIME,
+    O_NONBLOCK,
+    O_RDONLY,
     O_RDWR,
     O_SYNC_BIT,
     O_TMPFILE_BIT,
@@ -31,12 +33,14 @@ from translator.hosts.base import HostError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from syscalls.credentials import Credentials
     from syscalls.fd import FileDescription
     from syscalls.fs.mounts import Location
     from syscalls.fs.vfs import Vfs
     from syscalls.task import Task
-    from translator.hosts.base import Host, HostTree
+    from translator.hosts.base import Host, HostFile, HostTree
 
 _OPEN_FLAGS = O_ACCMODE | O_TRUNC | O_APPEND | O_NOATIME | O_DSYNC | O_SYNC_BIT
 """What of a guest's open flags reaches the host."""
@@ -193,6 +197,7 @@ class HostInode(Inode):
     one is first asked for."""
 
     __slots__ = ("dentry", "dev", "filesystem", "fresh", "gid", "handle", "ino", "is_new", "mode", "pending", "uid")
+    ignores_xflags = True
     filesystem: HostFs
     dev: int
     ino: int
@@ -278,6 +283,32 @@ class HostInode(Inode):
         if self.handle is not None:
             return self.handle.file.btime()
         return self.filesystem.tree.btime(self.path())
+
+    def file_flags(self, task: Task) -> int:
+        return self._with_file(lambda file: file.attributes())
+
+    def set_file_flags(self, task: Task, flags: int) -> None:
+        def change(file: HostFile) -> int:
+            file.set_attributes(flags)
+            return 0
+        self._with_file(change)
+
+    def _with_file(self, act: Callable[[HostFile], int]) -> int:
+        """What can only be asked of an open file.  EOPNOTSUPP for what has no such attributes."""
+        if self.mode & S_IFMT not in (S_IFREG, S_IFDIR):
+            raise LinuxError(EOPNOTSUPP)
+        try:
+            if self.handle is not None:
+                return act(self.handle.file)
+            file = self.filesystem.tree.open(self.path(), O_RDONLY | O_NONBLOCK, 0)
+            try:
+                return act(file)
+            finally:
+                file.close()
+        except HostError as error:
+            if error.errno != ENOTTY:
+                raise
+            raise LinuxError(EOPNOTSUPP) from None
 
     def chmod(self, task: Task, mode: int) -> None:
         if self.handle is not None:

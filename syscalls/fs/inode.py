@@ -43,6 +43,8 @@ class Inode:
     mode: int
     """S_IF type and permission bits; for host files as of the last stat."""
 
+    ignores_xflags = False
+    """file_setattr's bits of other file systems are no error."""
     private = False
     """S_PRIVATE: security modules, and what capabilities allow of its attributes, leave it alone."""
 
@@ -66,6 +68,14 @@ class Inode:
     def utime(self, task: Task, atime_ns: int | None, mtime_ns: int | None) -> None:
         """None leaves that time alone."""
         raise LinuxError(EPERM)
+
+    def file_flags(self, task: Task) -> int:
+        """The FS_ bits of chattr(1) (i_op->fileattr_get).  EOPNOTSUPP where there are none."""
+        raise LinuxError(EOPNOTSUPP)
+
+    def set_file_flags(self, task: Task, flags: int) -> None:
+        """All of them (i_op->fileattr_set), after the checks of fs/fileattr.py."""
+        raise LinuxError(EOPNOTSUPP)
 
     def truncate(self, task: Task, length: int) -> None:
         raise LinuxError(EINVAL)

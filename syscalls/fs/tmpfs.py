@@ -31,6 +31,7 @@ from syscalls.abi.fs import (
 )
 from syscalls.abi.ioctl import FS_IOC_GETFLAGS, FS_IOC_SETFLAGS
 from syscalls.fs.directory import OpenDirectory
+from syscalls.fs.fileattr import FS_NOATIME_FL, FS_NODUMP_FL, check_change
 from syscalls.fs.inode import (
     S_IFDIR,
     S_IFLNK,
@@ -106,8 +107,8 @@ class TmpFs(FileSystem):
 class MemoryNode(Inode):
     """Attributes, links and extended attributes, which all types have."""
 
-    __slots__ = ("atime_ns", "btime_ns", "ctime_ns", "filesystem", "gid", "mode", "mtime_ns", "nlink", "number", "rdev",
-                 "uid", "xattrs")
+    __slots__ = ("atime_ns", "attributes", "btime_ns", "ctime_ns", "filesystem", "gid", "mode", "mtime_ns", "nlink",
+                 "number", "rdev", "uid", "xattrs")
     filesystem: TmpFs
 
     def __init__(self, filesystem: TmpFs, mode: int, uid: int, gid: int, rdev: int = 0) -> None:
@@ -120,6 +121,8 @@ class MemoryNode(Inode):
         self.nlink = 1
         self.atime_ns = self.mtime_ns = self.ctime_ns = self.btime_ns = filesystem.now()
         self.xattrs: dict[bytes, bytes] | None = None
+        self.attributes = 0
+        """FS_NODUMP_FL and FS_NOATIME_FL."""
 
     def size(self) -> int:
         return 0
@@ -158,6 +161,18 @@ class MemoryNode(Inode):
             self.atime_ns = atime_ns
         if mtime_ns is not None:
             self.mtime_ns = mtime_ns
+        self.changed()
+
+    def file_flags(self, task: Task) -> int:
+        if self.mode & S_IFMT not in (S_IFREG, S_IFDIR):
+            raise LinuxError(EOPNOTSUPP)
+        return self.attributes
+
+    def set_file_flags(self, task: Task, flags: int) -> None:
+        """shmem_fileattr_set; of what Linux has there, immutable and append-only are not served."""
+        if flags & ~(FS_NODUMP_FL | FS_NOATIME_FL):
+            raise LinuxError(EOPNOTSUPP)
+        self.attributes = flags
         self.changed()
 
     # --- extended attributes: user.*, trusted.* and security.* are stored as they come
@@ -345,7 +360,7 @@ class MemoryFile(MemoryNode):
 
     volatile = False
 
-    __slots__ = ("attributes", "key", "length", "linkable", "page_cache", "pages", "sealed")
+    __slots__ = ("key", "length", "linkable", "page_cache", "pages", "sealed")
 
     def __init__(self, filesystem: TmpFs, mode: int, uid: int, gid: int) -> None:
         super().__init__(filesystem, mode, uid, gid)
@@ -354,8 +369,6 @@ class MemoryFile(MemoryNode):
         self.linkable = False
         self.key: Hashable = (filesystem.device, self.number)
         self.page_cache: PageCache | None = None
-        self.attributes = 0
-        """FS_NODUMP_FL and FS_NOATIME_FL."""
         self.sealed = 0
         """F_SEAL_ bits (memfd)."""
 
@@ -546,7 +559,7 @@ class MemoryDescription(RegularDescription):
         inode = self.inode
         if inode.page_cache is not None:
             inode.page_cache.before_read(offset, length)
-        if not inode.attributes & 0x80:  # FS_NOATIME_FL
+        if not inode.attributes & FS_NOATIME_FL:
             inode.atime_ns = inode.filesystem.now()
         return inode.load(length, offset)
 
@@ -593,13 +606,9 @@ class MemoryDescription(RegularDescription):
             task.mem.put_u32(arg, self.inode.attributes)
             return 0
         if code == FS_IOC_SETFLAGS:
-            from syscalls.fs.fileattr import FS_NOATIME_FL, FS_NODUMP_FL, check_change
             wanted = task.mem.u32(arg)
-            check_change(task, self, self.inode.attributes, wanted)
-            if wanted & ~(FS_NODUMP_FL | FS_NOATIME_FL):
-                raise LinuxError(EOPNOTSUPP)  # of what shmem has, immutable and append-only are not served
-            self.inode.attributes = wanted
-            self.inode.changed()
+            check_change(task, self.location, self.inode, self.inode.attributes, wanted)
+            self.inode.set_file_flags(task, wanted)
             return 0
         return super().ioctl(task, code, arg)
 

@@ -136,4 +136,12 @@ FIXED = {
         Call(3, "sendfile", (Result(2), Result(1), Const(0), Const(2))))),
     "no signals from an eventfd": Program((
         EVENTFD, Store(64, b"\1\0\0\0"), Call(4, "ioctl", (Result(3), Const(0x5452), Data(64))))),
+    "sync_file_range of what has no fsync": Program((
+        Store(64, b"/proc/self\0"), Call(1, "open", (Data(64), Const(0))),
+        Call(2, "sync_file_range", (Result(1), Const(0), Const(0), Const(7))))),
+    "attributes of a file": Program((
+        Store(64, b"f\0"), Call(1, "file_getattr", (Const(-100), Data(64), Data(256), Const(24), Const(0))),
+        Store(0x300, bytes(24)), Store(0x300, b"\xc0"),
+        Call(2, "file_setattr", (Const(-100), Data(64), Data(0x300), Const(24), Const(0))),
+        Call(3, "file_getattr", (Const(-100), Data(64), Data(512), Const(32), Const(0))))),
 }

@@ -22,6 +22,8 @@ class Program:
     source: Path
     variant: str
     flags: tuple[str, ...]
+    since: tuple[int, ...] = ()
+    """The first Linux that has what it asks for: natively it is the oracle only there."""
 
     @property
     def name(self) -> str:
@@ -32,7 +34,10 @@ class Program:
         return self.name if self.variant == "glibc" else f"{self.name}-{self.variant}"
 
     def build(self, cache: Path) -> Path:
-        """The executable.  Skips the test without the compiler; fails it when the source does not compile."""
+        """The executable.  Skips the test without the compiler, or on an older Linux than the program's; fails it when
+        the source does not compile."""
+        if tuple(map(int, os.uname().release.split("-")[0].split(".")[:2])) < self.since:
+            pytest.skip(f"needs Linux {'.'.join(map(str, self.since))}")
         command = [*COMPILERS[self.variant], *FLAGS, *(["-I", str(SOURCES)] if self.source.parent != SOURCES else [])]
         if shutil.which(command[0]) is None:
             pytest.skip(f"not installed: {command[0]}")
@@ -65,8 +70,9 @@ def _with_includes(source: Path) -> list[Path]:
 def programs(directory: Path = SOURCES) -> list[Program]:
     found = []
     for source in sorted(directory.glob("*.c")):
-        said = re.match(r"/\* build: ([a-z ]+?)(?:; flags: (.*?))? \*/", source.read_text())
+        said = re.match(r"/\* build: ([a-z ]+?)(?:; since: ([\d.]+))?(?:; flags: (.*?))? \*/", source.read_text())
         variants = said.group(1).split() if said else ["glibc"]
-        flags = tuple(said.group(2).split()) if said and said.group(2) else ()
-        found += [Program(source, variant, flags) for variant in variants]
+        since = tuple(map(int, said.group(2).split("."))) if said and said.group(2) else ()
+        flags = tuple(said.group(3).split()) if said and said.group(3) else ()
+        found += [Program(source, variant, flags, since) for variant in variants]
     return found

@@ -1,7 +1,7 @@
 """Small C programs, one theme each, natively and under pylx.
 
-A program's first line may say how to build it: `/* build: glibc static musl; flags: -pthread */`.  Without it: glibc,
-dynamically linked.  Natively the result must be the same each time; `guest.h` has what they share.
+A program's first line may say how to build it: `/* build: glibc static musl; since: 6.17; flags: -pthread */`.
+Without it: glibc, dynamically linked.  Natively the result must be the same each time; `guest.h` has what they share.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ PROGRAMS = programs()
 KNOWN_FAILURES: dict[tuple[str, str], str] = {
     ("xattrs", "portable"): "Python has extended attributes on Linux only: the portable host has none",
     ("host_files", "portable"): "Python knows no O_TMPFILE, RENAME_EXCHANGE and fallocate: the portable host has none",
+    ("file_attr", "portable"): "Python knows nothing of chattr(1): the portable host's files have no such attributes",
 }
 """(program, host or "*"): why it differs.  An unexpected pass fails."""
 
