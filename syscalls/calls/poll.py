@@ -43,9 +43,9 @@ if TYPE_CHECKING:
 
 POLLFD = Struct("<ihh")
 ALWAYS = POLLERR | POLLHUP
-SELECT_IN = POLLRDNORM | POLLRDBAND | POLLIN | POLLHUP | POLLERR
-SELECT_OUT = POLLWRBAND | POLLWRNORM | POLLOUT | POLLERR
-SELECT_EX = POLLPRI
+SELECT_IN = POLLRDNORM | POLLRDBAND | POLLIN | POLLHUP | POLLERR | POLLNVAL
+SELECT_OUT = POLLWRBAND | POLLWRNORM | POLLOUT | POLLERR | POLLNVAL
+SELECT_EX = POLLPRI | POLLNVAL
 MSEC = 1_000_000
 STICKY_TIMEOUTS = 0x4000000
 """personality(2): select and poll do not say what is left of the time."""
@@ -224,8 +224,7 @@ class _Select:
             low = anything & -anything
             anything ^= low
             fd = low.bit_length() - 1
-            file = files.get(fd)
-            if file is None or file.flags & O_PATH:
+            if fd not in files:
                 raise LinuxError(EBADF)
             numbers.append(fd)
         self.numbers = numbers
@@ -236,12 +235,13 @@ class _Select:
         found_in = found_out = found_ex = count = 0
         for fd in self.numbers:
             file = files.get(fd)
-            if file is None:
-                continue  # closed by another thread meanwhile
             bit = 1 << fd
             wanted = (SELECT_IN if readers & bit else 0) | (SELECT_OUT if writers & bit else 0)
             wanted |= SELECT_EX if others & bit else 0
-            bits = file.ready(wanted | ALWAYS)
+            if file is None or file.flags & O_PATH:
+                bits = POLLNVAL  # closed by another thread meanwhile, or nothing to poll: ready for all
+            else:
+                bits = file.ready(wanted | ALWAYS)
             before = count
             if bits & SELECT_IN and readers & bit:
                 found_in |= bit
@@ -252,7 +252,7 @@ class _Select:
             if bits & SELECT_EX and others & bit:
                 found_ex |= bit
                 count += 1
-            if queues is not None and count == before:
+            if queues is not None and count == before and file is not None:
                 _listen(queues, file.queue, wanted)
         self.found = [found_in, found_out, found_ex]
         return count

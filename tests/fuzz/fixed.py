@@ -144,4 +144,8 @@ FIXED = {
         Store(0x300, bytes(24)), Store(0x300, b"\xc0"),
         Call(2, "file_setattr", (Const(-100), Data(64), Data(0x300), Const(24), Const(0))),
         Call(3, "file_getattr", (Const(-100), Data(64), Data(512), Const(32), Const(0))))),
+    "select takes an O_PATH descriptor for ready": Program((
+        Store(64, b"f\0"), Call(1, "open", (Data(64), Const(0o10000000))),
+        *(Store(0x100 + 128 * n, b"\x08" + bytes(127)) for n in range(3)),
+        Call(2, "select", (Const(8), Data(0x100), Data(0x180), Data(0x200), Const(0))))),
 }
