@@ -86,14 +86,20 @@ def set_lease(task: Task, fd: int, file: FileDescription, type: int) -> None:
 
 
 def _check_open(kernel: Kernel, task: Task, file: FileDescription, identity: Identity, type: int) -> None:
-    """check_conflicting_open: a read lease needs that nobody writes, a write lease that nobody else has it open."""
+    """check_conflicting_open: a read lease needs that nobody writes, a write lease that nobody else has it open.  What
+    was never opened for writing, as the descriptor that memfd_create makes, does not count as a writer."""
+    writers = kernel.vfs.writers
+    if type == F_WRLCK and file.writable and file not in writers:
+        raise LinuxError(EAGAIN)
     seen: set[int] = set()
     for table in {id(other.files): other.files for other in kernel.tasks.values() if not other.dead}.values():
         for other in table.files.values():
             if id(other) in seen or other.kind != "file" or other.inode is None:
                 continue
             seen.add(id(other))
-            if (type == F_RDLCK and not other.writable) or (type == F_WRLCK and other is file):
+            if other not in writers and (type == F_RDLCK or other.writable):
+                continue
+            if type == F_WRLCK and other is file:
                 continue
             if other.inode.identity(task) == identity:
                 raise LinuxError(EAGAIN)

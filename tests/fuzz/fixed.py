@@ -148,4 +148,12 @@ FIXED = {
         Store(64, b"f\0"), Call(1, "open", (Data(64), Const(0o10000000))),
         *(Store(0x100 + 128 * n, b"\x08" + bytes(127)) for n in range(3)),
         Call(2, "select", (Const(8), Data(0x100), Data(0x180), Data(0x200), Const(0))))),
+    "leases of a file in memory, which nobody opened": Program((
+        Call(1, "memfd_create", (Data(64), Const(0))), Call(2, "fcntl", (Result(1), Const(1024), Const(0))),
+        Call(3, "fcntl", (Result(1), Const(1024), Const(2))), Call(4, "fcntl", (Result(1), Const(1024), Const(1))))),
+    "what has no position": Program((
+        Store(0x100, (0xFFFF).to_bytes(8, "little") + bytes(16)),
+        Call(1, "landlock_create_ruleset", (Data(0x100), Const(24), Const(0))),
+        Call(2, "lseek", (Result(1), Const(0), Const(0))), Call(3, "getpid"),
+        Call(4, "pidfd_open", (Result(3), Const(0))), Call(5, "lseek", (Result(4), Const(0), Const(0))))),
 }
