@@ -80,6 +80,8 @@ from syscalls.abi.net import (
     SO_SNDTIMEO_OLD,
     SO_TIMESTAMP_NEW,
     SO_TIMESTAMP_OLD,
+    SO_TIMESTAMPING_NEW,
+    SO_TIMESTAMPING_OLD,
     SO_TIMESTAMPNS_NEW,
     SO_TIMESTAMPNS_OLD,
     SO_TYPE,
@@ -98,6 +100,9 @@ if TYPE_CHECKING:
     from syscalls.task import Task
 
 CAP_NET_ADMIN = 12
+TIMESTAMPING_MASK = (1 << 19) - 1
+OPT_ID, OPT_TSONLY, OPT_STATS, BIND_PHC, OPT_ID_TCP = 1 << 7, 1 << 11, 1 << 12, 1 << 15, 1 << 16
+"""Of SOF_TIMESTAMPING_."""
 JIFFY_NS = 4_000_000
 """Timeouts are kept in ticks of a kernel with HZ=250, rounded up."""
 
@@ -160,6 +165,10 @@ def set_common(task: Task, socket: Socket, option: int, value: bytes) -> None:
         socket.peek_offset = number  # type: ignore[attr-defined]
     elif option == SO_MAX_PACING_RATE:
         socket.options[SOL_SOCKET, option] = number & 0xFFFFFFFF
+    elif option in (SO_TIMESTAMPING_OLD, SO_TIMESTAMPING_NEW):
+        _check_timestamping(number)
+        socket.options[SOL_SOCKET, SO_TIMESTAMPING_OLD] = number
+        socket.options[SOL_SOCKET, SO_TIMESTAMPING_NEW] = number if option == SO_TIMESTAMPING_NEW else 0
     elif option == SO_BSDCOMPAT:
         pass
     elif option in (SO_ATTACH_FILTER, SO_ATTACH_BPF, SO_ATTACH_REUSEPORT_CBPF, SO_ATTACH_REUSEPORT_EBPF):
@@ -218,6 +227,8 @@ def get_common(task: Task, socket: Socket, option: int, length: int) -> bytes:
         return pack("<i", getattr(socket, "peek_offset", -1))
     if option == SO_MAX_PACING_RATE:
         return pack("<I", socket.options.get((SOL_SOCKET, option), 0xFFFFFFFF))
+    if option in (SO_TIMESTAMPING_OLD, SO_TIMESTAMPING_NEW):  # struct so_timestamping: no clock is bound
+        return pack("<ii", socket.options.get((SOL_SOCKET, option), 0), 0)
     if option in (SO_BINDTODEVICE, SO_ATTACH_FILTER):
         return b""
     if option in (SO_BSDCOMPAT, SO_INCOMING_NAPI_ID):
@@ -236,6 +247,15 @@ def _check_boolean(task: Task, socket: Socket, option: int, number: int) -> None
         raise LinuxError(EOPNOTSUPP)
     if option == SO_ZEROCOPY and not 0 <= number <= 1:
         raise LinuxError(EINVAL)
+
+
+def _check_timestamping(flags: int) -> None:
+    """sock_set_timestamping, for sockets whose messages nobody stamps.  EINVAL; EOPNOTSUPP: a clock, but no device."""
+    if flags & ~TIMESTAMPING_MASK or (flags & OPT_ID_TCP and not flags & OPT_ID) or (
+            flags & OPT_STATS and not flags & OPT_TSONLY):
+        raise LinuxError(EINVAL)
+    if flags & BIND_PHC:
+        raise LinuxError(EOPNOTSUPP)
 
 
 def _buffer_size(task: Task, wanted: int, force: bool, most: int, least: int) -> int:

@@ -77,6 +77,7 @@ def getrandom(task: Task, buffer: OutBuf, length: Size, flags: Flags[GrndFlags])
     if flags & (GRND_RANDOM | GRND_INSECURE) == GRND_RANDOM | GRND_INSECURE:
         raise LinuxError(EINVAL)
     length = min(length, 0x7FFFF000)
+    task.mem.check_range(buffer, length)
     done = 0
     # A page at a time, as Linux fills it: EFAULT only when nothing could be written.
     while done < length:

@@ -122,6 +122,21 @@ FIXED_TASKS = {
         Call(27, "madvise", (Arena(0x12000), Const(4096), Const(102))),
         Call(28, "mlock", (Arena(0x10000), Const(4096))),
         Call(29, "madvise", (Arena(0x10000), Const(4096), Const(102))), Probe(30, Arena(0x12000), 5))),
+    "times of messages that nobody stamps": Program((
+        Call(1, "socketpair", (Const(1), Const(1), Const(0), Data(64))), Load(2, 64), Store(80, b"\x10\0\0\0"),
+        *(operation for number, (flags, option) in enumerate(
+            ((0, 37), (0x18, 37), (1 << 19, 37), (1 << 16, 37), (0x10080, 65), (1 << 12, 37), (0x1800, 37),
+             (1 << 15, 37)))
+          for operation in (
+            StoreValue(72, 4, Const(flags)), Call(10 + 3 * number, "setsockopt", (
+                Result(2), Const(1), Const(option), Data(72), Const(4))),
+            Store(80, b"\x10\0\0\0"),
+            Call(11 + 3 * number, "getsockopt", (Result(2), Const(1), Const(37), Data(128), Data(80))),
+            Store(80, b"\x10\0\0\0"),
+            Call(12 + 3 * number, "getsockopt", (Result(2), Const(1), Const(65), Data(128), Data(80))))))),
+    "nothing random outside": Program((
+        Call(1, "getrandom", (Const(1 << 63), Const(0), Const(0))),
+        Call(2, "getrandom", (Const(0), Const(0), Const(0))))),
     "all memory locked": Program((
         Call(1, "mlockall", (Const(1),)), Call(2, "munlockall"), Call(3, "mlockall", (Const(7),)),
         Call(4, "mmap", (Const(0), Const(4 << 20), Const(3), Const(0x22), Const(-1), Const(0))))),
