@@ -301,13 +301,14 @@ def set_tsc(task: Task, value: int, _3: int, _4: int, _5: int) -> int:
 def set_timerslack(task: Task, value: int, _3: int, _4: int, _5: int) -> int:
     if task.sched_policy in (1, 2):
         return 0
-    task.timer_slack_ns = task.default_timer_slack_ns if value == 0 or value >= 1 << 63 else value
+    task.timer_slack_ns = value or task.default_timer_slack_ns
     return 0
 
 
 @option(30)
 def get_timerslack(task: Task, _2: int, _3: int, _4: int, _5: int) -> int:
-    return 0 if task.sched_policy in (1, 2) else task.timer_slack_ns
+    slack = 0 if task.sched_policy in (1, 2) else task.timer_slack_ns
+    return (slack ^ 1 << 63) - (1 << 63)
 
 
 @option(31)

@@ -229,6 +229,10 @@ FIXED_TASKS = {
         *(operation for number, kind in enumerate((1, 2, 5)) for operation in (
             Call(1 + 4 * number, "socketpair", (Const(1), Const(kind), Const(0), Data(64))), Load(2 + 4 * number, 68),
             Call(3 + 4 * number, "sendmsg", (Result(2 + 4 * number), Data(256), Const(1))))))),
+    "timer slack of any size": Program(tuple(
+        operation for number, slack in enumerate((-1, 1 << 63, 5, 0)) for operation in (
+        Call(1 + 2 * number, "prctl", (Const(29), Const(slack), Const(0), Const(0), Const(0))),
+        Call(2 + 2 * number, "prctl", (Const(30), Const(0), Const(0), Const(0), Const(0)))))),
 }
 SINCE = {"guard regions": (6, 13), "futex2: nodes, kinds that differ": (6, 16), "the inode of a process": (6, 18),
          "more room than attributes of the scheduler": (6, 18), "attributes of files in memory": (6, 0),
