@@ -110,6 +110,12 @@ class Pipe:
 
     # --- bytes in
 
+    def merges(self, length: int) -> bool:
+        """Whether the odd bytes of a write of so many fit into the last page."""
+        rest = length & (PAGE - 1)
+        return bool(rest and self.tail_start >= 0 and self.slot_ends
+                    and self.tail + rest - self.tail_start <= PAGE)
+
     def put(self, data: bytes | memoryview, packet: bool = False) -> int:
         """Append as many bytes as there are slots for, and tell the readers; how many were taken."""
         total = len(data)
@@ -117,7 +123,7 @@ class Pipe:
         tail = self.tail
         done = 0
         rest = total & (PAGE - 1)
-        if rest and self.tail_start >= 0 and ends and tail + rest - self.tail_start <= PAGE:
+        if self.merges(total):
             # pipe_write merges the odd bytes into the last page and lets the whole pages follow.
             ends[-1] = tail = tail + rest
             done = rest
@@ -291,6 +297,16 @@ class PipeEnd(FileDescription):
         if not done:
             raise LinuxError(EAGAIN)
         return done
+
+    def unreadable_data(self, task: Task, length: int) -> None:
+        """pipe_write: nobody to read it, or no room, come before the data."""
+        if not self.pipe.readers:
+            from syscalls.abi.signal import SIGPIPE
+            from syscalls.signals import SigInfo, send_task
+            send_task(task, SigInfo(SIGPIPE, 0, task.group.pid, task.cred.uid))
+            raise LinuxError(EPIPE)
+        if self.nonblock and self.pipe.full() and not self.pipe.merges(length):
+            raise LinuxError(EAGAIN)
 
     def unread(self, data: bytes) -> None:
         self.pipe.put_back(data)

@@ -18,14 +18,17 @@ from syscalls.fuzz.program import (
     Data,
     Operation,
     Program,
+    Result,
     Store,
     StoreValue,
+    Value,
     walk,
 )
 from syscalls.fuzz.rules import RESULTS, Any, Bijection, Bijections, Rule, Without, ZeroOrNot
 from syscalls.fuzz.special import (
     CUT_LISTING,
     LISTINGS,
+    PROCESS_PLACE,
     SPECIAL,
     cut_entries,
     link_of_process,
@@ -37,6 +40,8 @@ from syscalls.table import TABLE
 SI_USER, SI_QUEUE, SI_TIMER, SI_TKILL = 0, -1, -2, -6
 SIGKILL, SIGCHLD, SIGXCPU = 9, 17, 24
 RLIMIT_CPU = 0
+SEEK_CUR, SEEK_END = 1, 2
+NO_FILE_ENDS_THERE = 1 << 62
 LINK_LENGTH = Any("as long as the number of a process")
 CUT = Any("the end of the memory cuts it: how much is written before the fault is the processor's")
 
@@ -83,6 +88,10 @@ class Comparison:
         self.values: dict[int, int] = {}
         self.cut_listing = False
         """A directory was read into too little room: from then on the order of entries matters."""
+        self.directories: set[int] = set()
+        """Descriptors that are known for directories: they were listed, or their end is no file's."""
+        self.moved: set[int] = set()
+        """Descriptors that are not at 0."""
 
     def difference(self) -> Difference | None:
         if self.right.failure:
@@ -214,9 +223,14 @@ class Comparison:
         if special is not None and special.result is not None:
             rule = special.result(call)
         if call.name in LISTINGS:
-            self.cut_listing = self.cut_listing or may_be_cut(call)
+            self.cut_listing = self.cut_listing or may_be_cut(call) or self.number(call.args[0]) in self.moved
             rule = CUT_LISTING if self.cut_listing else rule
-        elif call.name in ("readlink", "readlinkat") and link_of_process(call, self.memory):
+            if one.result >= 0:
+                self.directories.add(self.number(call.args[0]))
+                self.moved.add(self.number(call.args[0]))
+        elif call.name == "lseek" and self.is_position_of_directory(call, one.result):
+            return None
+        elif self.has_number_in_text(call, (one, other)):
             rule = LINK_LENGTH
         if not self.matches(rule, one.result, other.result):
             return self.results(name_of(call), one, other)
@@ -239,6 +253,38 @@ class Comparison:
         if self.memory[0] == self.memory[1]:
             return None
         return self.memory_difference(call)
+
+    def has_number_in_text(self, call: Call, records: tuple[Record, Record]) -> bool:
+        """Whether the result is the length of a text with the process's number in it: readlink of /proc/self, getcwd
+        below /proc/PID on both sides."""
+        if call.name in ("readlink", "readlinkat"):
+            return link_of_process(call, self.memory)
+        if call.name != "getcwd":
+            return False
+        start = place(call.args[0])
+        texts = [data for record in records for at, data in record.changes if at == start]
+        return len(texts) == 2 and all(PROCESS_PLACE.match(text) for text in texts)
+
+    def number(self, value: Value) -> int:
+        """A descriptor as an argument, natively."""
+        if isinstance(value, Result):
+            return self.values.get(value.slot, -1) + value.add
+        return value.number if isinstance(value, Const) else -1
+
+    def is_position_of_directory(self, call: Call, result: int) -> bool:
+        """Whether lseek answers with a position in a directory, which means something to its file system only (on
+        ext4: a hash, and the end is the largest number)."""
+        fd, whence = self.number(call.args[0]), call.args[2]
+        if whence == Const(SEEK_END) and result >= NO_FILE_ENDS_THERE:
+            self.directories.add(fd)
+        if fd in self.directories and whence in (Const(SEEK_CUR), Const(SEEK_END)):
+            self.moved.add(fd)
+            return True
+        if result == 0:
+            self.moved.discard(fd)
+        elif result > 0:
+            self.moved.add(fd)
+        return False
 
     def apply(self, one: Record, other: Record) -> None:
         """Put what a call changed into the memories.  The log has whole words: bytes beside, which did not change, may

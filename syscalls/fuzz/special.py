@@ -11,6 +11,7 @@ from syscalls.fuzz.rules import ANY_TIME, SEQUENCE, Any, Bijection, Bijections, 
 
 LONGEST_NUMBER = 10
 LEADING_DIGITS = re.compile(rb"\d+")
+PROCESS_PLACE = re.compile(rb"/proc/(\d+)((?:/[^\0]*)?)\0")
 Memory = tuple[bytearray, bytearray]
 Fields = list[tuple[int, int, Rule]]
 PID = Bijection("pid")
@@ -116,6 +117,17 @@ def link_text(call: Call, result: int, memory: Memory, bijections: Bijections) -
         memory[1][start:end] = memory[0][start:end]
 
 
+def cwd_text(call: Call, result: int, memory: Memory, bijections: Bijections) -> None:
+    """getcwd below /proc/PID: of processes that correspond, and the same after the number."""
+    start = offset(call, 0)
+    if start is None or result <= 0:
+        return
+    left, right = (PROCESS_PLACE.match(side, start) for side in memory)
+    if left and right and left[2] == right[2] and bijections.match(PID, int(left[1]), int(right[1])):
+        end = max(left.end(), right.end())
+        memory[1][start:end] = memory[0][start:end]
+
+
 def proc_links(call: Call, result: int, memory: Memory, bijections: Bijections) -> None:
     """The root of proc, inode 1, has a link from each process there is."""
     start = offset(call, 2 if call.name == "newfstatat" else 1)
@@ -202,6 +214,7 @@ SPECIAL: dict[str, Special] = {
     **dict.fromkeys(("stat", "lstat", "fstat", "newfstatat"), Special(memory=proc_links)),
     "readlink": Special(memory=link_text),
     "readlinkat": Special(memory=link_text),
+    "getcwd": Special(memory=cwd_text),
     "futex": Special(fields=futex_fields),
     "io_setup": Special(fields=lambda call, _: at(call, 1, (0, 8, Bijection("address")))),
     "timer_create": Special(fields=lambda call, _: at(call, 2, (0, 4, Bijection("timer", True)))),

@@ -156,4 +156,23 @@ FIXED = {
         Call(1, "landlock_create_ruleset", (Data(0x100), Const(24), Const(0))),
         Call(2, "lseek", (Result(1), Const(0), Const(0))), Call(3, "getpid"),
         Call(4, "pidfd_open", (Result(3), Const(0))), Call(5, "lseek", (Result(4), Const(0), Const(0))))),
+    "positions in a directory": Program((
+        Store(64, b".\0"), Call(1, "open", (Data(64), Const(0))),
+        Call(2, "lseek", (Result(1), Const(-1), Const(2))), Call(3, "lseek", (Result(1), Const(0), Const(1))),
+        Call(4, "lseek", (Result(1), Const(1 << 40), Const(0))),
+        Call(5, "getdents64", (Result(1), Data(256), Const(2000))), Call(6, "lseek", (Result(1), Const(5), Const(1))),
+        Call(7, "lseek", (Result(1), Const(0), Const(0))), Call(8, "getdents64", (Result(1), Data(256), Const(2000))),
+        Call(9, "lseek", (Result(1), Const(0), Const(1))))),
+    "nobody reads: before the data is looked at": Program((
+        Call(1, "pipe2", (Data(64), Const(0))), Load(2, 64), Load(3, 68), Call(4, "close", (Result(2),)),
+        Call(5, "write", (Result(3), Const(1), Const(24))))),
+    "no room: before the data is looked at": Program((
+        Call(1, "pipe2", (Data(64), Const(0o4000))), Load(2, 64), Load(3, 68),
+        Call(4, "fcntl", (Result(3), Const(1031), Const(4096))), Call(5, "write", (Result(3), Data(0), Const(4000))),
+        Call(6, "write", (Result(3), Const(1), Const(24))), Call(7, "write", (Result(3), Const(1), Const(97))),
+        Call(8, "write", (Result(3), Const(1), Const(4096))))),
+    "the place of the process in proc": Program((
+        Store(64, b"/proc/self\0"), Store(80, b"/proc/self/fd\0"), Call(1, "chdir", (Data(64),)),
+        Call(2, "getcwd", (Data(256), Const(32))), Call(3, "chdir", (Data(80),)),
+        Call(4, "getcwd", (Data(512), Const(32))))),
 }
