@@ -42,6 +42,8 @@ def _of_fd(task: Task, fd: int) -> tuple[Location | None, Inode]:
         raise LinuxError(EPERM)
     if file.location is not None and file.location.mount.id:
         file.location.mount.check_writable()
+    if file.kind == "directory":
+        file.inode.refresh()
     return file.location, file.inode
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from struct import Struct
+
 from syscalls.abi.errno import EACCES, EBADF, EINVAL, EISDIR, ENODEV, ENOTTY, EOPNOTSUPP, EPERM, EXDEV, LinuxError
 from syscalls.abi.fs import FASYNC, O_APPEND, O_NONBLOCK
 from syscalls.abi.ioctl import (
@@ -19,6 +21,10 @@ from syscalls.abi.ioctl import (
     FIOQSIZE,
     FITHAW,
     FS_IOC_FIEMAP,
+    FS_IOC_FSGETXATTR,
+    FS_IOC_FSSETXATTR,
+    FS_IOC_GETFLAGS,
+    FS_IOC_SETFLAGS,
 )
 from syscalls.credentials import CAP_SYS_ADMIN
 from syscalls.fs.inode import S_IFBLK, S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG
@@ -30,13 +36,14 @@ if TYPE_CHECKING:
     from typing import Any
 
     from syscalls.fd import FileDescription
+    from syscalls.fs.inode import Inode
     from syscalls.table import U32, Addr, Fd
     from syscalls.task import Task
 
 CAP_SYS_RAWIO = 17
 
 
-@syscall(16, since="1.0", support=PARTIAL("devices that pylx does not have; FIEMAP, FSGETXATTR and file cloning"),
+@syscall(16, since="1.0", support=PARTIAL("devices that pylx does not have; FIEMAP and file cloning"),
          needs=("terminal.raw", "terminal.job-control", "sockets.interfaces"))
 def ioctl(task: Task, fd: Fd, code: U32, arg: Addr) -> int | Coroutine[Any, Any, int]:
     file = task.files.get(fd)
@@ -52,6 +59,8 @@ def ioctl(task: Task, fd: Fd, code: U32, arg: Addr) -> int | Coroutine[Any, Any,
         return _set_async(task, fd, file, arg)
     if code in _COMMON:
         return _common(task, file, code, arg)
+    if code in _ATTRIBUTES and file.inode is not None:
+        return _attributes(task, file, file.inode, code, arg)
     if code == FIBMAP and file.inode is not None and file.inode.mode & S_IFMT == S_IFREG:
         raise LinuxError(EINVAL if task.cred.capable(CAP_SYS_RAWIO) else EPERM)
     if file.kind == "file" and code == FIONREAD and file.seekable:
@@ -123,6 +132,39 @@ def _common(task: Task, file: FileDescription, code: int, arg: int) -> int:
         raise LinuxError(ENODEV)
     task.kernel.gap(task, "ioctl", code)
     raise LinuxError(EOPNOTSUPP)
+
+
+_ATTRIBUTES = frozenset((FS_IOC_GETFLAGS, FS_IOC_SETFLAGS, FS_IOC_FSGETXATTR, FS_IOC_FSSETXATTR))
+_FSXATTR = Struct("<IIIII8x")
+"""struct fsxattr: xflags, extsize, nextents, projid, cowextsize."""
+
+
+def _attributes(task: Task, file: FileDescription, inode: Inode, code: int, arg: int) -> int | Coroutine[Any, Any, int]:
+    """ioctl_getflags, ioctl_setflags, and the same with the values of file_getattr(2)."""
+    from syscalls.fs import fileattr
+    wanted = task.mem.u32(arg) if code == FS_IOC_SETFLAGS else 0
+    fields = task.mem.unpack(_FSXATTR, arg) if code == FS_IOC_FSSETXATTR else ()
+    if fields and fields[0] & ~fileattr.XFLAGS_MASK:
+        raise LinuxError(EOPNOTSUPP)  # copy_fsxattr_from_user
+    try:
+        old = inode.file_flags(task)
+    except LinuxError as error:
+        if error.errno != EOPNOTSUPP:
+            raise
+        # The file system has none of these: the object may know the code.
+        value = file.ioctl(task, code, arg)
+        return value if isinstance(value, int) else _wait(value)
+    if code == FS_IOC_SETFLAGS:
+        fileattr.check_change(task, file.location, inode, old, wanted)
+        inode.set_file_flags(task, wanted)
+    elif fields:
+        xflags, extsize, _, project, cow_extsize = fields
+        fileattr.set_xflags(task, file.location, inode, xflags, extsize, project, cow_extsize)
+    elif code == FS_IOC_GETFLAGS:
+        task.mem.put_u32(arg, old)
+    else:
+        task.mem.write(arg, _FSXATTR.pack(fileattr.xflags(task, inode), 0, 0, 0, 0))
+    return 0
 
 
 def _check_clone(task: Task, file: FileDescription, source_fd: int) -> None:

@@ -29,6 +29,7 @@ def check_change(task: Task, location: Location | None, inode: Inode, old: int, 
     """vfs_fileattr_set, before the file system is asked.  EROFS; EPERM: not the owner, or a bit of the mighty."""
     if location is not None:
         location.mount.check_writable()
+    inode.refresh()
     if not owner_or_capable(task, inode):
         raise LinuxError(EPERM)
     if (wanted ^ old) & (FS_IMMUTABLE_FL | FS_APPEND_FL) and not task.cred.capable(CAP_LINUX_IMMUTABLE):

@@ -9,14 +9,12 @@ from syscalls.abi.fs import (
     FALLOC_FL_PUNCH_HOLE,
     FALLOC_FL_ZERO_RANGE,
 )
-from syscalls.abi.ioctl import FS_IOC_GETFLAGS, FS_IOC_SETFLAGS
-from syscalls.fs.fileattr import check_change
 from syscalls.fs.regular import RegularDescription
 from translator.hosts.base import HostError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Hashable
+    from collections.abc import Hashable
 
     from syscalls.fs.hostfs import HostFs, HostInode
     from syscalls.fs.mounts import Location
@@ -242,18 +240,6 @@ class HostDescription(RegularDescription):
             lost, backing.lost = backing.lost, 0
             raise LinuxError(lost)
         self.file.sync(data_only)
-
-    def ioctl(self, task: Task, code: int, arg: int) -> int | Awaitable[int]:
-        """The attributes of chattr(1) and lsattr(1): those of the host's file system (vfs_fileattr_set)."""
-        if code == FS_IOC_GETFLAGS:
-            task.mem.put_u32(arg, self.file.attributes())
-            return 0
-        if code == FS_IOC_SETFLAGS:
-            wanted = task.mem.u32(arg)
-            check_change(task, self.location, self.inode, self.file.attributes(), wanted)
-            self.file.set_attributes(wanted)
-            return 0
-        return super().ioctl(task, code, arg)
 
     def backing(self, task: Task, shared: bool, prot: int) -> HostBacking:
         backing = self.filesystem.backing(self.file_key())

@@ -243,6 +243,13 @@ class HostInode(Inode):
         self.gid = stat.gid
         return stat
 
+    def refresh(self) -> None:
+        try:
+            if not self.dentry.deleted:
+                self._look()
+        except HostError:
+            pass  # it is gone from the host: what is known of it stays
+
     def path(self) -> bytes:
         """ENOENT when the name is gone."""
         if self.dentry.deleted:

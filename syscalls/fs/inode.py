@@ -80,6 +80,9 @@ class Inode:
     def truncate(self, task: Task, length: int) -> None:
         raise LinuxError(EINVAL)
 
+    def refresh(self) -> None:
+        """Look again at the mode and the owner, of an inode that is kept while others may change them by its name."""
+
     def identity(self, task: Task) -> tuple[int, int]:
         """(st_dev, st_ino): what locks, watches, FIFOs and sockets of this file are kept by."""
         stat = self.stat(task)

@@ -29,9 +29,8 @@ from syscalls.abi.fs import (
     XATTR_CREATE,
     XATTR_REPLACE,
 )
-from syscalls.abi.ioctl import FS_IOC_GETFLAGS, FS_IOC_SETFLAGS
 from syscalls.fs.directory import OpenDirectory
-from syscalls.fs.fileattr import FS_NOATIME_FL, FS_NODUMP_FL, check_change
+from syscalls.fs.fileattr import FS_NOATIME_FL, FS_NODUMP_FL
 from syscalls.fs.inode import (
     S_IFDIR,
     S_IFLNK,
@@ -48,7 +47,7 @@ from syscalls.fs.regular import RegularDescription
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Hashable
+    from collections.abc import Hashable
 
     from syscalls.fd import FileDescription
     from syscalls.fs.mounts import Location
@@ -600,17 +599,6 @@ class MemoryDescription(RegularDescription):
 
     def sync(self, task: Task, data_only: bool) -> None:
         """Nothing outlives the memory."""
-
-    def ioctl(self, task: Task, code: int, arg: int) -> int | Awaitable[int]:
-        if code == FS_IOC_GETFLAGS:
-            task.mem.put_u32(arg, self.inode.attributes)
-            return 0
-        if code == FS_IOC_SETFLAGS:
-            wanted = task.mem.u32(arg)
-            check_change(task, self.location, self.inode, self.inode.attributes, wanted)
-            self.inode.set_file_flags(task, wanted)
-            return 0
-        return super().ioctl(task, code, arg)
 
     def backing(self, task: Task, shared: bool, prot: int) -> MemoryFile:
         return self.inode

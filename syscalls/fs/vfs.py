@@ -165,13 +165,14 @@ class Vfs:
         if path[:1] == b"/":
             return task.fs.root
         if dirfd == AT_FDCWD:
-            return task.fs.cwd
-        file = task.files.get_raw(dirfd)
-        location = file.location
-        if location is None or file.inode is None:
-            raise LinuxError(ENOTDIR)
-        if file.inode.mode & S_IFMT != S_IFDIR:
-            raise LinuxError(ENOTDIR)
+            location = task.fs.cwd
+        else:
+            file = task.files.get_raw(dirfd)
+            if file.location is None or file.inode is None or file.inode.mode & S_IFMT != S_IFDIR:
+                raise LinuxError(ENOTDIR)
+            location = file.location
+        if not self.host_checks(task, location.inode):
+            location.inode.refresh()
         return location
 
     def resolve(self, task: Task, path: bytes, dirfd: int = AT_FDCWD, *, follow: bool = True,

@@ -93,6 +93,10 @@ XATTR_NAMES: tuple[bytes, ...] = (b"user.a", b"user.b", b"user.", b"user", b"", 
                                   b"user." + b"n" * 250, b"user." + b"n" * 251)
 
 VALUES: dict[str, tuple[int, ...]] = {
+    "file_getattr.usize": (*[24] * 8, 32, 23, 0, 4096, 4097),
+    "file_setattr.usize": (*[24] * 8, 32, 23, 0, 4097),
+    "file_getattr.at_flags": (*[0] * 6, 0x100, 0x100, 0x1000, 0x1000, 1, 0x200),
+    "file_setattr.at_flags": (*[0] * 6, 0x100, 0x100, 0x1000, 0x1000, 1, 0x200),
     "landlock_create_ruleset.size": (*[24] * 12, 16, 8, 7, 0, 25, 4096, 4097),
     "landlock_create_ruleset.flags": (*[0] * 16, 1, 3, 1 << 31),
     "landlock_add_rule.kind": (1, 1, 1, 1, 2, 0, 3),
@@ -148,7 +152,7 @@ VALUES: dict[str, tuple[int, ...]] = {
                       1034, 1035, 1036, 1037, 1038, 99),
     "ioctl.code": (0x5401, 0x5411, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451, 0x5452, 0x5460, 0x8901, 0x8902, 0x8903,
                    0x8904, 0x8905,
-                   0x80086601, 0x4004667F, 0x80047601, 0x540F, 0x5410, 0, 0x1234),
+                   0x80086601, 0x40086602, 0x801C581F, 0x401C5820, 0x4004667F, 0x80047601, 0x540F, 0x5410, 0, 0x1234),
     "cookie": (0, 1),
     "level": (1, 1, 1, 1, 0, 6, 17, 41, 270, 99, -1),
     "optname": (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 13, 15, 16, 17, 18, 20, 21, 25, 28, 29, 30, 31, 35, 36, 37, 38, 39,

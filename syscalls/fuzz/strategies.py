@@ -196,6 +196,10 @@ def layout_strategy(name: str) -> Draw:
                 lambda items: Placed(bytes(8 * len(items)), tuple((8 * i, 8, item) for i, item in enumerate(items))))
         case "AioRequest":
             return requests()
+        case "FileAttr":
+            xflags = st.sampled_from([0, 0, 0x80, 0x40, 0xC0, 0x8, 0x10, 0x200, 0x8000, 1 << 40])
+            return st.tuples(xflags, st.sampled_from([0, 0, 0, 5])).map(lambda t: Placed(pack("<QIIII16x", t[0], 0, 0,
+                                                                                               t[1], 0)))
         case "LandlockRuleset":
             rights = st.sampled_from([0, *[0xFFFF] * 8, 0x4004, 0x2, 0x1F2, 0x2000, 0x10, 0x8000, 0x10000, 1 << 63])
             few = st.sampled_from([*[0] * 12, 1, 2, 3, 3, 4])

@@ -175,4 +175,12 @@ FIXED = {
         Store(64, b"/proc/self\0"), Store(80, b"/proc/self/fd\0"), Call(1, "chdir", (Data(64),)),
         Call(2, "getcwd", (Data(256), Const(32))), Call(3, "chdir", (Data(80),)),
         Call(4, "getcwd", (Data(512), Const(32))))),
+    "chattr of directories and of devices": Program((
+        Store(64, b"d\0"), Call(1, "open", (Data(64), Const(0))), Store(0x100, b"\x40" + bytes(27)),
+        Call(2, "ioctl", (Result(1), Const(0x80086601), Data(0x200))),
+        Call(3, "ioctl", (Result(1), Const(0x401C5820), Data(0x100))),
+        Call(4, "ioctl", (Result(1), Const(0x801C581F), Data(0x300))), Store(0x100, b"\xff" * 4),
+        Call(5, "ioctl", (Const(0), Const(0x401C5820), Data(0x100))),
+        Call(6, "ioctl", (Const(0), Const(0x40086602), Const(0))),
+        Call(7, "ioctl", (Const(0), Const(0x801C581F), Const(0))))),
 }
