@@ -253,6 +253,9 @@ class InetSocket(HostBackedSocket):
                 if not value:
                     raise LinuxError(EINVAL) from None
                 self.options[level, option] = int.from_bytes(value[:4], "little", signed=len(value) >= 4)
+            elif option in HOST_ONLY:
+                from syscalls.socket_options import set_common
+                set_common(task, self, option, value)
         if (level, option) in CONTROL_OPTIONS and value.strip(b"\0"):
             self.wants_control = True
 

@@ -124,6 +124,8 @@ FIXED_TASKS = {
         Call(29, "madvise", (Arena(0x10000), Const(4096), Const(102))), Probe(30, Arena(0x12000), 5))),
     "times of messages that nobody stamps": Program((
         Call(1, "socketpair", (Const(1), Const(1), Const(0), Data(64))), Load(2, 64), Store(80, b"\x10\0\0\0"),
+        Call(3, "socket", (Const(2), Const(2), Const(0))), StoreValue(72, 4, Const(0xFFFF)),
+        Call(4, "setsockopt", (Result(3), Const(1), Const(37), Data(72), Const(4))),
         *(operation for number, (flags, option) in enumerate(
             ((0, 37), (0x18, 37), (1 << 19, 37), (1 << 16, 37), (0x10080, 65), (1 << 12, 37), (0x1800, 37),
              (1 << 15, 37)))
