@@ -106,12 +106,12 @@ def make_link(vfs: Vfs, task: Task, old: Location, path: bytes, dirfd: int) -> N
     if parent.mount is not old.mount:
         raise LinuxError(EXDEV)
     inode = old.inode
-    if task.cred.landlock is not None and inode.mode & S_IFMT != S_IFDIR:
+    may_link(task, inode)
+    if task.cred.landlock is not None:
         from syscalls.fs.mounts import parent_path
         from syscalls.landlock import check_refer
         there = locate(task, old.mount, parent_path(old.dentry.path), None) if old.dentry.path else old
         check_refer(task, there, parent, inode, None, False, False)
-    may_link(task, inode)
     if inode.mode & S_IFMT == S_IFDIR or not vfs.host_checks(task, parent.inode):
         may_create(task, parent.inode)
     if inode.mode & S_IFMT == S_IFDIR:

@@ -183,4 +183,9 @@ FIXED = {
         Call(5, "ioctl", (Const(0), Const(0x401C5820), Data(0x100))),
         Call(6, "ioctl", (Const(0), Const(0x40086602), Const(0))),
         Call(7, "ioctl", (Const(0), Const(0x801C581F), Const(0))))),
+    "Landlock comes before what a directory is": Program((
+        Store(0x100, (0xFFFF).to_bytes(8, "little") + bytes(16)), Store(64, b".\0"), Store(80, b"d/new\0"),
+        Call(1, "landlock_create_ruleset", (Data(0x100), Const(24), Const(0))),
+        Call(2, "landlock_restrict_self", (Result(1), Const(0))),
+        Call(3, "linkat", (Const(-100), Data(64), Const(-100), Data(80), Const(0))))),
 }
