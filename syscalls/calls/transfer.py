@@ -19,6 +19,7 @@ from syscalls.abi.errno import (
     EXDEV,
     LinuxError,
 )
+from syscalls.abi.fs import OFFSET_MAX
 from syscalls.calls.io import CHUNK, TO_READ, TO_WRITE, broken_pipe, input_file, output_file, write_now
 from syscalls.fd import O_APPEND, O_NONBLOCK
 from syscalls.fs.anon import AnonymousFile
@@ -116,11 +117,12 @@ async def sendfile(task: Task, out_fd: Fd, in_fd: Fd, offset: InOut[S64Value], c
     if start is not None:
         if not source.seekable:
             raise LinuxError(ESPIPE)
-        if start < 0 or start + min(count, MAX_RW_COUNT) >= 1 << 63:
-            raise LinuxError(EINVAL)  # rw_verify_area
-    if count >= 1 << 63:
-        raise LinuxError(EINVAL)
+    position = source.offset if start is None else start
+    if count >= 1 << 63 or position < 0 or position + count >= 1 << 63:
+        raise LinuxError(EINVAL)  # rw_verify_area
     target = output_file(task, out_fd)
+    if position >= OFFSET_MAX:
+        raise LinuxError(EOVERFLOW)  # where no file goes on
     # Only what has positions can be read ahead of a target that takes less.
     if not source.seekable:
         raise LinuxError(EINVAL)
@@ -131,7 +133,6 @@ async def sendfile(task: Task, out_fd: Fd, in_fd: Fd, offset: InOut[S64Value], c
     if target.flags & O_APPEND and _pipe_of(target) is None:
         raise LinuxError(EINVAL)
     count = min(count, MAX_RW_COUNT)
-    position = source.offset if start is None else start
     pipe = _pipe_of(target)
     if pipe is not None:
         # As splice: what the pipe has room for, in one go.

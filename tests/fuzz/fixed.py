@@ -188,4 +188,10 @@ FIXED = {
         Call(1, "landlock_create_ruleset", (Data(0x100), Const(24), Const(0))),
         Call(2, "landlock_restrict_self", (Result(1), Const(0))),
         Call(3, "linkat", (Const(-100), Data(64), Const(-100), Data(80), Const(0))))),
+    "sendfile from where no file goes on": Program((
+        Store(64, b"e\0"), Call(1, "open", (Data(64), Const(0o2001))), Call(2, "memfd_create", (Data(64), Const(0))),
+        Store(256, b"\xff" * 7 + b"\x7f"), Call(3, "sendfile", (Result(1), Result(2), Data(256), Const(0))),
+        Call(4, "sendfile", (Const(99), Result(2), Data(256), Const(0))),
+        Call(5, "lseek", (Result(2), Const((1 << 63) - 1), Const(0))),
+        Call(6, "sendfile", (Result(1), Result(2), Const(0), Const(4))))),
 }
