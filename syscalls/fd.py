@@ -80,6 +80,8 @@ class FileDescription:
     """What F_SETOWN(_EX) was given."""
     directory_watch: DirectoryWatch | None = None
     """fcntl(F_NOTIFY) of a directory."""
+    direct_io = True
+    """O_DIRECT can be switched on, of a file or pipe (FMODE_CAN_ODIRECT)."""
     created = False
     """Its open made the file (FMODE_CREATED)."""
     landlock: int | None = None

@@ -114,4 +114,5 @@ def create(task: Task, name: bytes, flags: int) -> int:
         inode.sealed = F_SEAL_SEAL
     location = Location(mount, Dentry(b"/memfd:" + name + b" (deleted)"), inode)
     file = inode.open(task, O_RDWR | O_LARGEFILE, location)
+    file.direct_io = False  # nothing opened it
     return task.files.install(file, bool(flags & MFD_CLOEXEC), task.group.soft_limit(RLIMIT_NOFILE))

@@ -83,7 +83,8 @@ def _setfl(task: Task, fd: int, file: FileDescription, arg: int) -> int:
     if arg & O_NOATIME and not file.flags & O_NOATIME and file.inode is not None:
         if task.cred.fsuid != file.stat(task).uid and not task.cred.capable(CAP_FOWNER):
             raise LinuxError(EPERM)
-    if arg & O_DIRECT and not file.flags & O_DIRECT and file.kind not in ("file", "pipe"):
+    if arg & O_DIRECT and not file.flags & O_DIRECT and (
+            file.kind not in ("file", "pipe") or not file.direct_io):
         raise LinuxError(EINVAL)
     settable = SETTABLE
     if not file.pollable or file.kind in NO_FASYNC:

@@ -73,7 +73,7 @@ def _link(task: Task, olddirfd: int, oldpath: bytes, newdirfd: int, newpath: byt
     # Whose descriptor it is may link it without that capability, too: the credentials that opened it are this task's
     # for all that can be told here.
     if flags & AT_EMPTY_PATH and not oldpath and not task.cred.capable(CAP_DAC_READ_SEARCH):
-        if olddirfd not in task.files.files:
+        if olddirfd != AT_FDCWD and olddirfd not in task.files.files:
             raise LinuxError(ENOENT)
     old = vfs.resolve(task, oldpath, olddirfd, follow=bool(flags & AT_SYMLINK_FOLLOW),
                       empty_path=bool(flags & AT_EMPTY_PATH))
