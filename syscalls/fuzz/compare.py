@@ -164,6 +164,8 @@ class Comparison:
         at = 0
         while at < min(len(left), len(right)):
             for one, other in ((left, right), (right, left)):
+                if at >= len(one):
+                    break  # the last records of this side were those that only it had
                 record = one[at]
                 if record.kind != BLOCK_END or record.slot not in raced or not was_killed(record):
                     continue
