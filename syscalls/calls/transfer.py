@@ -110,6 +110,12 @@ def _check_spliceable(file: FileDescription) -> None:
 
 # --- sendfile
 
+def _is_of_host(file: FileDescription) -> bool:
+    """Whether a file may end before the largest position (s_maxbytes), as those of disks do."""
+    from syscalls.fs.hostfs import HostFs
+    return file.inode is not None and isinstance(file.inode.filesystem, HostFs)
+
+
 @syscall(40, needs=("files.positioned-io", "sockets.inet"))
 async def sendfile(task: Task, out_fd: Fd, in_fd: Fd, offset: InOut[S64Value], count: Size) -> int:
     start = _offset(task, offset)
@@ -121,8 +127,8 @@ async def sendfile(task: Task, out_fd: Fd, in_fd: Fd, offset: InOut[S64Value], c
     if count >= 1 << 63 or position < 0 or position + count >= 1 << 63:
         raise LinuxError(EINVAL)  # rw_verify_area
     target = output_file(task, out_fd)
-    if position >= OFFSET_MAX:
-        raise LinuxError(EOVERFLOW)  # where no file goes on
+    if position + min(count, MAX_RW_COUNT) > OFFSET_MAX - (_is_of_host(source) or _is_of_host(target)) <= position:
+        raise LinuxError(EOVERFLOW)
     # Only what has positions can be read ahead of a target that takes less.
     if not source.seekable:
         raise LinuxError(EINVAL)

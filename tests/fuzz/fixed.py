@@ -193,7 +193,8 @@ FIXED = {
         Store(256, b"\xff" * 7 + b"\x7f"), Call(3, "sendfile", (Result(1), Result(2), Data(256), Const(0))),
         Call(4, "sendfile", (Const(99), Result(2), Data(256), Const(0))),
         Call(5, "lseek", (Result(2), Const((1 << 63) - 1), Const(0))),
-        Call(6, "sendfile", (Result(1), Result(2), Const(0), Const(4))))),
+        Call(6, "sendfile", (Result(1), Result(2), Const(0), Const(4))),
+        Call(7, "sendfile", (Const(0), Const(0), Data(256), Const(0))))),
     "no O_DIRECT of a file in memory, which nobody opened": Program((
         Call(1, "memfd_create", (Data(64), Const(0))), Call(2, "fcntl", (Result(1), Const(4), Const(0o40000))))),
     "a link of the working directory, without a path": Program((
