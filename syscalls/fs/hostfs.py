@@ -75,10 +75,13 @@ class HostFs(FileSystem):
         self.hidden: set[bytes] = set()
         """Names that guests must not see: what stands in for files without one (O_TMPFILE)."""
         self._trusted: Credentials | None = None
+        self._name = ""
 
     @property
     def name(self) -> str:  # type: ignore[override]
-        return _NAMES.get(self.tree.statfs(b"").type, "ext4")
+        if not self._name:
+            self._name = _NAMES.get(self.tree.statfs(b"").type, "ext4")
+        return self._name
 
     # --- whom the host can check
 
