@@ -143,13 +143,10 @@ class GuestRunner:
         tick = min(slice_ns, TICK_NS)
         interrupts = self.interrupts
         interrupts.tick(tick)
-        interrupts.allow()
-        try:
-            self._run(cpu, tid, now + slice_ns, now + tick, under_way)
-        finally:
-            interrupts.hold()
+        if not interrupts.allowed:
+            interrupts.allow()
+        self._run(cpu, tid, now + slice_ns, now + tick, under_way)
         if interrupts.flag[0] or not interrupts.flagged:
-            # It came after the last look, and will not make the poller's descriptor readable any more.
             interrupts.flag[0] = 0
             self._note_stops(0)
 
@@ -219,7 +216,12 @@ class GuestRunner:
                         if gone:
                             continue  # the caller was killed
                         flag[0] = 0
+                        self._leave(cpu, tid)
                         status = self._note_stops(tid)
+                        if cpu.trap is not None:
+                            return  # it made a call while the stop of another was seen to
+                        del self.running[tid]
+                        cpu.notice = 0
                     else:
                         status = self._wait_for_stop(tid)
                     if status:
@@ -420,6 +422,13 @@ class GuestRunner:
                 return
 
     def watch(self, poller: Poller) -> None:
+        interrupts = self.interrupts
+        if interrupts.allowed:
+            interrupts.hold()
+        if interrupts.flag[0]:
+            # It will not make the descriptor readable any more.
+            interrupts.flag[0] = 0
+            self._note_stops(0)
         if not self._watched_stops:
             self._watched_stops = True
             poller.arm(self.interrupts.children, POLLIN, self._stops_ready)
@@ -439,10 +448,15 @@ class GuestRunner:
         while ppoll(notes.poll_address, 1, notes.at_once_address, 0) > 0:
             if notes.receive():
                 break  # the caller was killed, or there are no more guests
-            notice, who, number, *args = _unpack_notification(notes.bytes)
-            cpu = self._called(who, notice, number, tuple(args))
-            if cpu is not None:
-                self.sink.trapped(cpu)
+            notice, who, number, a, b, c, d, e, f = _unpack_notification(notes.bytes)
+            self.keep_call(who, notice, number, (a, b, c, d, e, f))
+
+    def keep_call(self, who: int, notice: int, number: int, args: Arguments) -> None:
+        """A thread that was left running has made a call: it is served when the kernel runs that thread."""
+        cpu = self._called(who, notice, number, args)
+        if cpu is not None:
+            self._kicked = True
+            self.sink.trapped(cpu)
 
     def halt(self, cpu: PtraceCpu) -> None:
         """Stop a thread that was left running.  A call that it was about to make is made when it goes on."""
