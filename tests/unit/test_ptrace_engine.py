@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -298,3 +299,26 @@ def test_threads_share_memory(guest: Guest) -> None:
     for cpu in cpus:
         cpu.close()
     assert isinstance(guest.sink, Recorder)
+
+
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGSTOP, signal.SIGSEGV])
+def test_signals_from_outside_do_not_take_a_leader_away(guest: Guest, number: signal.Signals) -> None:
+    """The wait of a leader is interrupted; the calls that it makes next are made once, and it can die."""
+    leader = guest.space.process  # type: ignore[attr-defined]
+    tgkill = ctypes.CDLL(None, use_errno=True).syscall
+    guest.run(GETPPID + EXIT)
+    for turn in range(1, 4):
+        assert not tgkill(234, leader.pid, leader.pid, int(number))
+        time.sleep(0.02)
+        place = DATA + turn * 0x100000
+        guest.space.map(place, 0x1000, PROT_READ | PROT_WRITE, None, 0, False)
+        guest.space.write(place, b"written")
+        assert guest.space.read(place, 7) == b"written"
+        guest.run(GETPPID + EXIT)
+        assert [call for call, _ in guest.sink.calls[-2:]] == [110, 60]
+    os.kill(leader.pid, signal.SIGKILL)
+    time.sleep(0.02)
+    guest.space.map(DATA + 0x800000, 0x1000, PROT_READ | PROT_WRITE, None, 0, False)
+    with pytest.raises(GuestFault):
+        guest.space.write(DATA + 0x800000, b"written")
+    assert not leader.alive

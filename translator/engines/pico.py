@@ -141,6 +141,10 @@ class CommandPage:
         self.bytes = memoryview(self._map)
         self.words = self.bytes.cast("Q")
 
+    def accesses_memory(self) -> bool:
+        """Whether the calls are a CAS: any other signal of a fault comes from outside."""
+        return self.words[COMMAND_WORDS] == CAS
+
     def close(self) -> None:
         self.words.release()
         self.bytes.release()
@@ -189,7 +193,7 @@ class HostProcess:
             status = wait_for(pid)
             if status == TRAP_STOP:
                 break
-            if status in FAULT_STOPS:
+            if status in FAULT_STOPS and self.commands.accesses_memory():
                 raise OSError(EFAULT, os.strerror(EFAULT))
             # Signals from outside are not for us.
         request(PTRACE_GETREGS, pid, 0, self.registers.address)
