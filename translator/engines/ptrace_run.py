@@ -120,6 +120,7 @@ class GuestRunner:
         tid = cpu.tid
         placement = self.placement
         now = monotonic_ns()
+        self._kicked = False
         under_way = cpu.notice == UNDER_WAY
         if under_way:
             del self.running[tid]
@@ -139,7 +140,6 @@ class GuestRunner:
             if not cpu.free and cpu.place != placement.cpu:
                 cpu.place = placement.place(tid, cpu.cpus)
         placement.look(now, tid)
-        self._kicked = False
         tick = min(slice_ns, TICK_NS)
         interrupts = self.interrupts
         interrupts.tick(tick)
@@ -218,10 +218,10 @@ class GuestRunner:
                         flag[0] = 0
                         self._leave(cpu, tid)
                         status = self._note_stops(tid)
-                        if cpu.trap is not None:
-                            return  # it made a call while the stop of another was seen to
-                        del self.running[tid]
-                        cpu.notice = 0
+                        if not status:
+                            if self.running.pop(tid, None) is None:
+                                return  # it made a call, or was halted, while the stop of another was seen to
+                            cpu.notice = 0
                     else:
                         status = self._wait_for_stop(tid)
                     if status:
@@ -377,6 +377,9 @@ class GuestRunner:
                 return own
             if got == tid:
                 own = self._status.value
+                cpu = self.running.pop(tid, None)
+                if cpu is not None:
+                    cpu.notice = 0  # nobody is to halt it
             else:
                 self._note_stop(got, self._status.value)
 
