@@ -322,3 +322,15 @@ def test_signals_from_outside_do_not_take_a_leader_away(guest: Guest, number: si
     with pytest.raises(GuestFault):
         guest.space.write(DATA + 0x800000, b"written")
     assert not leader.alive
+
+
+def test_the_scheduling_policy_is_given_back() -> None:
+    before = os.sched_getscheduler(0)
+    try:
+        engine = PtraceEngine()
+    except EngineUnavailable as error:
+        pytest.skip(str(error))
+    policies = {os.sched_getscheduler(0), os.sched_getscheduler(engine.zygote.pid)}
+    engine.close()
+    assert len(policies) == 1
+    assert os.sched_getscheduler(0) == before
