@@ -54,6 +54,11 @@ class FileDescription:
     """For reports and the trace: 'file', 'pipe', 'socket', 'tty', 'eventfd', 'epoll', ..."""
     seekable = False
     """pread, pwrite and lseek work (FMODE_LSEEK, FMODE_PREAD)."""
+    takes_positions = False
+    """pread and pwrite get as far as what has no read and write, though lseek does not work (FMODE_PREAD without
+    FMODE_LSEEK)."""
+    noop_seek = False
+    """lseek succeeds and does nothing (noop_llseek: FMODE_LSEEK without FMODE_PREAD)."""
     splice_source = True
     """It can be read by splice and sendfile, where other things allow that."""
     ignores_input = False

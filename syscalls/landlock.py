@@ -7,7 +7,7 @@ or a directory above it, for the port; or, for scopes, because the other task is
 
 from __future__ import annotations
 
-from syscalls.abi.errno import EACCES, EINVAL, EPERM, ESPIPE, EXDEV, LinuxError
+from syscalls.abi.errno import EACCES, EINVAL, EPERM, EXDEV, LinuxError
 from syscalls.fd import O_RDWR, POLLERR, FileDescription
 from syscalls.fs.anon import AnonymousFile
 from syscalls.fs.inode import S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK
@@ -40,16 +40,13 @@ class Ruleset(AnonymousFile):
     """A set of rules, and the descriptor it is made through."""
 
     kind = "[landlock-ruleset]"
-    pollable = False
+    pollable = noop_seek = False
 
     def __init__(self, task: Task, fs: int, net: int, scoped: int) -> None:
         super().__init__(task, O_RDWR)
         self.fs, self.net, self.scoped = fs, net, scoped
         self.paths: dict[tuple[FileSystem, Dentry], int] = {}
         self.ports: dict[int, int] = {}
-
-    def seek(self, task: Task, offset: int, whence: int) -> int:
-        raise LinuxError(ESPIPE)
 
     def read(self, task: Task, length: int) -> bytes:
         """fop_dummy_read: there is one, so that the descriptor can be opened for it; it does nothing."""

@@ -6,7 +6,7 @@ hangs up when the process has been reaped.
 
 from __future__ import annotations
 
-from syscalls.abi.errno import EBADF, EOPNOTSUPP, ESPIPE, ESRCH, LinuxError
+from syscalls.abi.errno import EBADF, EOPNOTSUPP, ESRCH, LinuxError
 from syscalls.abi.poll import POLLHUP, POLLIN, POLLRDNORM
 from syscalls.fd import O_NONBLOCK, O_RDWR
 from syscalls.fs.anon import AnonymousFile, AnonymousInode
@@ -42,9 +42,8 @@ class PidInode(AnonymousInode):
 
 class PidFd(AnonymousFile):
     kind = "pidfd"
-
-    def seek(self, task: Task, offset: int, whence: int) -> int:
-        raise LinuxError(ESPIPE)
+    takes_positions = True  # opened by its inode of pidfs, not made as other anonymous descriptors
+    noop_seek = False
 
     def __init__(self, task: Task, group: ThreadGroup, flags: int = 0) -> None:
         super().__init__(task, O_RDWR | flags & O_NONBLOCK)

@@ -143,6 +143,14 @@ class Pipe:
             self.queue.wake(READABLE)
         return done
 
+    def put_spliced(self, data: bytes) -> int:
+        """Pages of a file or socket, as many as there are slots for: nothing is merged into such, and they are merged
+        into nothing."""
+        self.tail_start = -1
+        done = self.put(data)
+        self.tail_start = -1
+        return done
+
     def put_pages(self, pages: UserPages) -> None:
         """What vmsplice brings of one page: a slot of its own, which nothing is merged into."""
         self.tail += len(pages)

@@ -362,7 +362,7 @@ def writev_vector(task: Task, file: FileDescription, vector: Vector) -> Result:
 
 def _check_position(file: FileDescription) -> None:
     if not file.seekable:
-        raise LinuxError(ESPIPE)
+        raise LinuxError(EINVAL if file.takes_positions else ESPIPE)
 
 
 def _check_end(pos: int, count: int) -> None:

@@ -108,6 +108,13 @@ def _check_spliceable(file: FileDescription) -> None:
         raise LinuxError(EINVAL)
 
 
+def _check_readable_by_splice(file: FileDescription) -> None:
+    """EINVAL for what has no splice_read, which pipes have not either."""
+    _check_spliceable(file)
+    if not file.splice_source or _pipe_of(file) is not None:
+        raise LinuxError(EINVAL)
+
+
 # --- sendfile
 
 def _is_of_host(file: FileDescription) -> bool:
@@ -121,7 +128,7 @@ async def sendfile(task: Task, out_fd: Fd, in_fd: Fd, offset: InOut[S64Value], c
     start = _offset(task, offset)
     source = input_file(task, in_fd)
     if start is not None:
-        if not source.seekable:
+        if not source.seekable and not source.takes_positions:
             raise LinuxError(ESPIPE)
     position = source.offset if start is None else start
     if count >= 1 << 63 or position < 0 or position + count >= 1 << 63:
@@ -129,21 +136,15 @@ async def sendfile(task: Task, out_fd: Fd, in_fd: Fd, offset: InOut[S64Value], c
     target = output_file(task, out_fd)
     if position + min(count, MAX_RW_COUNT) > OFFSET_MAX - (_is_of_host(source) or _is_of_host(target)) <= position:
         raise LinuxError(EOVERFLOW)
-    # Only what has positions can be read ahead of a target that takes less.
-    if not source.seekable:
-        raise LinuxError(EINVAL)
-    if count:
-        _check_spliceable(source)
-        if not source.splice_source:
-            raise LinuxError(EINVAL)
-    if target.flags & O_APPEND and _pipe_of(target) is None:
-        raise LinuxError(EINVAL)
     count = min(count, MAX_RW_COUNT)
     pipe = _pipe_of(target)
     if pipe is not None:
-        # As splice: what the pipe has room for, in one go.
-        await _wait_room(task, pipe, bool(target.flags & O_NONBLOCK))
-        count = min(count, (pipe.max_slots - len(pipe.slot_ends)) * 4096)
+        return await _file_to_pipe(task, source, pipe, count, position, offset, bool(target.flags & O_NONBLOCK))
+    # splice_direct_to_actor: of what has no positions, what was read and found no room would be lost.
+    if (not source.seekable and not source.noop_seek) or target.flags & O_APPEND:
+        raise LinuxError(EINVAL)
+    if count:
+        _check_readable_by_splice(source)
     done = 0
     try:
         while done < count:
@@ -168,6 +169,23 @@ async def sendfile(task: Task, out_fd: Fd, in_fd: Fd, offset: InOut[S64Value], c
         source.offset = position
     else:
         task.mem.put_u64(offset, position)
+    return done
+
+
+async def _file_to_pipe(task: Task, source: FileDescription, pipe: Pipe, count: int, position: int, offset: int,
+                        nonblock: bool) -> int:
+    """splice_file_to_pipe: what the pipe has room for, in one go.  Room comes first."""
+    await _wait_room(task, pipe, nonblock)
+    count = min(count, (pipe.max_slots - len(pipe.slot_ends)) * PAGE)
+    done = 0
+    if count:
+        _check_readable_by_splice(source)
+        data = await _read(task, source, count, position if source.seekable else None, nonblock)
+        done = pipe.put_spliced(data)
+    if offset:
+        task.mem.put_u64(offset, position + done)
+    elif source.seekable:
+        source.offset = position + done
     return done
 
 
@@ -211,7 +229,7 @@ async def splice(task: Task, fd_in: Fd, off_in: InOut[S64Value], fd_out: Fd, off
         await _wait_room(task, out_pipe, nonblock)
         room = (out_pipe.max_slots - len(out_pipe.slot_ends)) * 4096
         data = await _read(task, source, min(length, room), start, nonblock)
-        done = out_pipe.put(data)
+        done = out_pipe.put_spliced(data)
         if start is not None:
             task.mem.put_u64(off_in, start + done)
         return done

@@ -5,6 +5,7 @@ They keep their attributes in memory: fchmod and fchown of a pipe work as on Lin
 
 from __future__ import annotations
 
+from syscalls.abi.errno import ESPIPE, LinuxError
 from syscalls.fd import FileDescription
 from syscalls.fs.inode import S_IFIFO, FileSystem, Inode, Stat
 
@@ -88,10 +89,12 @@ class AnonymousFile(FileDescription):
     """The description of an object that is only reached by its descriptors: eventfd, epoll, timerfd, ..."""
 
     pollable = True
+    noop_seek = True
 
     def __init__(self, task: Task, flags: int) -> None:
         super().__init__(flags, None, anonymous_inode(task))
 
     def seek(self, task: Task, offset: int, whence: int) -> int:
-        """noop_llseek: succeeds, and does nothing."""
+        if not self.noop_seek:
+            raise LinuxError(ESPIPE)
         return 0
