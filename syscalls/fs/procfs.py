@@ -161,6 +161,16 @@ def number_of(target: Task, index: int, whole: bool) -> int:
     return PID_NUMBERS + (target.serial << 20 | whole << 19 | index)
 
 
+_ORDER = (
+    b"task fd map_files fdinfo ns net environ auxv status personality limits sched autogroup timens_offsets comm "
+    b"syscall cmdline stat statm maps children numa_maps mem cwd root exe mounts mountinfo mountstats clear_refs "
+    b"smaps smaps_rollup pagemap attr wchan stack schedstat cpuset cgroup oom_score oom_adj oom_score_adj loginuid "
+    b"sessionid coredump_filter io uid_map gid_map projid_map setgroups timers timerslack_ns arch_status "
+    b"ksm_merging_pages ksm_stat").split()
+"""As Linux lists them (tgid_base_stuff, tid_base_stuff)."""
+_PROCESSES_ONLY = frozenset((b"task", b"map_files", b"autogroup", b"timens_offsets", b"mountstats", b"coredump_filter",
+                             b"timers", b"timerslack_ns"))
+_THREADS_ONLY = frozenset((b"children",))
 _tables: dict[bool, dict[bytes, tuple[int, Maker]]] = {}
 
 
@@ -173,13 +183,9 @@ def entry_table(whole: bool) -> dict[bytes, tuple[int, Maker]]:
         from syscalls.fs.procfs_mounts import MOUNT_ENTRIES
         from syscalls.fs.procfs_task import TASK_ENTRIES
         makers: dict[bytes, Maker] = {**TASK_ENTRIES, **MEMORY_ENTRIES, **LINK_ENTRIES, **MOUNT_ENTRIES}
-        if not whole:
-            for name in (b"task", b"autogroup", b"coredump_filter", b"mountstats", b"timers", b"map_files",
-                         b"timerslack_ns"):
-                makers.pop(name, None)
-        else:
-            makers.pop(b"children", None)
-        table = _tables[whole] = {name: (index, maker) for index, (name, maker) in enumerate(makers.items(), 1)}
+        elsewhere = _THREADS_ONLY if whole else _PROCESSES_ONLY
+        names = [name for name in _ORDER if name not in elsewhere]
+        table = _tables[whole] = {name: (index, makers[name]) for index, name in enumerate(names, 1)}
     return table
 
 

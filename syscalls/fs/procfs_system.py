@@ -51,6 +51,10 @@ def cpuinfo(task: Task) -> bytes:
     return "\n".join([*out, ""]).encode()
 
 
+def processor_has(kernel: Kernel, flag: str) -> bool:
+    return flag in kernel.engine.cpuinfo().get("flags", "").split()
+
+
 _CPU_ORDER = ("processor", "vendor_id", "cpu family", "model", "model name", "stepping", "microcode", "cpu MHz",
               "cache size", "physical id", "siblings", "core id", "cpu cores", "apicid", "initial apicid", "fpu",
               "fpu_exception", "cpuid level", "wp", "flags", "vmx flags", "bugs", "bogomips", "TLB size",

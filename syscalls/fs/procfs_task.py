@@ -434,6 +434,23 @@ def set_clear_refs(target: Task, task: Task, data: bytes) -> int | None:
     return None
 
 
+def arch_status(target: Task, task: Task) -> bytes:
+    """Since 5.3, of processors with AVX-512 only.  Linux notes its use now and then as threads leave the CPU; nobody
+    does here, and -1 is its word for a use that was not noted."""
+    from syscalls.fs.procfs_system import processor_has
+    return b"AVX512_elapsed_ms:\t-1\n" if processor_has(target.kernel, "avx512f") else b""
+
+
+def ksm_merging_pages(target: Task, task: Task) -> bytes:
+    """Since 5.19.  KSM is not running (/sys/kernel/mm/ksm/run)."""
+    return b"0\n" if memory_of(target) is not None else b""
+
+
+def ksm_stat(target: Task, task: Task) -> bytes:
+    """As 6.1 has it; later ones say more."""
+    return b"ksm_rmap_items 0\n" if memory_of(target) is not None else b""
+
+
 TASK_ENTRIES: dict[bytes, Maker] = {
     b"task": ThreadsDirectory,
     b"status": text(0o444, status),
@@ -466,5 +483,8 @@ TASK_ENTRIES: dict[bytes, Maker] = {
     b"setgroups": text(0o644, setgroups, set_map),
     b"timers": text(0o444, timers),
     b"timerslack_ns": text(0o666, timerslack, set_timerslack),
+    b"arch_status": text(0o444, arch_status),
+    b"ksm_merging_pages": text(0o400, ksm_merging_pages),
+    b"ksm_stat": text(0o400, ksm_stat),
     b"clear_refs": text(0o200, clear_refs, set_clear_refs),
 }

@@ -199,4 +199,31 @@ FIXED = {
         Call(1, "memfd_create", (Data(64), Const(0))), Call(2, "fcntl", (Result(1), Const(4), Const(0o40000))))),
     "a link of the working directory, without a path": Program((
         Store(80, b"d/g\0"), Call(1, "linkat", (Const(-100), Data(64), Const(0), Data(80), Const(4096))))),
+    "positions of what has none": Program((
+        Store(64, bytes(8)), Call(1, "getpid"), Call(2, "pidfd_open", (Result(1), Const(0))),
+        Call(3, "eventfd2", (Const(1), Const(0))), Call(4, "memfd_create", (Data(64), Const(0))),
+        *(operation for number, fd in enumerate((Result(2), Result(3))) for operation in (
+            Call(10 + 10 * number, "pread64", (fd, Data(256), Const(4), Const(0))),
+            Call(11 + 10 * number, "pwritev", (fd, Const(1), Const(1), Const(0), Const(0))),
+            Call(12 + 10 * number, "sendfile", (Const(99), fd, Data(64), Const(0))),
+            Call(13 + 10 * number, "sendfile", (Result(4), fd, Data(64), Const(0))),
+            Call(14 + 10 * number, "sendfile", (Result(4), fd, Const(0), Const(0))),
+            Call(15 + 10 * number, "sendfile", (Result(4), fd, Const(0), Const(1))))))),
+    "sendfile into a pipe": Program((
+        Call(1, "pipe2", (Data(64), Const(0o4000))), Load(2, 64), Load(3, 68),
+        Call(4, "socketpair", (Const(1), Const(1), Const(0), Data(72))), Load(5, 72), Load(6, 76),
+        Call(7, "write", (Result(6), Data(128), Const(9))),
+        Call(8, "sendfile", (Result(3), Result(5), Const(0), Const(5))),
+        Call(9, "sendfile", (Result(3), Result(5), Const(0), Const(0))),
+        Call(10, "sendfile", (Result(3), Result(5), Const(0), Const(20))),
+        Call(11, "sendfile", (Result(3), Result(5), Const(0), Const(20))),
+        Call(12, "sendfile", (Result(3), Result(2), Const(0), Const(20))),
+        Call(13, "fcntl", (Result(3), Const(1031), Const(4096))),
+        Call(14, "sendfile", (Result(3), Result(2), Const(0), Const(20))),
+        Call(15, "read", (Result(2), Data(256), Const(50))))),
+    "the names in the directory of a process": Program((
+        Store(64, b"/proc/self\0"), Store(80, b"/proc/thread-self\0"), Call(1, "open", (Data(64), Const(0))),
+        Call(2, "getdents", (Result(1), Data(256), Const(4097))), Call(3, "open", (Data(80), Const(0))),
+        Call(4, "getdents64", (Result(3), Data(256), Const(600))),
+        Call(5, "getdents64", (Result(3), Data(256), Const(4097))))),
 }

@@ -237,6 +237,8 @@ FIXED_TASKS = {
         Call(2 + 2 * number, "prctl", (Const(30), Const(0), Const(0), Const(0), Const(0)))))),
 }
 SINCE = {"guard regions": (6, 13), "futex2: nodes, kinds that differ": (6, 16), "the inode of a process": (6, 18),
+         "positions of what has none": (6, 9), "the names in the directory of a process": (6, 1),
+         "sendfile into a pipe": (5, 12),
          "more room than attributes of the scheduler": (6, 18), "attributes of files in memory": (6, 0),
          "sealed memory": (6, 18), "advice for another process": (6, 1), "huge pages where none fits": (6, 1),
          "the state of a socket before its data": (6, 18), "the first address behind user space": (6, 18)}
