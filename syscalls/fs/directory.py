@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from syscalls.task import Task
 
 
+_EMPTY = ("proc", "sysfs")
+"""The size of their directories is 0 (generic_file_llseek)."""
+_NO_END = ("tmpfs", "devtmpfs", "devpts")
+"""What keeps names in the dcache knows no end (dcache_dir_lseek, offset_dir_llseek)."""
+
+
 class OpenDirectory(DirectoryDescription):
     """Positions are indexes into the list as it was when it was read from its start: they stay valid while files come
     and go, and a rewind reads the directory afresh."""
@@ -50,7 +56,11 @@ class OpenDirectory(DirectoryDescription):
         if whence == SEEK_CUR:
             offset += self.offset
         elif whence == SEEK_END:
-            offset += len(self.entries(task))
+            kind = self.inode.filesystem.name if self.inode is not None else ""
+            if kind in _NO_END:
+                raise LinuxError(EINVAL)
+            if kind not in _EMPTY:
+                offset += len(self.entries(task))
         elif whence != SEEK_SET:
             raise LinuxError(EINVAL)
         if offset < 0:

@@ -18,6 +18,11 @@ SUBMIT = Call(9, "io_submit", (Result(2), Const(1), Data(0x300)))
 EVENTFD = Call(3, "eventfd2", (Const(0), Const(0)))
 
 FIXED = {
+    "directories of proc and of sysfs end at 0, those of devices nowhere": Program((
+        Store(64, b"/proc/self\0"), Store(80, b"/sys\0"), Store(96, b"/dev\0"),
+        Call(1, "open", (Data(64), Const(0))), Call(2, "lseek", (Result(1), Const(0), Const(2))),
+        Call(3, "open", (Data(80), Const(0))), Call(4, "lseek", (Result(3), Const(5), Const(2))),
+        Call(5, "open", (Data(96), Const(0))), Call(6, "lseek", (Result(5), Const(0), Const(2))))),
     "aio: fsync takes no buffer": Program((*AIO, *iocb(2, 0, 4, 5, None), SUBMIT)),
     "aio: an eventfd has no asynchronous write": Program((*AIO, EVENTFD, *iocb(1, 0, 8, 0, Result(3)), SUBMIT)),
     "aio: flags and addresses are looked at": Program((
