@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from syscalls.abi.errno import EAGAIN, EINVAL, LinuxError
+from syscalls.abi.errno import EAGAIN, EFAULT, EINVAL, LinuxError
 from syscalls.abi.poll import EFD_SEMAPHORE, POLLERR, POLLIN, POLLOUT
 from syscalls.fd import O_NONBLOCK, O_RDWR
 from syscalls.fs.anon import AnonymousFile
@@ -45,7 +45,8 @@ class EventFd(AnonymousFile):
             raise LinuxError(EINVAL)
 
     def write(self, task: Task, data: bytes) -> int:
-        self.check_write(len(data))
+        if len(data) != 8:
+            raise LinuxError(EFAULT)  # the rest could not be read (copy_from_iter_full); check_write saw to the length
         value = int.from_bytes(data[:8], "little")
         if value == U64_MAX:
             raise LinuxError(EINVAL)

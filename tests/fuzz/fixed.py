@@ -18,6 +18,9 @@ SUBMIT = Call(9, "io_submit", (Result(2), Const(1), Data(0x300)))
 EVENTFD = Call(3, "eventfd2", (Const(0), Const(0)))
 
 FIXED = {
+    "a count of an eventfd that ends beyond memory": Program((
+        EVENTFD, Call(2, "write", (Result(3), Data(DATA_ROOM - 1), Const(8))),
+        Call(4, "write", (Result(3), Data(DATA_ROOM - 8), Const(7))))),
     "directories of proc and of sysfs end at 0, those of devices nowhere": Program((
         Store(64, b"/proc/self\0"), Store(80, b"/sys\0"), Store(96, b"/dev\0"),
         Call(1, "open", (Data(64), Const(0))), Call(2, "lseek", (Result(1), Const(0), Const(2))),
