@@ -189,8 +189,15 @@ async def _transfer(task: Task, file: FileDescription, writes: bool, vector: Vec
             result = (pwritev_now if writes else preadv_now)(task, file, vector, offset)
             if result and writes and flags & (RWF_SYNC | RWF_DSYNC):
                 file.sync(task, not flags & RWF_SYNC)
-        else:
+        elif any(length for _, length in vector):
             result = (writev_vector if writes else readv_vector)(task, file, vector)
+        else:
+            # The file itself is asked even for nothing (aio_read calls read_iter).
+            if writes:
+                file.check_write(0)
+            elif file.record_size > 1:
+                raise LinuxError(EINVAL)
+            result = 0
     except (LinuxError, HostError) as error:
         return -error.errno
     finally:

@@ -18,6 +18,11 @@ SUBMIT = Call(9, "io_submit", (Result(2), Const(1), Data(0x300)))
 EVENTFD = Call(3, "eventfd2", (Const(0), Const(0)))
 
 FIXED = {
+    "aio: nothing is read or written": Program((
+        *AIO, EVENTFD, *iocb(0, 0, 0, 0, Result(3)), SUBMIT, *iocb(1, 0, 0, 0, Result(3)),
+        Call(10, "io_submit", (Result(2), Const(1), Data(0x300))), Call(11, "pipe2", (Data(0x600), Const(0))),
+        Load(12, 0x600, 4), *iocb(0, 0, 0, 0, Result(12)), Call(13, "io_submit", (Result(2), Const(1), Data(0x300))),
+        Call(14, "io_getevents", (Result(2), Const(0), Const(8), Data(0x400), Const(0))))),
     "a count of an eventfd that ends beyond memory": Program((
         EVENTFD, Call(2, "write", (Result(3), Data(DATA_ROOM - 1), Const(8))),
         Call(4, "write", (Result(3), Data(DATA_ROOM - 8), Const(7))))),
