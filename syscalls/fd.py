@@ -135,7 +135,8 @@ class FileDescription:
             self.released()
 
     def unreadable_data(self, task: Task, length: int) -> None:
-        """The guest's memory that should be written is bad: raise here what the file finds wrong before that."""
+        """The guest's memory that should be written is bad: raise here what the file finds wrong before that.  EAGAIN
+        makes a blocking write sleep until there is room."""
 
     def released(self) -> None:
         """The last reference is gone (file_operations.release)."""

@@ -313,7 +313,7 @@ class PipeEnd(FileDescription):
             from syscalls.signals import SigInfo, send_task
             send_task(task, SigInfo(SIGPIPE, 0, task.group.pid, task.cred.uid))
             raise LinuxError(EPIPE)
-        if self.nonblock and self.pipe.full() and not self.pipe.merges(length):
+        if self.pipe.full() and not self.pipe.merges(length):
             raise LinuxError(EAGAIN)
 
     def unread(self, data: bytes) -> None:

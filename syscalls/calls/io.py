@@ -282,8 +282,38 @@ def write(task: Task, fd: Fd, buf: Buf, count: Size) -> Result:
     count = min(count, MAX_RW_COUNT)
     file.check_write(count)
     # A stream takes a large write in one piece: its writer sleeps in between, over the same copy.
-    data = _input(task, file, buf, count) if count else b""
+    try:
+        data = _input(task, file, buf, count) if count else b""
+        if len(data) != count:
+            data = _whole_pages(task, file, data, count)
+    except LinuxError as error:
+        return _not_yet(task, file, error, _write_again, buf, count)
+    return write_data(task, file, data)
+
+
+def _write_again(task: Task, file: FileDescription, buf: int, count: int) -> Result:
+    data = _input(task, file, buf, count)
     return write_data(task, file, data if len(data) == count else _whole_pages(task, file, data, count))
+
+
+def _not_yet(task: Task, file: FileDescription, error: LinuxError, attempt: Callable[..., Result],
+             *args: Any) -> Result:
+    """The data is bad.  Where a blocking write looks for room first, it sleeps until there is some."""
+    if error.errno != EAGAIN or file.flags & O_NONBLOCK:
+        raise error
+    return _when_room(task, file, attempt, *args)
+
+
+async def _when_room(task: Task, file: FileDescription, attempt: Callable[..., Result], *args: Any) -> int:
+    while True:
+        await sleep_on(task, [(file.queue, TO_WRITE)])
+        try:
+            got = attempt(task, file, *args)
+        except LinuxError as error:
+            if error.errno != EAGAIN or file.flags & O_NONBLOCK:
+                raise
+        else:
+            return got if isinstance(got, int) else await got
 
 
 def _write_part(task: Task, file: FileDescription, addr: int, length: int) -> Result:
@@ -350,6 +380,13 @@ def writev_vector(task: Task, file: FileDescription, vector: Vector) -> Result:
         return _parts(vector, lambda addr, length: _write_part(task, file, addr, length))
     if file.seekable and total > CHUNK:
         return _each(vector, lambda addr, length: _write_large(task, file, addr, length))
+    try:
+        return _writev_again(task, file, vector, total)
+    except LinuxError as error:
+        return _not_yet(task, file, error, _writev_again, vector, total)
+
+
+def _writev_again(task: Task, file: FileDescription, vector: Vector, total: int) -> Result:
     try:
         data = bytes(min(total, MAX_RW_COUNT)) if file.ignores_input else task.mem.gather(vector)
     except LinuxError:

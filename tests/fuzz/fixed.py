@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from syscalls.fuzz.program import DATA_ROOM, Call, Const, Data, Load, Program, Result, Store, StoreValue
+from syscalls.fuzz.program import DATA_ROOM, Block, Call, Code, Const, Data, Load, Program, Result, Store, StoreValue
 
 
 def iocb(operation: int, buf: int, count: int, offset: int, fd: Result | None,
@@ -239,4 +239,20 @@ FIXED = {
         Call(2, "getdents", (Result(1), Data(256), Const(4097))), Call(3, "open", (Data(80), Const(0))),
         Call(4, "getdents64", (Result(3), Data(256), Const(600))),
         Call(5, "getdents64", (Result(3), Data(256), Const(4097))))),
+    "a blocking write sleeps for room before the data is looked at": Program((
+        Store(0x300, bytes(32)), StoreValue(0x300, 8, Code(0)), StoreValue(0x308, 8, Const(0x04000004)),
+        StoreValue(0x310, 8, Code(1)), Call(1, "rt_sigaction", (Const(14), Data(0x300), Const(0), Const(8))),
+        Call(2, "pipe2", (Data(64), Const(0))), Load(3, 64), Load(4, 68),
+        Call(5, "fcntl", (Result(4), Const(1031), Const(4096))),
+        Call(6, "write", (Result(4), Data(0x400), Const(4000))), Call(7, "write", (Result(4), Const(1), Const(96))),
+        *(operation for number in range(2) for operation in (
+            Store(0x200, bytes(24) + (50_000).to_bytes(8, "little")), StoreValue(0x230, 8, Const(1)),
+            StoreValue(0x238, 8, Const(97)),
+            Call(8 + 3 * number, "setitimer", (Const(0), Data(0x200), Const(0))),
+            Call(9 + 3 * number, "write", (Result(4), Const(1), Const(97))) if not number else
+            Call(9 + 3 * number, "writev", (Result(4), Data(0x230), Const(1))))),
+        Block(20, "fork", (Call(21, "write", (Result(4), Const(1), Const(97))),)),
+        Call(22, "read", (Result(3), Data(0x400), Const(4000))),
+        Call(23, "wait4", (Result(20), Data(0x80), Const(0), Const(0))),
+        Call(24, "write", (Result(4), Const(1), Const(97))))),
 }
