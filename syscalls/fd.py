@@ -72,6 +72,8 @@ class FileDescription:
     reads_vectors = writes_vectors = True
     """Whether it takes a vector at once (read_iter, write_iter); of others each part is a read or write of its own, and
     there is no asynchronous one."""
+    inner_type = 0
+    """The S_IFMT bits that the kernel itself goes by, where stat says something else."""
     record_size = 1
     """A read gives whole records: where the buffer ends inside one, that one is not given.  Pipes and sockets: a
     page (pipe_read)."""

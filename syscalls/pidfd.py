@@ -10,7 +10,7 @@ from syscalls.abi.errno import EBADF, EOPNOTSUPP, ESRCH, LinuxError
 from syscalls.abi.poll import POLLHUP, POLLIN, POLLRDNORM
 from syscalls.fd import O_NONBLOCK, O_RDWR
 from syscalls.fs.anon import AnonymousFile, AnonymousInode
-from syscalls.fs.inode import FileSystem
+from syscalls.fs.inode import S_IFREG, FileSystem
 from syscalls.task import RLIMIT_NOFILE
 from syscalls.wait import WaitQueue
 
@@ -42,6 +42,7 @@ class PidInode(AnonymousInode):
 
 class PidFd(AnonymousFile):
     kind = "pidfd"
+    inner_type = S_IFREG  # which stat does not tell
     takes_positions = True  # opened by its inode of pidfs, not made as other anonymous descriptors
     noop_seek = False
 
@@ -54,6 +55,9 @@ class PidFd(AnonymousFile):
         if group.death_event is None:
             group.death_event = WaitQueue()
         self.queue = group.death_event
+
+    def truncate(self, task: Task, length: int) -> None:
+        raise LinuxError(EOPNOTSUPP)
 
     def reaped(self) -> bool:
         return self.group.kernel.groups.get(self.group.pid) is not self.group

@@ -49,7 +49,7 @@ def sync_file_range(task: Task, fd: Fd, offset: S64, nbytes: S64, flags: Flags[S
     file = task.files.get(fd)
     if flags & ~SYNC_FILE_RANGE_ALL or offset < 0 or nbytes < 0 or offset + nbytes > S64_MAX:
         raise LinuxError(EINVAL)
-    if _type(task, file) not in (S_IFREG, S_IFBLK, S_IFDIR, S_IFLNK):
+    if (file.inner_type or _type(task, file)) not in (S_IFREG, S_IFBLK, S_IFDIR, S_IFLNK):
         raise LinuxError(ESPIPE)
     if flags:
         try:
@@ -148,7 +148,7 @@ def ftruncate(task: Task, fd: Fd, length: S64) -> int:
         raise LinuxError(EINVAL)
     file = task.files.get(fd)
     stat = file.stat(task)
-    if stat.mode & S_IFMT != S_IFREG or not file.writable:
+    if (file.inner_type or stat.mode & S_IFMT) != S_IFREG or not file.writable:
         raise LinuxError(EINVAL)
     if file.landlock is not None:
         from syscalls.landlock import TRUNCATE, denied
@@ -169,7 +169,7 @@ def fallocate(task: Task, fd: Fd, mode: Flags[FallocateFlags], offset: S64, leng
         raise LinuxError(EBADF)
     # Without O_APPEND only: an append-only file cannot be punched; that flag of files is not known here.
     stat = file.stat(task)
-    kind = stat.mode & S_IFMT
+    kind = file.inner_type or stat.mode & S_IFMT
     if kind == S_IFIFO:
         raise LinuxError(ESPIPE)
     if kind == S_IFDIR:

@@ -18,6 +18,11 @@ SUBMIT = Call(9, "io_submit", (Result(2), Const(1), Data(0x300)))
 EVENTFD = Call(3, "eventfd2", (Const(0), Const(0)))
 
 FIXED = {
+    "a pidfd is a regular file inside": Program((
+        Call(1, "getpid", ()), Call(2, "pidfd_open", (Result(1), Const(0))),
+        Call(3, "sync_file_range", (Result(2), Const(0), Const(0), Const(0))),
+        Call(4, "ftruncate", (Result(2), Const(0))), Call(5, "readahead", (Result(2), Const(0), Const(1))),
+        Call(6, "fallocate", (Result(2), Const(0), Const(0), Const(1))))),
     "aio: nothing is read or written": Program((
         *AIO, EVENTFD, *iocb(0, 0, 0, 0, Result(3)), SUBMIT, *iocb(1, 0, 0, 0, Result(3)),
         Call(10, "io_submit", (Result(2), Const(1), Data(0x300))), Call(11, "pipe2", (Data(0x600), Const(0))),
