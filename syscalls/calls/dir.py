@@ -5,6 +5,7 @@ from __future__ import annotations
 from syscalls.abi.errno import EINVAL, ENOENT, ENOTDIR, EPERM, ERANGE, LinuxError
 from syscalls.abi.fs import IN_ACCESS, MAY_EXEC, pack_dirent, pack_dirent64
 from syscalls.credentials import CAP_SYS_CHROOT
+from syscalls.fs.directory import index_at, position_of
 from syscalls.fs.inode import S_IFDIR, S_IFMT
 from syscalls.table import syscall
 
@@ -33,19 +34,20 @@ def _getdents(task: Task, fd: int, addr: int, room: int, pack: Callable[[int, in
     room = min(room, MAX_OUT)
     out: list[bytes] = []
     filled = 0
-    position = file.offset
-    while position < len(entries):
-        name, ino, kind = entries[position]
-        record = pack(ino, position + 1, kind, name)
+    count, sparse = len(entries), file.inode.filesystem.sparse_positions
+    index = index_at(file.offset, count, sparse)
+    while index < count:
+        name, ino, kind = entries[index]
+        record = pack(ino, position_of(index + 1, count, sparse), kind, name)
         if filled + len(record) > room:
             if not filled:
                 raise LinuxError(EINVAL)
             break
         out.append(record)
         filled += len(record)
-        position += 1
+        index += 1
     task.mem.write(addr, b"".join(out))
-    file.offset = position
+    file.offset = position_of(index, count, sparse)
     vfs = task.kernel.vfs
     if vfs.notifier is not None and file.location is not None:
         vfs.notify(file.location, IN_ACCESS)

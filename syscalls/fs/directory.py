@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from syscalls.abi.errno import EINVAL, LinuxError
-from syscalls.abi.fs import DT_DIR, IN_CLOSE_NOWRITE, O_ACCMODE, SEEK_CUR, SEEK_END, SEEK_SET
+from syscalls.abi.fs import DT_DIR, IN_CLOSE_NOWRITE, O_ACCMODE, OFFSET_MAX, SEEK_CUR, SEEK_END, SEEK_SET
 from syscalls.fd import DirectoryDescription
 from translator.hosts.base import HostError
 
@@ -20,9 +20,25 @@ _NO_END = ("tmpfs", "devtmpfs", "devpts")
 """What keeps names in the dcache knows no end (dcache_dir_lseek, offset_dir_llseek)."""
 
 
+SPREAD = 32
+"""Sparse positions are this many bits apart."""
+
+
+def position_of(index: int, count: int, sparse: bool) -> int:
+    """The position at which getdents goes on with entry `index` of `count`."""
+    if not sparse:
+        return index
+    return index + 1 << SPREAD if index < count else OFFSET_MAX
+
+
+def index_at(position: int, count: int, sparse: bool) -> int:
+    """The entry at a position, or the next one behind it."""
+    return min(max(0, position - 1 >> SPREAD), count) if sparse else position
+
+
 class OpenDirectory(DirectoryDescription):
-    """Positions are indexes into the list as it was when it was read from its start: they stay valid while files come
-    and go, and a rewind reads the directory afresh."""
+    """Positions stand for indexes into the list as it was when it was read from its start: they stay valid while files
+    come and go, and a rewind reads the directory afresh."""
 
     vfs: Vfs | None = None
     """Set when somebody watched at the time of the open: who is told of the close."""
@@ -60,10 +76,11 @@ class OpenDirectory(DirectoryDescription):
             if kind in _NO_END:
                 raise LinuxError(EINVAL)
             if kind not in _EMPTY:
-                offset += len(self.entries(task))
+                count = len(self.entries(task))
+                offset += position_of(count, count, self.inode is not None and self.inode.filesystem.sparse_positions)
         elif whence != SEEK_SET:
             raise LinuxError(EINVAL)
-        if offset < 0:
+        if not 0 <= offset <= OFFSET_MAX:
             raise LinuxError(EINVAL)
         self.offset = offset
         return offset

@@ -54,7 +54,7 @@ _NAMES = {0xEF53: "ext4", 0x794C7630: "overlay", 0x01021994: "tmpfs", 0x9123683E
 class HostFs(FileSystem):
     """A tree of the host.  The host acts with the rights of whoever started pylx."""
 
-    by_path = True
+    by_path = sparse_positions = True
 
     def __init__(self, host: Host, vfs: Vfs, root: bytes, confined: bool) -> None:
         self.tree: HostTree = host.tree(root, confined)

@@ -187,6 +187,9 @@ class FileSystem:
 
     by_path = False
     """The file system finds a path of many components at once: it is a HostFs."""
+    sparse_positions = False
+    """Positions in its directories are far apart, as ext4's are, which are hashes of the names: what is between two
+    stands for the next entry, and the end is the largest number (ext4_dir_llseek)."""
 
     def statfs(self, task: Task, inode: Inode) -> StatFs:
         return StatFs(self.magic, 4096, 0, 0, 0, 0, 0, 255, 0)

@@ -260,4 +260,13 @@ FIXED = {
         Call(22, "read", (Result(3), Data(0x400), Const(4000))),
         Call(23, "wait4", (Result(20), Data(0x80), Const(0), Const(0))),
         Call(24, "write", (Result(4), Const(1), Const(97))))),
+    "positions between the entries of a directory": Program((
+        Store(64, b".\0"), Call(1, "open", (Data(64), Const(0))),
+        *(operation for number, place in enumerate((1, 4096, (1 << 31) - 1, (1 << 63) - 2)) for operation in (
+            Call(2 + 4 * number, "lseek", (Result(1), Const(place), Const(0))),
+            Call(3 + 4 * number, "getdents", (Result(1), Data(256), Const(0))),
+            Call(4 + 4 * number, "getdents64", (Result(1), Data(256), Const(2000))),
+            Call(5 + 4 * number, "getdents64", (Result(1), Data(256), Const(0))))),
+        Call(30, "lseek", (Result(1), Const(1), Const(2))), Call(31, "lseek", (Result(1), Const(0), Const(2))),
+        Call(32, "lseek", (Result(1), Const(1), Const(1))))),
 }
