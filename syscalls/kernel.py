@@ -270,8 +270,6 @@ class Kernel:
 
     def _idle(self) -> None:
         self.engine.watch(self.poller)
-        if self.ready:
-            return  # the engine had kept a stop
         timers = self.timers
         while timers and timers[0][2].expired is None:
             heappop(timers)

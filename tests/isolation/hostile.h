@@ -8,7 +8,6 @@
 #define RESERVED 0x710000000000UL
 #define RESERVED_END (RESERVED + 0x100000UL)
 #define COMMANDS (RESERVED + 0x2000UL)
-#define STUB_CALL (RESERVED + 0x76) /* pico.py: the SYSCALL instruction that pylx uses */
 
 static struct utsname answer;
 

@@ -71,8 +71,8 @@ int main(void) {
     ROUTE("with another prefix", unsigned char *at = pages(4096, 7); make_call(at, (unsigned char *)"\x2e\x66\x0f\x05", 4); RUN(at));
     /* The filter knows the stub by its address: have others that look like it in part. */
     ROUTE("low half of the stub's address", at_address(0x50000006fUL));
-    ROUTE("high half of the stub's address", at_address(0x710080000000UL + 0x76));
-    ROUTE("beside the reserved range", at_address(RESERVED_END + 0x76));
+    ROUTE("high half of the stub's address", at_address(0x710080000000UL + 0x6f));
+    ROUTE("beside the reserved range", at_address(RESERVED_END + 0x6f));
     ROUTE("int 0x80", unsigned char *at = pages(4096, 7); make_call(at, INT80, 2); RUN(at));
     ROUTE("sysenter", unsigned char *at = pages(4096, 7); make_call(at, SYSENTER, 2); RUN(at));
     ROUTE("int 0x80 in 32-bit code", in_32_bits(INT80, 122));

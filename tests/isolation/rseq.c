@@ -12,7 +12,7 @@ __asm__(".pushsection .text\n"
         ".long 0x53053053\n"
         "abort_handler:\n"
         "mov %r9, keys(%rip)\n mov %r15, keys+8(%rip)\n mov %r14, keys+16(%rip)\n"
-        "mov $63, %eax\n lea reply(%rip), %rdi\n mov $1, %r12d\n mov $0x710000000000, %rbx\n mov $0x710000000076, %rcx\n jmp *%rcx\n"
+        "mov $63, %eax\n lea reply(%rip), %rdi\n mov $1, %r12d\n mov $0x710000000000, %rbx\n mov $0x71000000006f, %rcx\n jmp *%rcx\n"
         ".popsection");
 
 static struct { unsigned version, flags; unsigned long start, length, abort; } __attribute__((aligned(32))) critical =

@@ -41,7 +41,7 @@ static void *guesser(void *seed) {
     unsigned long state = (unsigned long)seed * 0x9E3779B97F4A7C15UL + time(NULL);
     for (int i = 0; i < 100; i++) {
         unsigned long key = word(&state) | 1UL << 31;
-        jump(STUB_CALL, 63, (long)&answer, 0, 0, 0, 0, key);
+        jump(RESERVED + 0x6f, 63, (long)&answer, 0, 0, 0, 0, key);
     }
     return NULL;
 }
@@ -57,10 +57,10 @@ int main(int argc, char **argv) {
     ATTEMPT("offsets", for (unsigned long at = 0x30; at < 4096; at++) jump(RESERVED + at, 63, (long)&answer, 0, 0, 0, 0, 0);
             printf("offsets: answered by %s\n", who_answered()));
     ATTEMPT("guessed keys", unsigned long state = 88172645463325252UL;
-            for (int i = 0; i < guesses; i++) jump(STUB_CALL, 63, (long)&answer, 0, 0, 0, 0, word(&state));
+            for (int i = 0; i < guesses; i++) jump(RESERVED + 0x6f, 63, (long)&answer, 0, 0, 0, 0, word(&state));
             printf("guessed keys: answered by %s\n", who_answered()));
     ATTEMPT("mmap over the stub", unsigned long state = 362436069UL; volatile long ok = 0;
-            for (int i = 0; i < guesses; i++) jump(STUB_CALL, 9, RESERVED, 4096, 7, 0x32, word(&state) << 32 | 0xffffffff, 0);
+            for (int i = 0; i < guesses; i++) jump(RESERVED + 0x6f, 9, RESERVED, 4096, 7, 0x32, word(&state) << 32 | 0xffffffff, 0);
             printf("mmap over the stub: caught %d of %d\n", caught == guesses, 1));
     ATTEMPT("while pylx maps for another thread", pthread_t t[3]; pthread_create(t, NULL, mapper, NULL);
             pthread_create(t + 1, NULL, guesser, (void *)1); pthread_create(t + 2, NULL, guesser, (void *)2);
@@ -68,7 +68,7 @@ int main(int argc, char **argv) {
             printf("while pylx maps: answered by %s\n", who_answered()));
     /* With a handler that goes on, a guest can guess as fast as faults come: pylx ends this. */
     ATTEMPT("endless guessing", unsigned long state = 521288629UL; alarm(60);
-            for (long i = 0; i < 1000000; i++) jump(STUB_CALL, 63, (long)&answer, 0, 0, 0, 0, word(&state));
+            for (long i = 0; i < 1000000; i++) jump(RESERVED + 0x6f, 63, (long)&answer, 0, 0, 0, 0, word(&state));
             printf("endless guessing: went on\n"));
     uname(&answer);
     printf("afterwards: answered by %s\n", who_answered());

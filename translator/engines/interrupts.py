@@ -1,8 +1,8 @@
 """What ends pylx's wait for guests in the ptrace engine, apart from their calls: SIGCHLD, which tells of stops of
 tracees, and SIGTRAP, the end of a time slice.
 
-They interrupt the wait, and set a flag: one that comes a moment before the wait begins is not missed, because the flag
-is looked at first.  Both are blocked while the kernel sleeps in the poller, which has a descriptor for SIGCHLD.
+Both are blocked except while guests are run.  Then they interrupt the wait, and set a flag: one that comes a moment
+before the wait begins is not missed, because the flag is looked at first.
 """
 
 from __future__ import annotations
@@ -84,11 +84,9 @@ class Interrupts:
             self._settime(self._timer, 0, ctypes.addressof(spec), 0)
 
     def allow(self) -> None:
-        self.allowed = True
         self._mask(SIG_UNBLOCK, self._held_address, 0)
 
     def hold(self) -> None:
-        self.allowed = False
         self._mask(SIG_BLOCK, self._held_address, 0)
 
     def clear_children(self) -> None:

@@ -1,9 +1,8 @@
 """Pico processes: host processes whose image is one page of stub code, filled by pylx with what the guest maps.
 
-Each has a leader thread that never runs guest code.  It waits at a gate (gate.py), or in a ptrace stop where there is
-no user notification; when pylx wants something of the process (a mapping, a new thread, a copy of itself for fork) it
-writes calls into the *command page*, which all pico processes share read-only, and lets the leader go: it makes the
-calls and comes back.  Guest threads
+Each has a leader thread that never runs guest code.  It sleeps in a ptrace stop; when pylx wants something of the
+process (a mapping, a new thread, a copy of itself for fork) it writes calls into the *command page*, which all pico
+processes share read-only, and lets the leader go: it makes the calls and stops again at a breakpoint.  Guest threads
 are other threads of the process.  All run under the filter of seccomp.py.
 
 The first one, the zygote, is a tiny ELF file in a memfd, executed without environment, descriptors or terminal; the
@@ -18,7 +17,6 @@ import os
 import struct
 from array import array
 
-from translator.engines.gate import EFAULT, FAULT_STOPS
 from translator.engines.ptrace_binding import (
     EVENT_STOP,
     PTRACE_CONT,
@@ -41,13 +39,12 @@ from translator.engines.ptrace_binding import (
     waitpid,
 )
 from translator.engines.seccomp import guest_filter
-from translator.machine import R8, R9, R10, R12, R13, R14, R15, RAX, RBP, RBX, RDI, RDX, RIP, RSI, RSP
+from translator.machine import R8, R9, R10, R12, R13, R14, R15, RAX, RBX, RDI, RDX, RIP, RSI, RSP
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from translator.engines.gate import Gate
     from translator.engines.placement import Placement
 
 STUB = 0x7100_0000_0000
@@ -69,26 +66,19 @@ PATHS = 0x7000
 #   resume: movabs rbx, COMMANDS; mov r12, [rbx]                how many
 #   next:   add rbx, 64; test r12, r12; jz done
 #           mov rax, [rbx]; mov rdi, [rbx+8]; mov rsi, [rbx+16]; mov rdx, [rbx+24]; mov r10, [rbx+32]
-#           mov r8, [rbx+40]; cmp eax, 4096; je cas
-#           mov r9, r15; cmp eax, 9; jne call                   the secret is the sixth argument,
+#           mov r8, [rbx+40]; mov r9, r15; cmp eax, 9; jne call     the secret is the sixth argument,
 #           or r10, r13; or r8, r14; mov r9, [rbx+48]           mmap's flags and descriptor have its halves above
 #   call:   syscall
-#   after:  dec r12; cmp rax, -4095; jb next
-#   done:   test ebp, ebp; jz stop; mov rdi, rax; mov rsi, r12; movabs rdx, COMMANDS; mov rdx, [rdx+8]
-#           mov eax, 4095; syscall; test eax, eax; jz resume    the gate; an error when pylx is gone
-#   stop:   int3; jmp resume
-#   cas:    mov eax, edx; lock cmpxchg [rdi], esi; jmp after
+#           dec r12; cmp rax, -4095; jb next
+#   done:   int3; jmp resume
+#   cas:    lock cmpxchg [rdi], esi; int3; jmp resume
 STUB_CODE = bytes.fromhex(
     "b89d000000" "bf01000000" "be09000000" "0f05" "6a00" "6a0a" "4889e7" "31f6" "b823000000" "0f05"
     "bf01000000" "b8e7000000" "0f05" "0f1f00"
-    "48bb0020000000710000" "4c8b23" "4883c340" "4d85e4" "743d" "488b03" "488b7b08" "488b7310" "488b5318" "4c8b5320"
-    "4c8b4328" "3d00100000" "7445" "4d89f9" "83f809" "750a" "4d09ea" "4d09f0" "4c8b4b30" "0f05"
-    "49ffcc" "483d01f0ffff" "72ba" "85ed" "741f" "4889c7" "4c89e6" "48ba0020000000710000" "488b5208" "b8ff0f0000"
-    "0f05" "85c0" "748a" "cc" "eb87" "89d0" "f00fb137" "ebc7")
-ENTRY, RESUME, CALL, AFTER_CALL = STUB, STUB + 0x30, STUB + 0x76, STUB + 0x78
-CAS = 4096
-"""Not a call of the host: compare and swap a word of memory (address, new, old)."""
-BY_STOP = -1
+    "48bb0020000000710000" "4c8b23" "4883c340" "4d85e4" "7436" "488b03" "488b7b08" "488b7310" "488b5318" "4c8b5320"
+    "4c8b4328" "4d89f9" "83f809" "750a" "4d09ea" "4d09f0" "4c8b4b30" "0f05" "49ffcc" "483d01f0ffff" "72c1" "cc" "ebb1"
+    "f00fb137" "cc" "ebaa")
+ENTRY, RESUME, CALL, AFTER_CALL, CAS = STUB, STUB + 0x30, STUB + 0x6F, STUB + 0x71, STUB + 0x7F
 
 NR_MMAP, NR_MPROTECT, NR_MUNMAP, NR_MREMAP, NR_MADVISE, NR_CLOSE = 9, 10, 11, 25, 28, 3
 NR_CLONE, NR_PRCTL, NR_OPENAT, NR_PRLIMIT, NR_SECCOMP, NR_MINCORE = 56, 157, 257, 302, 317, 27
@@ -102,6 +92,9 @@ RLIMIT_CORE = 4
 AT_FDCWD = -100 & (1 << 64) - 1
 WORD = (1 << 64) - 1
 SIGKILL = 9
+EFAULT = 14
+FAULT_STOPS = (7 << 8 | STOPPED, 11 << 8 | STOPPED)
+"""Of SIGBUS and SIGSEGV."""
 FILTER_FLAG_NEW_LISTENER, NR_PIDFD_GETFD = 8, 438
 
 
@@ -130,8 +123,6 @@ class CommandPage:
 
     def __init__(self, placement: Placement) -> None:
         self.placement = placement
-        self.gate: Gate
-        """Where the leaders wait, if they do not stop."""
         try:
             self.fd = os.memfd_create("commands", os.MFD_CLOEXEC)
         except OSError as error:
@@ -140,10 +131,6 @@ class CommandPage:
         self._map = mmap.mmap(self.fd, COMMAND_BYTES)
         self.bytes = memoryview(self._map)
         self.words = self.bytes.cast("Q")
-
-    def accesses_memory(self) -> bool:
-        """Whether the calls are a CAS: any other signal of a fault comes from outside."""
-        return self.words[COMMAND_WORDS] == CAS
 
     def close(self) -> None:
         self.words.release()
@@ -155,7 +142,7 @@ class CommandPage:
 class HostProcess:
     """A pico process: its leader, and the threads that wait to be used."""
 
-    __slots__ = ("alive", "commands", "gate", "idle", "memory", "pid", "place", "registers", "threads")
+    __slots__ = ("alive", "commands", "idle", "memory", "pid", "place", "registers", "threads")
 
     def __init__(self, pid: int, commands: CommandPage, registers: RegisterSet) -> None:
         """The leader is in a ptrace stop in the stub."""
@@ -163,8 +150,6 @@ class HostProcess:
         self.commands = commands
         self.registers = registers
         self.alive = True
-        self.gate = BY_STOP
-        """The notification that the leader waits in; 0 while it is in a ptrace stop, BY_STOP when it always is."""
         self.place = commands.placement.cpu
         """The CPU that the leader is on, and so the threads that it makes."""
         self.threads: set[int] = set()
@@ -175,30 +160,23 @@ class HostProcess:
 
     # --- calls
 
-    def _go(self) -> tuple[int, int]:
-        """Let the leader make what calls there are; the last one's result, and how many were not made."""
+    def _go(self) -> None:
+        """Let the leader run to its breakpoint, and fetch its registers."""
+        pid = self.pid
         placement = self.commands.placement
         if self.place != placement.cpu:
-            self.place = placement.place(self.pid)
+            self.place = placement.place(pid)
         try:
-            return self._go_by_stop() if self.gate == BY_STOP else self.commands.gate.run(self)
+            while True:
+                request(PTRACE_CONT, pid)
+                status = wait_for(pid)
+                if status == TRAP_STOP:
+                    break
+                # Signals from outside are not for us.
+            request(PTRACE_GETREGS, pid, 0, self.registers.address)
         except TraceeGone:
             self.alive = False
             raise
-
-    def _go_by_stop(self) -> tuple[int, int]:
-        pid = self.pid
-        while True:
-            request(PTRACE_CONT, pid)
-            status = wait_for(pid)
-            if status == TRAP_STOP:
-                break
-            if status in FAULT_STOPS and self.commands.accesses_memory():
-                raise OSError(EFAULT, os.strerror(EFAULT))
-            # Signals from outside are not for us.
-        request(PTRACE_GETREGS, pid, 0, self.registers.address)
-        words = self.registers.words
-        return words[RAX], words[R12]
 
     def calls(self, batch: Sequence[int] | array[int], count: int) -> int:
         """Make `count` calls, eight words each (number and arguments); the last one's result.  CallFailed at the
@@ -206,9 +184,11 @@ class HostProcess:
         words = self.commands.words
         words[0] = count
         words[COMMAND_WORDS:COMMAND_WORDS * (count + 1)] = batch if isinstance(batch, array) else array("Q", batch)
-        result, left = self._go()
+        self._go()
+        registers = self.registers.words
+        result = registers[RAX]
         if result > WORD - 4095:
-            raise CallFailed(count - left - 1, (1 << 64) - result)
+            raise CallFailed(count - registers[R12] - 1, (1 << 64) - result)
         return result
 
     def call(self, number: int, *arguments: int) -> int:
@@ -218,26 +198,21 @@ class HostProcess:
     def compare_and_swap(self, address: int, expected: int, new: int) -> int:
         """On a 32-bit word, atomically against threads that are running; what was there.  OSError when it cannot be
         accessed, TraceeGone."""
-        try:
-            return self.call(CAS, address, new, expected)
-        except OSError:
-            self._start_afresh(self.pid)
-            raise
-
-    def _start_afresh(self, pid: int) -> None:
-        """A leader in a ptrace stop is to begin with its next calls, wherever it is."""
-        registers = self.registers
-        request(PTRACE_GETREGS, pid, 0, registers.address)
-        registers.words[RIP] = RESUME
-        request(PTRACE_SETREGS, pid, 0, registers.address)
-
-    def use_gate(self) -> None:
-        """Wait there from now on, and with it all copies of this process."""
-        registers = self.registers
-        request(PTRACE_GETREGS, self.pid, 0, registers.address)
-        registers.words[RBP] = 1
-        request(PTRACE_SETREGS, self.pid, 0, registers.address)
-        self.gate = 0
+        pid = self.pid
+        words = self.registers.words
+        request(PTRACE_GETREGS, pid, 0, self.registers.address)
+        words[RIP], words[RAX], words[RDI], words[RSI] = CAS, expected, address, new
+        request(PTRACE_SETREGS, pid, 0, self.registers.address)
+        while True:
+            request(PTRACE_CONT, pid)
+            status = wait_for(pid)
+            if status == TRAP_STOP:
+                request(PTRACE_GETREGS, pid, 0, self.registers.address)
+                return words[RAX] & 0xFFFFFFFF
+            if status in FAULT_STOPS:
+                words[RIP] = RESUME
+                request(PTRACE_SETREGS, pid, 0, self.registers.address)
+                raise OSError(EFAULT, os.strerror(EFAULT))
 
     # --- threads and processes
 
@@ -262,8 +237,11 @@ class HostProcess:
         wait_for(pid)
         child = HostProcess(pid, self.commands, self.registers)
         child.place = self.place
-        child.gate = BY_STOP if self.gate == BY_STOP else 0
-        child._start_afresh(pid)  # it stands behind its clone call
+        # It stands behind its clone call; let it run to the breakpoint, so that its next calls are read afresh.
+        self.commands.words[0] = 0
+        request(PTRACE_GETREGS, pid, 0, self.registers.address)
+        self.registers.words[RIP] = RESUME
+        request(PTRACE_SETREGS, pid, 0, self.registers.address)
         return child
 
     def kill(self) -> None:
@@ -373,7 +351,8 @@ def _furnish(pid: int, commands: CommandPage, secret: int, notify: bool) -> Zygo
         words[RBX] = STUB
         words[RIP] = CALL
         request(PTRACE_SETREGS, pid, 0, registers.address)
-        result, _ = process._go()
+        process._go()
+        result = words[RAX]
         if result > WORD - 4095:
             raise OSError((1 << 64) - result, f"call {number} of the first guest process failed")
         return result
@@ -410,7 +389,6 @@ def _furnish(pid: int, commands: CommandPage, secret: int, notify: bool) -> Zygo
     if notify:
         listener = _take_descriptor(pid, fd)
         process.call(NR_CLOSE, fd)
-        process.use_gate()
     return Zygote(process, parts, base, listener)
 
 

@@ -18,7 +18,6 @@ from __future__ import annotations
 import ctypes
 import os
 
-from translator.engines.gate import Gate
 from translator.engines.interrupts import Interrupts
 from translator.engines.notify import Notifications
 from translator.engines.pico import CommandPage, HostProcess, Zygote, make_zygote
@@ -71,10 +70,7 @@ class PtraceEngine(GuestRunner):
             raise EngineUnavailable(_reason(error)) from None
         self.zygote = zygote.process
         self.vdso_parts, self.vdso_base = zygote.vdso_parts, zygote.vdso_base
-        self.notifications = None
-        if zygote.listener >= 0:
-            self.notifications = Notifications(zygote.listener, interrupts)
-            self.commands.gate = Gate(self.notifications, interrupts, self.keep_call)
+        self.notifications = Notifications(zygote.listener, interrupts) if zygote.listener >= 0 else None
         tid = self.zygote.pid
         image = bytearray(self.xstate.get(tid))
         self.xfeatures = int.from_bytes(image[464:472], "little")

@@ -10,8 +10,7 @@ from __future__ import annotations
 import os
 from array import array
 
-from translator.engines.gate import EFAULT, FAULT_STOPS
-from translator.engines.pico import CALL, STUB
+from translator.engines.pico import CALL, EFAULT, FAULT_STOPS, STUB
 from translator.engines.placement import NOWHERE
 from translator.engines.ptrace_binding import (
     PTRACE_CONT,
@@ -38,7 +37,6 @@ from translator.machine import (
     R10,
     R12,
     RAX,
-    RBP,
     RBX,
     RDI,
     RDX,
@@ -158,7 +156,7 @@ class PtraceCpu:
         words[EFLAGS] = FLAGS_FIXED
         words[RAX], words[RDI], words[RSI], words[RDX], words[R10] = number, a, b, c, d
         # As the stub's leader has it: one call, then the breakpoint.  But without the secret (seccomp.py).
-        words[RBP], words[RBX], words[R9], words[R12], words[RIP] = 0, STUB, 0, 1, CALL
+        words[RBX], words[R9], words[R12], words[RIP] = STUB, 0, 1, CALL
         request(PTRACE_SETREGS, tid, 0, registers.address)
         self.changed = True
         while True:

@@ -120,7 +120,6 @@ class GuestRunner:
         tid = cpu.tid
         placement = self.placement
         now = monotonic_ns()
-        self._kicked = False
         under_way = cpu.notice == UNDER_WAY
         if under_way:
             del self.running[tid]
@@ -140,13 +139,17 @@ class GuestRunner:
             if not cpu.free and cpu.place != placement.cpu:
                 cpu.place = placement.place(tid, cpu.cpus)
         placement.look(now, tid)
+        self._kicked = False
         tick = min(slice_ns, TICK_NS)
         interrupts = self.interrupts
         interrupts.tick(tick)
-        if not interrupts.allowed:
-            interrupts.allow()
-        self._run(cpu, tid, now + slice_ns, now + tick, under_way)
+        interrupts.allow()
+        try:
+            self._run(cpu, tid, now + slice_ns, now + tick, under_way)
+        finally:
+            interrupts.hold()
         if interrupts.flag[0] or not interrupts.flagged:
+            # It came after the last look, and will not make the poller's descriptor readable any more.
             interrupts.flag[0] = 0
             self._note_stops(0)
 
@@ -216,12 +219,7 @@ class GuestRunner:
                         if gone:
                             continue  # the caller was killed
                         flag[0] = 0
-                        self._leave(cpu, tid)
                         status = self._note_stops(tid)
-                        if not status:
-                            if self.running.pop(tid, None) is None:
-                                return  # it made a call, or was halted, while the stop of another was seen to
-                            cpu.notice = 0
                     else:
                         status = self._wait_for_stop(tid)
                     if status:
@@ -377,9 +375,6 @@ class GuestRunner:
                 return own
             if got == tid:
                 own = self._status.value
-                cpu = self.running.pop(tid, None)
-                if cpu is not None:
-                    cpu.notice = 0  # nobody is to halt it
             else:
                 self._note_stop(got, self._status.value)
 
@@ -425,13 +420,6 @@ class GuestRunner:
                 return
 
     def watch(self, poller: Poller) -> None:
-        interrupts = self.interrupts
-        if interrupts.allowed:
-            interrupts.hold()
-        if interrupts.flag[0]:
-            # It will not make the descriptor readable any more.
-            interrupts.flag[0] = 0
-            self._note_stops(0)
         if not self._watched_stops:
             self._watched_stops = True
             poller.arm(self.interrupts.children, POLLIN, self._stops_ready)
@@ -451,15 +439,10 @@ class GuestRunner:
         while ppoll(notes.poll_address, 1, notes.at_once_address, 0) > 0:
             if notes.receive():
                 break  # the caller was killed, or there are no more guests
-            notice, who, number, a, b, c, d, e, f = _unpack_notification(notes.bytes)
-            self.keep_call(who, notice, number, (a, b, c, d, e, f))
-
-    def keep_call(self, who: int, notice: int, number: int, args: Arguments) -> None:
-        """A thread that was left running has made a call: it is served when the kernel runs that thread."""
-        cpu = self._called(who, notice, number, args)
-        if cpu is not None:
-            self._kicked = True
-            self.sink.trapped(cpu)
+            notice, who, number, *args = _unpack_notification(notes.bytes)
+            cpu = self._called(who, notice, number, tuple(args))
+            if cpu is not None:
+                self.sink.trapped(cpu)
 
     def halt(self, cpu: PtraceCpu) -> None:
         """Stop a thread that was left running.  A call that it was about to make is made when it goes on."""
