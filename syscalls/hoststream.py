@@ -10,7 +10,7 @@ from syscalls.abi.errno import EAGAIN, EINVAL, EISDIR, ENODEV, ENOTTY, ESPIPE, L
 from syscalls.abi.fs import O_ACCMODE, O_APPEND, O_LARGEFILE, O_NONBLOCK
 from syscalls.abi.ioctl import FIONREAD, TCGETS
 from syscalls.fd import ALWAYS_READY, POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM, FileDescription
-from syscalls.fs.inode import S_IFCHR, S_IFDIR, S_IFMT, S_IFREG, Inode, Stat
+from syscalls.fs.inode import S_IFCHR, S_IFDIR, S_IFMT, S_IFREG, FileSystem, Inode, Stat
 from syscalls.wait import HostWaitQueue
 from translator.hosts.base import HostError
 
@@ -32,6 +32,7 @@ class StreamInode(Inode):
     """The inode of a stream that no path of the guest names."""
 
     __slots__ = ("file", "mode", "stream")
+    filesystem = FileSystem(0)
     stream: HostStream
 
     def __init__(self, file: HostFile, stat: Stat) -> None:
