@@ -1,4 +1,4 @@
-"""Descriptor numbers: close, close_range, dup*, and pipes (fs/file.c, fs/pipe.c)."""
+"""Descriptors: close, close_range, dup*, pipes, and positions (fs/file.c, fs/pipe.c, fs/read_write.c)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from syscalls.abi.kinds import CloseRangeFlags, Int32Pair, OpenFlags
     from syscalls.fd import FileDescription
-    from syscalls.table import U32, Fd, Flags, Out
+    from syscalls.table import S64, U32, Fd, Flags, Out
     from syscalls.task import Task
 
 CLOSE_RANGE_UNSHARE, CLOSE_RANGE_CLOEXEC = 2, 4
@@ -114,3 +114,16 @@ def _pipe(task: Task, fds: int, flags: int) -> int:
             writer.retain().release()
         raise
     return 0
+
+
+# --- position
+
+SEEK_MAX = 4
+
+
+@syscall(8, needs=("files.positioned-io", "files.sparse"))
+def lseek(task: Task, fd: Fd, offset: S64, whence: U32) -> int:
+    file = task.files.get(fd)
+    if whence > SEEK_MAX:
+        raise LinuxError(EINVAL)
+    return file.seek(task, offset, whence)

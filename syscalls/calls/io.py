@@ -599,16 +599,3 @@ def pwritev2(task: Task, fd: Fd, vec: In[IoVec], vlen: U32, pos: S64, pos_high: 
 
 def _is_regular(file: FileDescription) -> bool:
     return file.inode is not None and file.inode.mode & 0o170000 == 0o100000
-
-
-# --- position
-
-SEEK_MAX = 4
-
-
-@syscall(8, needs=("files.positioned-io", "files.sparse"))
-def lseek(task: Task, fd: Fd, offset: S64, whence: U32) -> int:
-    file = task.files.get(fd)
-    if whence > SEEK_MAX:
-        raise LinuxError(EINVAL)
-    return file.seek(task, offset, whence)

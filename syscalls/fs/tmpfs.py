@@ -5,17 +5,7 @@ A file's bytes are kept by page; a page that was never written is a hole.
 
 from __future__ import annotations
 
-from syscalls.abi.errno import (
-    EEXIST,
-    EFBIG,
-    ENODATA,
-    ENOSPC,
-    ENOTEMPTY,
-    ENXIO,
-    EOPNOTSUPP,
-    EPERM,
-    LinuxError,
-)
+from syscalls.abi.errno import EEXIST, EFBIG, ENODATA, ENOSPC, ENOTEMPTY, ENXIO, EOPNOTSUPP, EPERM, LinuxError
 from syscalls.abi.fs import (
     FALLOC_FL_KEEP_SIZE,
     FALLOC_FL_PUNCH_HOLE,

@@ -334,3 +334,28 @@ def test_the_scheduling_policy_is_given_back() -> None:
     engine.close()
     assert len(policies) == 1
     assert os.sched_getscheduler(0) == before
+
+
+def test_a_system_without_executable_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls are received, and paths looked at, by the ways that Python has."""
+    from translator.engines import interrupts, notify
+    from translator.hosts import linux_look, open_host
+
+    def refuse(code: bytes) -> None:
+        raise OSError(13, "refused")
+
+    for module in (interrupts, notify, linux_look):
+        monkeypatch.setattr(module, "MachineCode", refuse)
+    try:
+        engine = PtraceEngine()
+    except EngineUnavailable as error:
+        pytest.skip(str(error))
+    try:
+        guest = Guest(engine)  # type: ignore[arg-type]
+        guest.run(GETPPID * 3 + EXIT)
+        assert [number for number, _ in guest.sink.calls] == [110, 110, 110, 60]
+    finally:
+        engine.close()
+    found = open_host("linux").tree(b"/", False).find(b"proc")
+    assert found is not None
+    assert found.ino == os.stat("/proc").st_ino

@@ -1,7 +1,7 @@
 """What is at a path: openat2 with O_PATH, fstat or statx, and close, in one step out of the interpreter.
 
 Nearly every call with a path begins so.  Each entry into the host through ctypes costs more than the host's own work:
-the three apart take 4.8 us, together 2.6 us.
+the three apart take 4.8 us, together 3.5 us.
 """
 
 from __future__ import annotations

@@ -19,9 +19,12 @@ from translator.hosts.linux_look import Look
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import TypeVar
 
     from translator.hosts.base import HostWatch
     from translator.hosts.linux_poll import LinuxPoller
+
+    _T = TypeVar("_T")
 
 _PATH_ONLY = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _DIRECTORY_PATH = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_DIRECTORY
@@ -127,26 +130,22 @@ class LinuxTree:
         finally:
             self._release(directory)
 
-    def btime(self, path: bytes) -> int:
+    def _ask(self, path: bytes, question: Callable[[int], _T]) -> _T:
+        """What `question` says of an O_PATH descriptor of what path names."""
         fd = self._open_path(path)
         try:
-            return calls.btime(fd)
+            return question(fd)
         finally:
             os.close(fd)
+
+    def btime(self, path: bytes) -> int:
+        return self._ask(path, calls.btime)
 
     def _stat_path(self, path: bytes) -> HostStat:
-        fd = self._open_path(path)
-        try:
-            return calls.host_stat(os.fstat(fd))
-        finally:
-            os.close(fd)
+        return self._ask(path, lambda fd: calls.host_stat(os.fstat(fd)))
 
     def _full_stat_path(self, path: bytes) -> HostStat:
-        fd = self._open_path(path)
-        try:
-            return calls.full_stat(fd)
-        finally:
-            os.close(fd)
+        return self._ask(path, calls.full_stat)
 
     def lookup(self, path: bytes) -> tuple[int, HostStat]:
         if self._openat2 and 0 < len(path) <= _LONGEST:  # nearly always, and without detours
