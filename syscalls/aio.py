@@ -10,12 +10,16 @@ from collections import deque
 from struct import Struct
 
 from syscalls.abi.errno import EINVAL, LinuxError
+from syscalls.abi.mm import MAP_ANONYMOUS, MAP_SHARED, PROT_READ, PROT_WRITE, VM_DONTEXPAND, VM_LOCKED
 from syscalls.wait import Waiter, WaitQueue
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from syscalls.eventfd import EventFd
     from syscalls.fd import FileDescription
+    from syscalls.mm import Mm, Vma
+    from syscalls.task import Task
+    from translator.machine import Backing
 
 IOCB = Struct("<QIIHhIQQqQII")
 """struct iocb: data, key, rw_flags, opcode, reqprio, fildes, buf, nbytes, offset, reserved2, flags, resfd."""
@@ -23,13 +27,40 @@ EVENT = Struct("<QQqq")
 """struct io_event: data, obj, res, res2."""
 
 
+RING_NAME = b"/[aio] (deleted)"
+
+
+def map_ring(task: Task, length: int) -> Vma:
+    """The file in memory that finished events are shown in, mapped: it neither grows nor is locked (VM_DONTEXPAND)."""
+    mm = task.mm
+    area = mm.find(mm.map(task, 0, length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, None, 0))
+    assert area is not None
+    area.name = RING_NAME
+    area.flags |= VM_DONTEXPAND
+    if area.flags & VM_LOCKED:
+        area.flags &= ~VM_LOCKED
+        mm.locked_bytes -= length
+    return area
+
+
+def ring_moved(mm: Mm, area: Vma) -> None:
+    """A context is known by where its ring is (aio_ring_mremap)."""
+    contexts = mm.aio_contexts or {}
+    for number, context in contexts.items():
+        if context.ring is area.backing:
+            contexts[area.start] = contexts.pop(number)
+            return
+
+
 class AioContext:
     """One io_setup(2): finished events, in order.  `size`: how many requests may be under way or unfetched."""
 
-    __slots__ = ("address", "events", "polls", "queue", "size")
+    __slots__ = ("events", "length", "polls", "queue", "ring", "size")
 
-    def __init__(self, address: int, size: int) -> None:
-        self.address = address
+    def __init__(self, ring: Backing, length: int, size: int) -> None:
+        self.ring = ring
+        self.length = length
+        """Of the ring's mapping, in bytes."""
         self.size = size
         self.events: deque[bytes] = deque()
         self.polls: list[PollRequest] = []

@@ -23,6 +23,7 @@ from syscalls.abi.errno import (
     ESPIPE,
     LinuxError,
 )
+from syscalls.abi.fs import IN_CLOSE_NOWRITE, IN_CLOSE_WRITE
 from syscalls.wait import WaitQueue
 
 TYPE_CHECKING = False
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from syscalls.fasync import Owner, SigioWaiter
     from syscalls.fs.inode import Inode, Stat
     from syscalls.fs.locks import LockTable
-    from syscalls.fs.vfs import Location
+    from syscalls.fs.vfs import Location, Vfs
     from syscalls.inotify import DirectoryWatch
     from syscalls.lease import Lease
     from syscalls.task import Task
@@ -93,6 +94,8 @@ class FileDescription:
     """Its open made the file (FMODE_CREATED)."""
     landlock: int | None = None
     """The rights of Landlock that count after opening, when the opener was restricted."""
+    fsnotify: Vfs | None = None
+    """Who hears of it being read, written and closed (inotify); None for what no path opened (FMODE_NONOTIFY)."""
     lease: Lease | None = None
     """fcntl(F_SETLEASE) of a regular file."""
 
@@ -125,6 +128,8 @@ class FileDescription:
     def release(self) -> None:
         self.references -= 1
         if self.references == 0:
+            if self.fsnotify is not None and self.fsnotify.notifier is not None:
+                self.happened(IN_CLOSE_NOWRITE if self.flags & O_ACCMODE in (O_RDONLY, O_ACCMODE) else IN_CLOSE_WRITE)
             if self.epoll_items:
                 for item in list(self.epoll_items):
                     item.remove()
@@ -135,6 +140,11 @@ class FileDescription:
             if self.lock_table is not None:
                 self.lock_table.description_closed(self)
             self.released()
+
+    def happened(self, mask: int) -> None:
+        """Tell who watches the file (fsnotify_file)."""
+        if self.fsnotify is not None and self.location is not None:
+            self.fsnotify.notify(self.location, mask)
 
     def unreadable_data(self, task: Task, length: int) -> None:
         """The guest's memory that should be written is bad: raise here what the file finds wrong before that.  EAGAIN

@@ -159,6 +159,9 @@ def _move(mm: Mm, task: Task, area: Vma, addr: int, old_length: int, new_length:
         else:
             mm.forget(addr, addr + old_length)
     mm.areas.insert(moved)
+    if mm.aio_contexts and moved.backing is not None:
+        from syscalls.aio import ring_moved
+        ring_moved(mm, moved)
     if moved.flags & VM_LOCKED:
         mm.locked_bytes += new_length
     return new_addr

@@ -105,7 +105,7 @@ class Vma:
         """Whether `after`, which begins where this ends, can be one Vma with it (vma_merge)."""
         if self.end != after.start or self.prot != after.prot or self.flags != after.flags or self.name != after.name:
             return False
-        if self.policy != after.policy:
+        if self.policy != after.policy or self.flags & VM_DONTEXPAND:
             return False
         mine, other = self.backing, after.backing
         if mine is None or other is None:

@@ -10,8 +10,8 @@ COMMON = (
 )
 """What nearly every program calls: imported at start."""
 OTHERS = (
-    "xattr", "sched", "net", "epoll", "transfer", "eventfds", "storage", "lock", "pidfd", "mount", "inotify", "shm",
-    "ipc", "mqueue", "numa", "aio", "ptrace", "keys", "landlock", "refused",
+    "xattr", "sched", "net", "epoll", "transfer", "preadv", "eventfds", "storage", "lock", "pidfd", "mount", "inotify",
+    "shm", "ipc", "mqueue", "numa", "aio", "ptrace", "keys", "landlock", "refused",
 )
 """The others, imported when a call is made that is not declared yet, the likely ones first: importing all at start
 would take a tenth of the start-up time."""

@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 MAX_EVENTS = 0x10000
 """/proc/sys/fs/aio-max-nr."""
 TOO_MANY_EVENTS = 0x10000000 // 32
-PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS = 3, 0x22
-RING_SIZE = 4096
+PROT_READ_WRITE = 3
 RING_HEADER = EVENT_SIZE = 32
 PREAD, PWRITE, FSYNC, FDSYNC, POLL, NOOP, PREADV, PWRITEV = 0, 1, 2, 3, 5, 6, 7, 8
 IOCB_FLAG_RESFD, IOCB_FLAG_IOPRIO = 1, 2
@@ -31,15 +30,16 @@ KIOCB_KEY = 0
 
 
 def _context(task: Task, number: int) -> AioContext:
+    """lookup_ioctx, which reads the ring: where that cannot be read there is no context."""
     context: AioContext | None = (task.mm.aio_contexts or {}).get(number)
-    if context is None:
+    if context is None or not task.mem.readable(number, 4):
         raise LinuxError(EINVAL)
     return context
 
 
 @syscall(206, support=PARTIAL("requests are served while they are submitted"), needs=("machine.memory",))
 def io_setup(task: Task, events: U32, context: InOut[U64]) -> int:
-    from syscalls.aio import AioContext
+    from syscalls.aio import AioContext, map_ring
     if task.mem.u64(context):
         raise LinuxError(EINVAL)
     if not events or events > TOO_MANY_EVENTS:
@@ -47,24 +47,22 @@ def io_setup(task: Task, events: U32, context: InOut[U64]) -> int:
     if events > MAX_EVENTS:
         raise LinuxError(EAGAIN)
     # The number is the address of a ring that the C library looks into; without the ring's magic it makes the call.
-    address = task.mm.map(task, 0, RING_SIZE, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS, None, 0)
+    # All of its pages count for requests: at least four a processor, twice (ioctx_alloc).
+    wanted = max(events, 4 * task.kernel.host.cpus()) * 2 + 2
+    length = (RING_HEADER + wanted * EVENT_SIZE + 4095) & ~4095
+    area = map_ring(task, length)
+    address = area.start
     if task.mm.aio_contexts is None:
         task.mm.aio_contexts = {}
-    task.mm.aio_contexts[address] = AioContext(address, _slots(task, events))
+    assert area.backing is not None
+    task.mm.aio_contexts[address] = AioContext(area.backing, length, (length - RING_HEADER) // EVENT_SIZE - 1)
     try:
         task.mem.put_u64(context, address)
     except LinuxError:
         del task.mm.aio_contexts[address]
-        task.mm.unmap(task, address, RING_SIZE)
+        task.mm.unmap(task, address, length)
         raise
     return 0
-
-
-def _slots(task: Task, events: int) -> int:
-    """ioctx_alloc: how many requests may be under way; at least four a processor, twice, and what fills the pages."""
-    wanted = max(events, 4 * task.kernel.host.cpus()) * 2 + 2
-    pages = (RING_HEADER + wanted * EVENT_SIZE + 4095) // 4096
-    return (pages * 4096 - RING_HEADER) // EVENT_SIZE - 1
 
 
 @syscall(207)
@@ -74,7 +72,7 @@ def io_destroy(task: Task, number: Addr) -> int:
     assert task.mm.aio_contexts is not None
     del task.mm.aio_contexts[number]
     context.queue.wake()
-    task.mm.unmap(task, number, RING_SIZE)
+    task.mm.unmap(task, number, context.length)
     return 0
 
 
@@ -173,7 +171,8 @@ def _vector(task: Task, file: FileDescription, opcode: int, flags: int, buf: int
 
 async def _transfer(task: Task, file: FileDescription, writes: bool, vector: Vector, offset: int, flags: int) -> int:
     """The result for the event.  What blocks, blocks the submission, as Linux's pipes and sockets do."""
-    from syscalls.calls.io import preadv_now, pwritev_now, readv_vector, writev_vector
+    from syscalls.calls.io import readv_vector, writev_vector
+    from syscalls.calls.preadv import preadv_now, pwritev_now
     from syscalls.rw_flags import RWF_APPEND, RWF_DSYNC, RWF_NOAPPEND, RWF_NOWAIT, RWF_SYNC
     kept = file.flags
     # The request's own status flags hold for it only: objects look at the description's.

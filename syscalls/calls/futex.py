@@ -173,6 +173,9 @@ def get_robust_list(task: Task, pid: Pid, head: Out[U64], size: Out[U64]) -> int
         if target.group is not task.group and task.cred.uid and (
                 task.cred.uid not in (target.cred.uid, target.cred.euid, target.cred.suid)):
             raise LinuxError(EPERM)
+    if target.robust_list > -4096 & (1 << 64) - 1:
+        # The last page: since Linux 6.18 such a head is taken for an error on its way (IS_ERR).
+        raise LinuxError((1 << 64) - target.robust_list)
     task.mem.put_u64(size, ROBUST_HEAD_SIZE)
     task.mem.put_u64(head, target.robust_list)
     return 0

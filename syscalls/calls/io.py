@@ -8,9 +8,9 @@ an error that comes after it.
 from __future__ import annotations
 
 from syscalls.abi.errno import EAGAIN, EBADF, EFAULT, EINVAL, EMSGSIZE, EPIPE, ESPIPE, LinuxError
+from syscalls.abi.fs import IN_ACCESS, IN_MODIFY
 from syscalls.fd import POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDHUP, POLLRDNORM, POLLWRNORM
-from syscalls.rw_flags import RWF_APPEND, RWF_DSYNC, RWF_NOAPPEND, RWF_NOWAIT, RWF_SYNC, check_rw_flags
-from syscalls.table import PARTIAL, syscall
+from syscalls.table import syscall
 from syscalls.usermem import MAX_RW_COUNT
 from syscalls.wait import RESTART_NEVER, RESTART_SYS, Interrupted, retry, sleep_on
 from translator.hosts.base import HostError
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from typing import Any
 
-    from syscalls.abi.kinds import IoVec, RwFlags
+    from syscalls.abi.kinds import IoVec
     from syscalls.fd import FileDescription
-    from syscalls.table import S64, U32, Buf, Fd, Flags, In, OutBuf, Size
+    from syscalls.table import S64, U32, Buf, Fd, In, OutBuf, Size
     from syscalls.task import Task
 
     Result = int | Coroutine[Any, Any, int]
@@ -73,6 +73,8 @@ def read_now(task: Task, file: FileDescription, addr: int, count: int) -> int:
         return _read_large(task, file, addr, count)
     data = file.read(task, count)
     if data:
+        if file.fsnotify is not None and file.fsnotify.notifier is not None:
+            file.happened(IN_ACCESS)
         try:
             task.mem.write(addr, data)
         except LinuxError:
@@ -116,16 +118,18 @@ def readv_now(task: Task, file: FileDescription, vector: Vector) -> int:
     total = sum(length for _, length in vector)
     if total <= CHUNK:
         data = file.read(task, total)
+        if data and file.fsnotify is not None and file.fsnotify.notifier is not None:
+            file.happened(IN_ACCESS)
         try:
             done = task.mem.scatter(vector, data)
         except LinuxError:
             file.unread(data)
             raise
         return done if done == len(data) else _whole_records(file, data, done)
-    return _each(vector, lambda addr, length: read_now(task, file, addr, length))
+    return each(vector, lambda addr, length: read_now(task, file, addr, length))
 
 
-def _each(vector: Vector, move: Callable[[int, int], int]) -> int:
+def each(vector: Vector, move: Callable[[int, int], int]) -> int:
     """Move the parts of a vector one after the other, until one comes out short."""
     done = 0
     for addr, length in vector:
@@ -224,7 +228,10 @@ def readv_vector(task: Task, file: FileDescription, vector: Vector) -> Result:
 def write_now(task: Task, file: FileDescription, data: bytes) -> int:
     """Write without sleeping; SIGPIPE goes out with EPIPE."""
     try:
-        return file.write(task, data)
+        done = file.write(task, data)
+        if done and file.fsnotify is not None and file.fsnotify.notifier is not None:
+            file.happened(IN_MODIFY)
+        return done
     except (LinuxError, HostError) as error:
         # Sockets that are no streams fail without a signal.
         if error.errno == EPIPE and file.stream:
@@ -379,7 +386,7 @@ def writev_vector(task: Task, file: FileDescription, vector: Vector) -> Result:
     if not file.writes_vectors:
         return _parts(vector, lambda addr, length: _write_part(task, file, addr, length))
     if file.seekable and total > CHUNK:
-        return _each(vector, lambda addr, length: _write_large(task, file, addr, length))
+        return each(vector, lambda addr, length: _write_large(task, file, addr, length))
     try:
         return _writev_again(task, file, vector, total)
     except LinuxError as error:
@@ -397,12 +404,12 @@ def _writev_again(task: Task, file: FileDescription, vector: Vector, total: int)
 
 # --- at a position
 
-def _check_position(file: FileDescription) -> None:
+def check_position(file: FileDescription) -> None:
     if not file.seekable:
         raise LinuxError(EINVAL if file.takes_positions else ESPIPE)
 
 
-def _check_end(pos: int, count: int) -> None:
+def check_end(pos: int, count: int) -> None:
     """rw_verify_area: a transfer may not go past the largest position."""
     if pos + count >= 1 << 63:
         raise LinuxError(EINVAL)
@@ -415,6 +422,8 @@ def pread_now(task: Task, file: FileDescription, addr: int, count: int, offset: 
         try:
             data = file.pread(task, step, offset + done)
             if data:
+                if file.fsnotify is not None and file.fsnotify.notifier is not None:
+                    file.happened(IN_ACCESS)
                 try:
                     task.mem.write(addr + done, data)
                 except LinuxError:
@@ -439,6 +448,8 @@ def pwrite_now(task: Task, file: FileDescription, addr: int, count: int, offset:
         try:
             data = _input(task, file, addr + done, step) if step else b""
             got = file.pwrite(task, data, offset + done)
+            if got and file.fsnotify is not None and file.fsnotify.notifier is not None:
+                file.happened(IN_MODIFY)
         except (LinuxError, HostError):
             if done:
                 return done
@@ -453,12 +464,12 @@ def pread64(task: Task, fd: Fd, buf: OutBuf, count: Size, pos: S64) -> int:
     if pos < 0:
         raise LinuxError(EINVAL)
     file = task.files.get(fd)
-    _check_position(file)
+    check_position(file)
     if file.flags & 3 not in (0, 2):
         raise LinuxError(EBADF)
     if buf + count > TASK_SIZE:
         raise LinuxError(EFAULT)
-    _check_end(pos, count)
+    check_end(pos, count)
     return pread_now(task, file, buf, min(count, MAX_RW_COUNT), pos)
 
 
@@ -467,135 +478,10 @@ def pwrite64(task: Task, fd: Fd, buf: Buf, count: Size, pos: S64) -> int:
     if pos < 0:
         raise LinuxError(EINVAL)
     file = task.files.get(fd)
-    _check_position(file)
+    check_position(file)
     if file.flags & 3 not in (1, 2):
         raise LinuxError(EBADF)
     if buf + count > TASK_SIZE:
         raise LinuxError(EFAULT)
-    _check_end(pos, count)
+    check_end(pos, count)
     return pwrite_now(task, file, buf, min(count, MAX_RW_COUNT), pos)
-
-
-def _preadv(task: Task, fd: int, vec: int, vlen: int, pos: int) -> int:
-    if pos < 0:
-        raise LinuxError(EINVAL)
-    file = task.files.get(fd)
-    _check_position(file)
-    if file.flags & 3 not in (0, 2):
-        raise LinuxError(EBADF)
-    vector = task.mem.iovec(vec, vlen)
-    _check_end(pos, sum(length for _, length in vector))
-    return preadv_now(task, file, vector, pos)
-
-
-def preadv_now(task: Task, file: FileDescription, vector: Vector, pos: int) -> int:
-    at = pos
-
-    def move(addr: int, length: int) -> int:
-        nonlocal at
-        got = pread_now(task, file, addr, length, at)
-        at += got
-        return got
-
-    return _each(vector, move)
-
-
-def _pwritev(task: Task, fd: int, vec: int, vlen: int, pos: int) -> int:
-    if pos < 0:
-        raise LinuxError(EINVAL)
-    file = task.files.get(fd)
-    _check_position(file)
-    if file.flags & 3 not in (1, 2):
-        raise LinuxError(EBADF)
-    vector = task.mem.iovec(vec, vlen)
-    _check_end(pos, sum(length for _, length in vector))
-    return pwritev_now(task, file, vector, pos)
-
-
-def pwritev_now(task: Task, file: FileDescription, vector: Vector, pos: int) -> int:
-    total = sum(length for _, length in vector)
-    if total <= CHUNK:
-        data = bytes(total) if file.ignores_input else task.mem.gather(vector)
-        return file.pwrite(task, data, pos) if data else 0
-    at = pos
-
-    def move(addr: int, length: int) -> int:
-        nonlocal at
-        got = pwrite_now(task, file, addr, length, at)
-        at += got
-        return got
-
-    return _each(vector, move)
-
-
-@syscall(295, since="2.6.30", needs=("files.positioned-io",))
-def preadv(task: Task, fd: Fd, vec: In[IoVec], vlen: U32, pos: S64) -> int:
-    return _preadv(task, fd, vec, vlen, pos)
-
-
-@syscall(296, since="2.6.30", needs=("files.positioned-io", "files.append"))
-def pwritev(task: Task, fd: Fd, vec: In[IoVec], vlen: U32, pos: S64) -> int:
-    return _pwritev(task, fd, vec, vlen, pos)
-
-
-@syscall(327, since="4.6", needs=("files.positioned-io",))
-def preadv2(task: Task, fd: Fd, vec: In[IoVec], vlen: U32, pos: S64, pos_high: S64, flags: Flags[RwFlags]) -> Result:
-    if pos != -1:
-        if pos < 0:
-            raise LinuxError(EINVAL)
-        file = task.files.get(fd)
-        _check_position(file)
-        total = sum(length for _, length in task.mem.iovec(vec, vlen)) if file.readable else 0
-        if total:
-            _check_end(pos, total)
-            check_rw_flags(file, flags, file.reads_vectors)
-        return _preadv(task, fd, vec, vlen, pos)
-    file = input_file(task, fd)
-    if not file.can_read:
-        raise LinuxError(EINVAL)
-    vector = task.mem.iovec(vec, vlen)
-    if not any(length for _, length in vector):
-        return 0
-    check_rw_flags(file, flags, file.reads_vectors)
-    if flags & RWF_NOWAIT:
-        return readv_now(task, file, vector)
-    return readv_vector(task, file, vector)
-
-
-@syscall(328, since="4.6", support=PARTIAL("RWF_ATOMIC is refused for every file, as for file systems without it"),
-         needs=("files.positioned-io", "files.append"), unsupported={"RWF_ATOMIC": 0x40})
-def pwritev2(task: Task, fd: Fd, vec: In[IoVec], vlen: U32, pos: S64, pos_high: S64, flags: Flags[RwFlags]) -> Result:
-    if pos != -1:
-        if pos < 0:
-            raise LinuxError(EINVAL)
-        _check_position(task.files.get(fd))
-    file = output_file(task, fd)
-    if not file.can_write:
-        raise LinuxError(EINVAL)
-    total = sum(length for _, length in task.mem.iovec(vec, vlen))
-    if total:
-        _check_end(pos, total)
-        check_rw_flags(file, flags, file.writes_vectors)
-    kept = file.flags
-    # The call's own status flags hold for this call only: objects look at the description's.
-    if flags & RWF_APPEND:
-        file.flags |= O_APPEND
-    if flags & RWF_NOAPPEND:
-        file.flags &= ~O_APPEND
-    try:
-        if pos != -1:
-            result: Result = _pwritev(task, fd, vec, vlen, pos)
-        elif flags & RWF_NOWAIT:
-            vector = task.mem.iovec(vec, vlen)
-            result = write_now(task, file, task.mem.gather(vector)) if vector else 0
-        else:
-            result = writev_vector(task, file, task.mem.iovec(vec, vlen))
-    finally:
-        file.flags = kept
-    if flags & (RWF_SYNC | RWF_DSYNC) and isinstance(result, int) and result and _is_regular(file):
-        file.sync(task, not flags & RWF_SYNC)
-    return result
-
-
-def _is_regular(file: FileDescription) -> bool:
-    return file.inode is not None and file.inode.mode & 0o170000 == 0o100000

@@ -31,6 +31,7 @@ from syscalls.abi.mm import (
     MS_ASYNC,
     MS_INVALIDATE,
     MS_SYNC,
+    VM_DONTEXPAND,
     VM_LOCKED,
     VM_LOCKED_MASK,
     VM_LOCKONFAULT,
@@ -44,6 +45,8 @@ from translator.machine import PAGE_MASK, PAGE_SIZE, TASK_SIZE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from syscalls.abi.kinds import IoVec, PageVector
     from syscalls.mm import Mm
     from syscalls.table import S32, U32, U64, Addr, Fd, In, Out, Pid, Size
@@ -215,23 +218,29 @@ def _lock(task: Task, start: int, length: int, flags: int) -> int:
         return 0
     if end > TASK_SIZE:
         raise LinuxError(ENOMEM)
-    new = sum(part for part, locked in parts if not locked)
     if not mm.areas.covers(start, end):
         # What lies before the first hole is locked all the same (apply_vma_lock_flags).
         hole = _first_hole(mm, start, end)
         if hole > start:
-            mm.locked_bytes += sum(min(area.end, hole) - max(area.start, start)
-                                   for area in mm.areas.overlapping(start, hole) if not area.flags & VM_LOCKED)
-            mm.rewrite(start, hole, None, flags, VM_LOCKED_MASK & ~flags)
+            _mark_locked(mm, start, hole, flags)
         raise LinuxError(ENOMEM)
-    mm.locked_bytes += new
-    mm.rewrite(start, end, None, flags, VM_LOCKED_MASK & ~flags)
+    _mark_locked(mm, start, end, flags)
     if not flags & VM_LOCKONFAULT:
         mm.populate(start, end)
         if any(not area.prot & 7 for area in mm.areas.overlapping(start, end)) or (
                 mm.guards is not None and any(mm.guards.within(start, end))):
             raise LinuxError(ENOMEM)  # they are marked, and cannot be brought in
     return 0
+
+
+def _mark_locked(mm: Mm, start: int, end: int, flags: int) -> None:
+    """mlock_fixup: what is the kernel's own (the vDSO, rings of asynchronous I/O) is passed by."""
+    for area in mm.areas.overlapping(start, end):
+        if not area.flags & VM_DONTEXPAND:
+            low, high = max(area.start, start), min(area.end, end)
+            if not area.flags & VM_LOCKED:
+                mm.locked_bytes += high - low
+            mm.rewrite(low, high, None, flags, VM_LOCKED_MASK & ~flags)
 
 
 def _unlock(mm: Mm, start: int, end: int) -> None:
@@ -286,8 +295,7 @@ def mlockall(task: Task, flags: S32) -> int:
     lock = VM_LOCKED | (VM_LOCKONFAULT if flags & MCL_ONFAULT else 0)
     mm.default_flags = lock if flags & MCL_FUTURE else 0
     if flags & MCL_CURRENT:
-        mm.rewrite(0, TASK_SIZE, None, lock, VM_LOCKED_MASK & ~lock)
-        mm.locked_bytes = mm.total_bytes()
+        _mark_locked(mm, 0, TASK_SIZE, lock)
     return 0
 
 
@@ -358,7 +366,35 @@ def _transfer(task: Task, pid: int, local: int, local_count: int, remote: int, r
             wanted.append((base, length))
     if not wanted:
         return 0
-    return sink.scatter(to_vector, source.gather(wanted))
+    if mm is not task.mm:
+        return sink.scatter(to_vector, source.gather(wanted))
+    # What one part puts down is there for the next one to be read.
+    done = 0
+    for base, to, length in _pieces(wanted, to_vector):
+        try:
+            data = source.input(base, length)
+            got = sink.scatter([(to, length)], data)
+        except LinuxError:
+            if done:
+                break
+            raise
+        done += got
+        if got < length:
+            break
+    return done
+
+
+def _pieces(source: list[tuple[int, int]], sink: list[tuple[int, int]]) -> Iterator[tuple[int, int, int]]:
+    """(from, to, length), within one part of each vector and one page of each."""
+    targets = iter(sink)
+    to = room = 0
+    for base, length in source:
+        while length:
+            while not room:
+                to, room = next(targets)
+            step = min(length, room, PAGE_SIZE - base % PAGE_SIZE, PAGE_SIZE - to % PAGE_SIZE)
+            yield base, to, step
+            base, length, to, room = base + step, length - step, to + step, room - step
 
 
 @syscall(310, since="3.2")

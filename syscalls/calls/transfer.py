@@ -19,7 +19,7 @@ from syscalls.abi.errno import (
     EXDEV,
     LinuxError,
 )
-from syscalls.abi.fs import OFFSET_MAX
+from syscalls.abi.fs import IN_ACCESS, IN_MODIFY, OFFSET_MAX
 from syscalls.calls.io import CHUNK, TO_READ, TO_WRITE, broken_pipe, input_file, output_file, write_now
 from syscalls.fd import O_APPEND, O_NONBLOCK
 from syscalls.fs.anon import AnonymousFile
@@ -83,9 +83,12 @@ async def _write(task: Task, file: FileDescription, data: bytes, offset: int | N
     """Write what the object takes, at least a byte; sleeps only as long as it takes nothing."""
     while True:
         try:
-            if offset is not None:
-                return file.pwrite(task, data, offset)
-            return write_now(task, file, data)
+            if offset is None:
+                return write_now(task, file, data)
+            done = file.pwrite(task, data, offset)
+            if done:
+                file.happened(IN_MODIFY)
+            return done
         except (LinuxError, HostError) as error:
             if error.errno != EAGAIN or file.flags & O_NONBLOCK:
                 raise
@@ -95,7 +98,10 @@ async def _write(task: Task, file: FileDescription, data: bytes, offset: int | N
 async def _read(task: Task, file: FileDescription, length: int, offset: int | None, nonblock: bool) -> bytes:
     while True:
         try:
-            return file.pread(task, length, offset) if offset is not None else file.read(task, length)
+            data = file.pread(task, length, offset) if offset is not None else file.read(task, length)
+            if data:
+                file.happened(IN_ACCESS)
+            return data
         except (LinuxError, HostError) as error:
             if error.errno != EAGAIN or nonblock or file.flags & O_NONBLOCK:
                 raise
@@ -151,6 +157,7 @@ async def sendfile(task: Task, out_fd: Fd, in_fd: Fd, offset: InOut[S64Value], c
             data = source.pread(task, min(count - done, CHUNK), position)
             if not data:
                 break
+            source.happened(IN_ACCESS)
             _check_spliceable(target)
             sent = 0
             while sent < len(data):
@@ -289,6 +296,8 @@ async def vmsplice(task: Task, fd: Fd, vec: In[IoVec], count: Size, flags: U32) 
     if flags & ~SPLICE_F_ALL:
         raise LinuxError(EINVAL)
     file = task.files.get(fd)
+    if file.flags & 3 == 3:
+        raise LinuxError(EBADF)  # neither to read nor to write
     vector = task.mem.iovec(vec, count & 0xFFFFFFFF)
     total = sum(length for _, length in vector)
     if not total:
@@ -408,6 +417,8 @@ def _copy_range(task: Task, source: FileDescription, position_in: int, target: F
             if not data:
                 break
             got = target.pwrite(task, data, position_out + done)
+            source.happened(IN_ACCESS)
+            target.happened(IN_MODIFY)
             done += got
             if got < len(data):
                 break

@@ -25,7 +25,7 @@ from syscalls.abi.ioctl import RNDADDENTROPY, RNDADDTOENTCNT, RNDCLEARPOOL, RNDG
 from syscalls.abi.tty import TTYAUX_MAJOR, device_number
 from syscalls.credentials import CAP_SYS_ADMIN
 from syscalls.fd import POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM, FileDescription
-from syscalls.fs.inode import S_IFCHR, S_IFDIR, S_IFMT, FileSystem, Inode, Stat, StatFs
+from syscalls.fs.inode import S_IFCHR, S_IFDIR, S_IFMT, FileSystem, Inode, Stat, StatFs, check_attribute_name
 from syscalls.fs.simple import Node, SimpleDirectory, SimpleFileSystem, SymlinkNode
 
 TYPE_CHECKING = False
@@ -274,8 +274,17 @@ class DeviceNode(Node):
         raise LinuxError(EINVAL)
 
     def getxattr(self, task: Task, name: bytes) -> bytes:
-        """devtmpfs has attributes of these kinds, and nobody has set one."""
-        raise LinuxError(ENODATA if name.startswith((b"security.", b"trusted.", b"user.")) else EOPNOTSUPP)
+        """devtmpfs has attributes, and nobody has set one."""
+        check_attribute_name(name)
+        raise LinuxError(ENODATA)
+
+    def setxattr(self, task: Task, name: bytes, value: bytes, flags: int) -> None:
+        check_attribute_name(name)
+        raise LinuxError(EOPNOTSUPP)
+
+    def removexattr(self, task: Task, name: bytes) -> None:
+        check_attribute_name(name)
+        raise LinuxError(ENODATA)
 
     def open(self, task: Task, flags: int, location: Location) -> FileDescription:
         return self.opener(task, self, flags, location)
@@ -342,7 +351,7 @@ def make_devfs(kernel: Kernel) -> FileSystem:
     """The file system for /dev; pts and shm are mounted on their directories."""
     filesystem = DevFileSystem(DEV_DEVICE, "devtmpfs", TMPFS_MAGIC, kernel.start_realtime_ns)
     filesystem.birth_ns = kernel.start_realtime_ns
-    root = DevDirectory(filesystem, {}, 0o755, number=1)
+    root = DevDirectory(filesystem, {}, 0o755)
     for name, major, minor, mode, opener in _NODES:
         gid = TTY_GID if major == TTYAUX_MAJOR and minor != 1 else 0
         root.add(name, DeviceNode(filesystem, mode, device_number(major, minor), opener, gid=gid))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from syscalls.abi.errno import EINVAL, LinuxError
-from syscalls.abi.fs import DT_DIR, IN_CLOSE_NOWRITE, O_ACCMODE, OFFSET_MAX, SEEK_CUR, SEEK_END, SEEK_SET
+from syscalls.abi.fs import DT_DIR, O_ACCMODE, OFFSET_MAX, SEEK_CUR, SEEK_END, SEEK_SET
 from syscalls.fd import DirectoryDescription
 from translator.hosts.base import HostError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from syscalls.fs.inode import Inode
-    from syscalls.fs.vfs import Location, Vfs
+    from syscalls.fs.vfs import Location
     from syscalls.task import Task
 
 
@@ -39,9 +39,6 @@ def index_at(position: int, count: int, sparse: bool) -> int:
 class OpenDirectory(DirectoryDescription):
     """Positions stand for indexes into the list as it was when it was read from its start: they stay valid while files
     come and go, and a rewind reads the directory afresh."""
-
-    vfs: Vfs | None = None
-    """Set when somebody watched at the time of the open: who is told of the close."""
 
     def __init__(self, flags: int, location: Location, inode: Inode) -> None:
         super().__init__(flags, location, inode)
@@ -89,10 +86,6 @@ class OpenDirectory(DirectoryDescription):
         """Names are as durable as the host makes them.  EINVAL in proc, which has nothing to write."""
         if self.inode is not None and self.inode.filesystem.name == "proc":
             raise LinuxError(EINVAL)
-
-    def released(self) -> None:
-        if self.vfs is not None and self.location is not None:
-            self.vfs.notify(self.location, IN_CLOSE_NOWRITE)
 
     def describe(self) -> bytes:
         return b""

@@ -199,5 +199,13 @@ class FileSystem:
             raise LinuxError(EROFS)
 
 
+def check_attribute_name(name: bytes) -> None:
+    """xattr_resolve_name, for systems in memory: EOPNOTSUPP for what has no handler, EINVAL for a bare prefix."""
+    if not name.startswith((b"user.", b"trusted.", b"security.")):
+        raise LinuxError(EOPNOTSUPP)
+    if name.endswith(b".") and name.count(b".") == 1:
+        raise LinuxError(EINVAL)
+
+
 def not_found(name: bytes) -> LinuxError:
     return LinuxError(ENOENT, name.decode("utf-8", "backslashreplace"))

@@ -4,13 +4,8 @@ from __future__ import annotations
 
 from syscalls.abi.errno import EFBIG, EINVAL, ENXIO, LinuxError
 from syscalls.abi.fs import (
-    IN_ACCESS,
-    IN_CLOSE_NOWRITE,
-    IN_CLOSE_WRITE,
     IN_MODIFY,
-    O_ACCMODE,
     O_APPEND,
-    O_RDONLY,
     OFFSET_MAX,
     S_ISGID,
     S_ISUID,
@@ -96,16 +91,12 @@ class RegularDescription(FileDescription):
             raise LinuxError(EINVAL)
         data = self._load(length, self.offset)
         self.offset += len(data)
-        if self.vfs.notifier is not None:
-            self._event(task, IN_ACCESS)
         return data
 
     def pread(self, task: Task, length: int, offset: int) -> bytes:
         if offset + length > OFFSET_MAX:
             raise LinuxError(EINVAL)
         data = self._load(length, offset)
-        if self.vfs.notifier is not None:
-            self._event(task, IN_ACCESS)
         return data
 
     def write(self, task: Task, data: bytes) -> int:
@@ -123,8 +114,6 @@ class RegularDescription(FileDescription):
             data = data[:within_limit(task, self.size(), len(data))]
         self._remove_privileges(task)
         done, self.offset = self._append(data)
-        if self.vfs.notifier is not None:
-            self._event(task, IN_MODIFY)
         return done
 
     def pwrite(self, task: Task, data: bytes, offset: int) -> int:
@@ -138,10 +127,7 @@ class RegularDescription(FileDescription):
             return done
         length = within_limit(task, offset, len(data))
         self._remove_privileges(task)
-        done = self._store(data if length == len(data) else data[:length], offset)
-        if self.vfs.notifier is not None:
-            self._event(task, IN_MODIFY)
-        return done
+        return self._store(data if length == len(data) else data[:length], offset)
 
     def _remove_privileges(self, task: Task) -> None:
         """file_remove_privs: who writes to a set-uid program takes that bit away."""
@@ -180,22 +166,23 @@ class RegularDescription(FileDescription):
         self._remove_privileges(task)
         self._resize(length)
         if self.vfs.notifier is not None:
-            self._event(task, IN_MODIFY)
+            self._modified()
 
     def allocate(self, task: Task, mode: int, offset: int, length: int) -> None:
         self._remove_privileges(task)
         self._allocate(mode, offset, length)
         if self.vfs.notifier is not None:
-            self._event(task, IN_MODIFY)
+            self._modified()
 
     def _allocate(self, mode: int, offset: int, length: int) -> None:
         raise NotImplementedError
 
     # --- life
 
-    def _event(self, task: Task | None, mask: int) -> None:
+    def _modified(self) -> None:
+        """Without its bytes being written: also files that nobody opened by a path tell this."""
         assert self.location is not None
-        self.vfs.notify(self.location, mask)
+        self.vfs.notify(self.location, IN_MODIFY)
 
     def flush(self, task: Task) -> None:
         locks = self.vfs.locks
@@ -212,8 +199,6 @@ class RegularDescription(FileDescription):
         if self.lease is not None:
             from syscalls.lease import drop_lease
             drop_lease(self.vfs, self)
-        if self.vfs.notifier is not None:
-            self._event(None, IN_CLOSE_NOWRITE if self.flags & O_ACCMODE == O_RDONLY else IN_CLOSE_WRITE)
 
     def describe(self) -> bytes:
         return b""

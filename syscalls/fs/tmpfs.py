@@ -30,6 +30,7 @@ from syscalls.fs.inode import (
     Inode,
     Stat,
     StatFs,
+    check_attribute_name,
     not_found,
 )
 from syscalls.fs.permission import mode_after_chown
@@ -167,16 +168,14 @@ class MemoryNode(Inode):
     # --- extended attributes: user.*, trusted.* and security.* are stored as they come
 
     def getxattr(self, task: Task, name: bytes) -> bytes:
-        if name.startswith(b"system."):
-            raise LinuxError(EOPNOTSUPP)
+        check_attribute_name(name)
         value = self.xattrs.get(name) if self.xattrs else None
         if value is None:
             raise LinuxError(ENODATA)
         return value
 
     def setxattr(self, task: Task, name: bytes, value: bytes, flags: int) -> None:
-        if name.startswith(b"system."):
-            raise LinuxError(EOPNOTSUPP)
+        check_attribute_name(name)
         known = self.xattrs is not None and name in self.xattrs
         if flags & XATTR_CREATE and known:
             raise LinuxError(EEXIST)
@@ -191,8 +190,7 @@ class MemoryNode(Inode):
         return list(self.xattrs) if self.xattrs else []
 
     def removexattr(self, task: Task, name: bytes) -> None:
-        if name.startswith(b"system."):
-            raise LinuxError(EOPNOTSUPP)
+        check_attribute_name(name)
         if not self.xattrs or name not in self.xattrs:
             raise LinuxError(ENODATA)
         del self.xattrs[name]

@@ -54,7 +54,6 @@ from syscalls.abi.fs import (
     RESOLVE_IN_ROOT,
 )
 from syscalls.fd import POLLERR, POLLPRI, FileDescription
-from syscalls.fs.directory import OpenDirectory
 from syscalls.fs.hostfs import HostFs, HostInode
 from syscalls.fs.inode import (
     S_IFBLK,
@@ -453,12 +452,11 @@ class Vfs:
         file.flags &= ~CREATION_FLAGS
         if flags & O_ACCMODE != O_RDONLY:
             self._count_writer(file)
+        file.fsnotify = self
         if self.notifier is not None:
             self.notify(location, IN_OPEN)
             if flags & O_TRUNC:
                 self.notify(location, IN_MODIFY)
-            if isinstance(file, OpenDirectory):
-                file.vfs = self
         return file
 
     def _landlock(self, task: Task, location: Location, flags: int) -> int:
@@ -489,6 +487,7 @@ class Vfs:
         if task.cred.landlock is not None:
             self._landlock(task, location, flags)
         file: FileDescription = await open_fifo(task, location.inode, flags & ~CREATION_FLAGS, location)
+        file.fsnotify = self
         if self.notifier is not None:
             self.notify(location, IN_OPEN)
         return file
@@ -517,6 +516,7 @@ class Vfs:
         if isinstance(file, RegularDescription):
             file.runs = key
             self.running[key] = self.running.get(key, 0) + 1
+        file.fsnotify = self
         self.notify(location, IN_OPEN)
         return file
 
@@ -535,7 +535,8 @@ class Vfs:
         if notifier is None:
             return
         task = self.kernel.current
-        assert task is not None
+        if task is None:
+            return  # the run is over
         try:
             if location.inode.mode & S_IFMT == S_IFDIR:
                 mask |= IN_ISDIR

@@ -264,8 +264,15 @@ class Comparison:
         if call.name != "getcwd":
             return False
         start = place(call.args[0])
-        texts = [data for record in records for at, data in record.changes if at == start]
-        return len(texts) == 2 and all(PROCESS_PLACE.match(text) for text in texts)
+        if start is None or min(record.result for record in records) <= 0:
+            return False
+        texts = []
+        for raw, record in zip(self.raw, records, strict=True):
+            memory = bytearray(raw)  # what was there already is not among the changes
+            for at, data in record.changes:
+                memory[at:at + len(data)] = data
+            texts.append(bytes(memory[start:start + record.result]))
+        return all(PROCESS_PLACE.fullmatch(text) for text in texts)
 
     def number(self, value: Value) -> int:
         """A descriptor as an argument, natively."""
@@ -407,7 +414,7 @@ class Comparison:
         """Whether it is a race when a signal takes effect.  RLIMIT_CPU is looked at in the timer's tick, which many
         programs never meet.  And each side may have died of another one of the signals that one thread sent to another:
         those that dump core take effect when the other thread runs, others at once (complete_signal)."""
-        left, right = self.left.status & 0x7F, self.right.status & 0x7F
+        left, right = (0 if side.timed_out else side.status & 0x7F for side in (self.left, self.right))
         if left != right and {left, right} <= {0, SIGKILL, SIGXCPU} and self.limits_time():
             return True
         if left == right or not any(isinstance(item, Block) and item.kind == "thread"

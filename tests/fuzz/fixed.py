@@ -269,4 +269,33 @@ FIXED = {
             Call(5 + 4 * number, "getdents64", (Result(1), Data(256), Const(0))))),
         Call(30, "lseek", (Result(1), Const(1), Const(2))), Call(31, "lseek", (Result(1), Const(0), Const(2))),
         Call(32, "lseek", (Result(1), Const(1), Const(1))))),
+    "events of a device": Program((
+        Call(1, "inotify_init1", (Const(0o4000),)), Store(64, b"/proc/self/fd/0\0"),
+        Call(2, "inotify_add_watch", (Result(1), Data(64), Const(0xFFF))),
+        *(operation for number, (name, args) in enumerate((
+            ("write", (Const(0), Data(64), Const(4))), ("write", (Const(0), Data(64), Const(0))),
+            ("pwrite64", (Const(1), Data(64), Const(2), Const(0))), ("read", (Const(0), Data(128), Const(4))),
+            ("close", (Const(1),)))) for operation in (
+            Call(10 + 2 * number, name, args), Call(11 + 2 * number, "read", (Result(1), Data(256), Const(256))))))),
+    "events of a file in memory": Program((
+        Call(1, "inotify_init1", (Const(0o4000),)), Call(2, "memfd_create", (Data(64), Const(0))),
+        Store(64, b"/proc/self/fd/4\0"), Call(3, "inotify_add_watch", (Result(1), Data(64), Const(0xFFF))),
+        Call(4, "write", (Result(2), Data(64), Const(4))), Call(5, "read", (Result(1), Data(256), Const(256))),
+        Call(6, "ftruncate", (Result(2), Const(2))), Call(7, "read", (Result(1), Data(256), Const(256))),
+        Call(8, "open", (Data(64), Const(2))), Call(9, "write", (Result(8), Data(64), Const(4))),
+        Call(10, "read", (Result(1), Data(256), Const(256))))),
+    "attributes with nothing after the prefix": Program((
+        Call(1, "memfd_create", (Data(128), Const(0))),
+        *(operation for number, name in enumerate((b"user.", b"security.", b"trusted.", b"system.", b"user"))
+          for operation in (
+            Store(64, name + b"\0"), Call(10 + 6 * number, "fgetxattr", (Result(1), Data(64), Data(256), Const(0))),
+            Call(11 + 6 * number, "fsetxattr", (Result(1), Data(64), Data(256), Const(1), Const(0))),
+            Call(12 + 6 * number, "fremovexattr", (Result(1), Data(64))),
+            Call(13 + 6 * number, "fgetxattr", (Const(0), Data(64), Data(256), Const(0))),
+            Call(14 + 6 * number, "fsetxattr", (Const(0), Data(64), Data(256), Const(1), Const(0))),
+            Call(15 + 6 * number, "fremovexattr", (Const(0), Data(64))))))),
+    "vmsplice of what is neither read nor written": Program((
+        Store(64, b"f\0"), Call(1, "open", (Data(64), Const(0o4003))), StoreValue(128, 8, Const(-1)),
+        StoreValue(136, 8, Const(-1)), Call(2, "vmsplice", (Result(1), Data(128), Const(1), Const(0))),
+        Call(3, "vmsplice", (Const(0), Data(128), Const(1), Const(0))))),
 }

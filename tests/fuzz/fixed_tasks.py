@@ -235,11 +235,39 @@ FIXED_TASKS = {
         operation for number, slack in enumerate((-1, 1 << 63, 5, 0)) for operation in (
         Call(1 + 2 * number, "prctl", (Const(29), Const(slack), Const(0), Const(0), Const(0))),
         Call(2 + 2 * number, "prctl", (Const(30), Const(0), Const(0), Const(0), Const(0)))))),
+    "a robust list in the last page": Program((
+        Call(1, "set_robust_list", (Const(-1), Const(24))),
+        Call(2, "get_robust_list", (Const(0), Data(64), Data(72))),
+        Call(3, "set_robust_list", (Const(-4096), Const(24))),
+        Call(4, "get_robust_list", (Const(0), Data(64), Data(72))),
+        Call(5, "set_robust_list", (Const(0), Const(24))))),
+    "the ring of asynchronous requests": Program((
+        Store(64, b"/proc/self/maps\0"), Call(1, "io_setup", (Const(300), Data(128))), Load(2, 128, 8), Content(3, 64),
+        Call(4, "mlock", (Result(2), Const(4096))), Call(5, "io_getevents", (Result(2), Const(0), Const(1), Data(256),
+                                                                             Const(0))),
+        Call(6, "mremap", (Result(2), Const(4096), Const(8192), Const(1), Const(0))),
+        Call(7, "mremap", (Result(2), Const(0x5000), Const(0x5000), Const(3), Arena(0))),
+        Call(8, "io_getevents", (Result(2), Const(0), Const(1), Data(256), Const(0))),
+        Call(9, "io_getevents", (Arena(0), Const(0), Const(1), Data(256), Const(0))),
+        Call(10, "mprotect", (Arena(0), Const(4096), Const(0))),
+        Call(11, "io_getevents", (Arena(0), Const(0), Const(1), Data(256), Const(0))),
+        Call(12, "mprotect", (Arena(0), Const(4096), Const(3))), Content(13, 64),
+        Call(14, "io_destroy", (Arena(0),)), Call(15, "io_destroy", (Arena(0),)), Content(16, 64))),
+    "memory of its own that is read while it is written": Program((
+        Call(1, "getpid"), StoreValue(0x100, 8, Data(0x400)), StoreValue(0x108, 8, Const(8)),
+        StoreValue(0x110, 8, Data(0x40A)), StoreValue(0x118, 8, Const(6)),
+        StoreValue(0x140, 8, Data(0x408)), StoreValue(0x148, 8, Const(20)), Store(0x400, b"abcdefghijklmnopqrstuvwxyz"),
+        Call(2, "process_vm_writev", (Result(1), Data(0x100), Const(2), Data(0x140), Const(1), Const(0))),
+        Call(3, "process_vm_readv", (Result(1), Data(0x140), Const(1), Data(0x100), Const(2), Const(0))))),
+    "locked memory beside what is the kernel's own": Program((
+        Call(1, "io_setup", (Const(1), Data(128))), Call(2, "mlockall", (Const(3),)), Store(64, b"/proc/self/status\0"),
+        Call(3, "io_setup", (Const(1), Data(136))), Call(4, "munlockall"))),
 }
 SINCE = {"guard regions": (6, 13), "futex2: nodes, kinds that differ": (6, 16), "the inode of a process": (6, 18),
          "positions of what has none": (6, 9), "the names in the directory of a process": (6, 1),
          "sendfile into a pipe": (5, 12),
          "more room than attributes of the scheduler": (6, 18), "attributes of files in memory": (6, 0),
          "sealed memory": (6, 18), "advice for another process": (6, 1), "huge pages where none fits": (6, 1),
-         "the state of a socket before its data": (6, 18), "the first address behind user space": (6, 18)}
+         "the state of a socket before its data": (6, 18), "the first address behind user space": (6, 18),
+         "a robust list in the last page": (6, 18), "events of a file in memory": (6, 18)}
 """The Linux that has what some are about, or the one they were seen on where the order of checks has changed."""
