@@ -62,6 +62,8 @@ class FileDescription:
     """lseek succeeds and does nothing (noop_llseek: FMODE_LSEEK without FMODE_PREAD)."""
     splice_source = True
     """It can be read by splice and sendfile, where other things allow that."""
+    splice_target = True
+    """The same of writing (file_operations.splice_write)."""
     ignores_input = False
     """What is written is not even looked at: a bad buffer does no harm (null_write, write_full)."""
     nowait = True

@@ -6,6 +6,7 @@ from struct import pack, unpack
 
 from syscalls.abi.errno import (
     EACCES,
+    EAFNOSUPPORT,
     EALREADY,
     EINPROGRESS,
     EINVAL,
@@ -45,6 +46,7 @@ from syscalls.abi.net import (
     SO_MEMINFO,
     SO_NO_CHECK,
     SO_OOBINLINE,
+    SO_PEEK_OFF,
     SO_PRIORITY,
     SO_RCVBUF,
     SO_RCVBUFFORCE,
@@ -83,6 +85,8 @@ if TYPE_CHECKING:
     from translator.hosts.base import HostSocket
 
 CAP_NET_RAW = 13
+SOCKADDR_IN_SIZE, SOCKADDR_IN6_LEAST = 16, 24
+"""In bytes.  That of IPv6 may come without its scope (SIN6_LEN_RFC2133)."""
 UNPRIVILEGED_PORT = 1024
 """Sysctl net.ipv4.ip_unprivileged_port_start."""
 TCP_ULP, TCP_REPAIR, TCP_ZEROCOPY_RECEIVE = 31, 19, 35
@@ -95,7 +99,7 @@ HOST_SETS = frozenset((
 """SOL_SOCKET options that have to act on the host's socket too."""
 HOST_GETS = frozenset((SO_SNDBUF, SO_RCVBUF, SO_BINDTODEVICE, SO_INCOMING_CPU, SO_MEMINFO, SO_COOKIE,
                        SO_MAX_PACING_RATE))
-HOST_ONLY = frozenset((SO_TIMESTAMPING_OLD, SO_TIMESTAMPING_NEW))
+HOST_ONLY = frozenset((SO_TIMESTAMPING_OLD, SO_TIMESTAMPING_NEW, SO_PEEK_OFF))
 
 CONTROL_OPTIONS = frozenset((
     (IPPROTO_IP, IP_PKTINFO), (IPPROTO_IP, IP_RECVTTL), (IPPROTO_IP, IP_RECVERR), (IPPROTO_IP, 13), (IPPROTO_IP, 20),
@@ -152,11 +156,21 @@ class InetSocket(HostBackedSocket):
     # --- connecting
 
     def bind(self, task: Task, address: bytes) -> None:
-        if len(address) >= 4:
-            port: int = unpack(">H", address[2:4])[0]
-            if 0 < port < UNPRIVILEGED_PORT and not task.cred.capable(CAP_NET_BIND_SERVICE):
-                raise LinuxError(EACCES)
+        if not task.cred.capable(CAP_NET_BIND_SERVICE):
+            self._check_port(address)
         self.host.bind(address)
+
+    def _check_port(self, address: bytes) -> None:
+        """EACCES for a privileged port, after what else an address has to be (inet_bind_sk, inet6_bind_sk)."""
+        if len(address) < (SOCKADDR_IN_SIZE if self.family == AF_INET else SOCKADDR_IN6_LEAST):
+            raise LinuxError(EINVAL)
+        family, port = unpack("<H", address[:2])[0], unpack(">H", address[2:4])[0]
+        if family != self.family and not (self.family == AF_INET and family == 0 and not any(address[4:8])):
+            raise LinuxError(EAFNOSUPPORT)
+        if self.family != AF_INET and address[8] == 0xFF and self.stream:
+            raise LinuxError(EINVAL)  # multicast
+        if 0 < port < UNPRIVILEGED_PORT:
+            raise LinuxError(EACCES)
 
     def listen(self, task: Task, backlog: int) -> None:
         if not self.stream:

@@ -268,6 +268,10 @@ class Inotify(AnonymousFile):
         self.watches.clear()
         self.by_identity.clear()
 
+    def describe(self) -> bytes:
+        """Without the brackets of the others."""
+        return b"anon_inode:inotify"
+
     def fdinfo(self, task: Task) -> list[tuple[str, str]]:
         return [("inotify wd", f"{wd:x} ino:{watch.identity[1]:x} sdev:{watch.identity[0]:x} mask:{watch.mask:x} "
                                "ignored_mask:0") for wd, watch in self.watches.items()]

@@ -39,7 +39,7 @@ _MAKE = {S_IFLNK: MAKE_SYM, 0: MAKE_REG, S_IFREG: MAKE_REG, S_IFDIR: MAKE_DIR, S
 class Ruleset(AnonymousFile):
     """A set of rules, and the descriptor it is made through."""
 
-    kind = "[landlock-ruleset]"
+    kind = "landlock-ruleset"
     pollable = noop_seek = False
 
     def __init__(self, task: Task, fs: int, net: int, scoped: int) -> None:

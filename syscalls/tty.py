@@ -224,6 +224,7 @@ class TtyFile(FileDescription):
     """An open description of a terminal's near end."""
 
     kind = "tty"
+    nowait = False
     pollable = True
     stream = True
 

@@ -114,6 +114,13 @@ def _check_spliceable(file: FileDescription) -> None:
         raise LinuxError(EINVAL)
 
 
+def _check_written_by_splice(file: FileDescription) -> None:
+    """EINVAL for what has no splice_write."""
+    _check_spliceable(file)
+    if not file.splice_target:
+        raise LinuxError(EINVAL)
+
+
 def _check_readable_by_splice(file: FileDescription) -> None:
     """EINVAL for what has no splice_read, which pipes have not either."""
     _check_spliceable(file)
@@ -158,7 +165,7 @@ async def sendfile(task: Task, out_fd: Fd, in_fd: Fd, offset: InOut[S64Value], c
             if not data:
                 break
             source.happened(IN_ACCESS)
-            _check_spliceable(target)
+            _check_written_by_splice(target)
             sent = 0
             while sent < len(data):
                 got = await _write(task, target, data[sent:] if sent else data, None)
@@ -219,7 +226,10 @@ async def splice(task: Task, fd_in: Fd, off_in: InOut[S64Value], fd_out: Fd, off
             raise LinuxError(EINVAL)
         return await _pipe_to_pipe(task, in_pipe, out_pipe, length,
                                    nonblock or bool((source.flags | target.flags) & O_NONBLOCK), keep=False)
-    _check_spliceable(source if in_pipe is None else target)
+    if in_pipe is None:
+        _check_spliceable(source)
+    else:
+        _check_written_by_splice(target)
     if in_pipe is not None:
         if end is not None and (not target.seekable or end < 0):
             raise LinuxError(EINVAL)

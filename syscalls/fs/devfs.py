@@ -104,6 +104,8 @@ class Zero(Device):
 
 
 class Full(Zero):
+    nowait = splice_target = writes_vectors = False
+
     def write(self, task: Task, data: bytes) -> int:
         raise LinuxError(ENOSPC)
 

@@ -134,6 +134,7 @@ class PtyMaster(FileDescription):
     """The open description that is the far end of a slave."""
 
     kind = "pty"
+    nowait = False
     pollable = True
     stream = True
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from syscalls.abi.errno import EACCES, ENOENT, EPERM, ESRCH, LinuxError
 from syscalls.credentials import CAP_SYS_PTRACE
 from syscalls.fs.inode import FileSystem, Inode, Stat
-from syscalls.fs.simple import Node, SimpleDirectory, SimpleFileSystem, SymlinkNode, TextFile
+from syscalls.fs.simple import Node, PlainFile, SimpleDirectory, SimpleFileSystem, SymlinkNode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -199,7 +199,7 @@ def text(mode: int, generate: Generator, accept: Acceptor | None = None, *, guar
     return make
 
 
-class TaskFile(TextFile):
+class TaskFile(PlainFile):
     """A file of a process.  ESRCH once the process is gone."""
 
     fixed = True

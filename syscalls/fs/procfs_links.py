@@ -11,15 +11,16 @@ from syscalls.abi.fs import (
     O_CLOEXEC,
     O_PATH,
 )
+from syscalls.fd import FileDescription
 from syscalls.fs.procfs import TaskSubdirectory, check_exists, may_access, owner
 from syscalls.fs.procfs_task import memory_of
 from syscalls.fs.simple import (
     MagicLink,
     Node,
+    PlainFile,
     SimpleDirectory,
     SimpleFileSystem,
     SymlinkNode,
-    TextDescription,
     TextFile,
 )
 from syscalls.task import RLIMIT_NOFILE
@@ -28,7 +29,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from syscalls.fd import FileDescription
     from syscalls.fs.inode import Inode
     from syscalls.fs.procfs import Maker, ProcFs
     from syscalls.fs.vfs import Location
@@ -144,8 +144,8 @@ class DescriptorDirectory(SimpleDirectory):
         uid, gid = owner(target)
         node: SymlinkNode | TextFile
         if self.info:
-            node = TextFile(self.proc, lambda task: fdinfo(target, task, fd), mode=0o400, uid=uid, gid=gid,
-                            number=number)
+            node = PlainFile(self.proc, lambda task: fdinfo(target, task, fd), mode=0o400, uid=uid, gid=gid,
+                             number=number)
         else:
             file = _descriptors(target)[fd]
             mode = 0 if file.flags & O_PATH else (0o500, 0o300, 0o700, 0o700)[file.flags & O_ACCMODE]
@@ -202,11 +202,15 @@ class NamespaceFile(TextFile):
         return NamespaceDescription(flags, location, self)
 
 
-class NamespaceDescription(TextDescription):
-    """man 2 ioctl_ns.  The initial namespaces have no parents, and all belong to the initial user namespace."""
+class NamespaceDescription(FileDescription):
+    """man 2 ioctl_ns.  The initial namespaces have no parents, and all belong to the initial user namespace.  There is
+    nothing to read."""
+
+    takes_positions = True
+    splice_source = splice_target = False
 
     def ioctl(self, task: Task, code: int, arg: int) -> int | Awaitable[int]:
-        node = self.node
+        node = self.inode
         assert isinstance(node, NamespaceFile)
         if code == NS_GET_NSTYPE:
             return CLONE_FLAGS[node.kind]

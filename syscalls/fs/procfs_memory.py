@@ -231,6 +231,8 @@ class MemDescription(FileDescription):
 
     kind = "file"
     seekable = True
+    nowait = splice_source = splice_target = False
+    reads_vectors = writes_vectors = False
 
     def __init__(self, flags: int, location: Location, node: MemNode) -> None:
         super().__init__(flags, location, node)

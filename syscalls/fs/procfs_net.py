@@ -6,7 +6,7 @@ from struct import unpack_from
 
 from syscalls.abi.errno import LinuxError
 from syscalls.abi.net import AF_INET, AF_INET6, AF_UNIX, SOCK_DGRAM, SOCK_STREAM
-from syscalls.fs.simple import TextFile
+from syscalls.fs.simple import PlainFile
 from translator.hosts.base import HostError
 
 TYPE_CHECKING = False
@@ -195,7 +195,7 @@ _FIXED = {
 def net_nodes(filesystem: ProcFs) -> dict[bytes, Inode]:
     readers = {b"dev": dev, b"if_inet6": if_inet6, b"route": route, b"tcp": tcp, b"tcp6": tcp6, b"udp": udp,
                b"udp6": udp6, b"unix": unix, b"sockstat": sockstat, b"snmp": snmp}
-    out: dict[bytes, Inode] = {name: TextFile(filesystem, read) for name, read in readers.items()}
+    out: dict[bytes, Inode] = {name: PlainFile(filesystem, read) for name, read in readers.items()}
     for name, content in _FIXED.items():
-        out[name] = TextFile(filesystem, content)
+        out[name] = PlainFile(filesystem, content)
     return dict(sorted(out.items()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from syscalls.abi.errno import EINVAL, EPERM, LinuxError
 from syscalls.fs.procfs_links import net_link
-from syscalls.fs.simple import SimpleDirectory, SymlinkNode, TextFile
+from syscalls.fs.simple import PlainFile, SimpleDirectory, SymlinkNode, TextFile
 from syscalls.task import RUNNING
 
 TYPE_CHECKING = False
@@ -229,17 +229,19 @@ def system_nodes(filesystem: ProcFs) -> dict[bytes, Inode]:
         return SimpleDirectory(filesystem, children, 0o555)
 
     out: dict[bytes, Inode] = {name: TextFile(filesystem, read) for name, read in (
-        (b"buddyinfo", buddyinfo), (b"cgroups", cgroups), (b"cmdline", command_line), (b"config.gz", config),
+        (b"buddyinfo", buddyinfo), (b"cgroups", cgroups), (b"cmdline", command_line),
         (b"cpuinfo", cpuinfo), (b"crypto", b""), (b"devices", devices), (b"diskstats", b""), (b"dma", b" 4: cascade\n"),
         (b"execdomains", b"0-0\tLinux           \t[kernel]\n"), (b"filesystems", filesystems),
         (b"interrupts", interrupts), (b"iomem", b""), (b"ioports", b""), (b"key-users", key_users),
         (b"keys", keys), (b"loadavg", loadavg), (b"locks", locks),
         (b"meminfo", meminfo), (b"misc", b""), (b"modules", b""),
         (b"partitions", b"major minor  #blocks  name\n\n"), (b"softirqs", softirqs), (b"stat", stat),
-        (b"swaps", b"Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"), (b"uptime", uptime),
+        (b"uptime", uptime),
         (b"version", version), (b"vmstat", vmstat), (b"zoneinfo", zoneinfo))}
-    out[b"sysrq-trigger"] = TextFile(filesystem, None, sysrq)
-    out[b"kmsg"] = TextFile(filesystem, kmsg, mode=0o400)
+    out[b"config.gz"] = PlainFile(filesystem, config)
+    out[b"swaps"] = PlainFile(filesystem, b"Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n")
+    out[b"sysrq-trigger"] = PlainFile(filesystem, None, sysrq)
+    out[b"kmsg"] = PlainFile(filesystem, kmsg, mode=0o400)
     out[b"mounts"] = SymlinkNode(filesystem, b"self/mounts")
     out[b"net"] = net_link(filesystem)
     out[b"sys"] = sys_directory(filesystem)

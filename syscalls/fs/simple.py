@@ -193,11 +193,19 @@ class TextFile(Node):
         return TextDescription(flags, location, self)
 
 
+class PlainFile(TextFile):
+    """One without read_iter and splice_read, as those of processes are."""
+
+    def open(self, task: Task, flags: int, location: Location) -> FileDescription:
+        return PlainDescription(flags, location, self)
+
+
 class TextDescription(FileDescription):
     """An open TextFile: as with seq_file, a read at offset 0 makes the content afresh."""
 
     kind = "file"
     seekable = True
+    nowait = False
 
     def __init__(self, flags: int, location: Location, inode: TextFile) -> None:
         super().__init__(flags, location, inode)
@@ -246,6 +254,13 @@ class TextDescription(FileDescription):
 
     def truncate(self, task: Task, length: int) -> None:
         self.node.truncate(task, length)
+
+
+class PlainDescription(TextDescription):
+    """What is read and written a buffer at a time only."""
+
+    splice_source = splice_target = False
+    reads_vectors = writes_vectors = False
 
 
 class SymlinkNode(Node):

@@ -298,4 +298,30 @@ FIXED = {
         Store(64, b"f\0"), Call(1, "open", (Data(64), Const(0o4003))), StoreValue(128, 8, Const(-1)),
         StoreValue(136, 8, Const(-1)), Call(2, "vmsplice", (Result(1), Data(128), Const(1), Const(0))),
         Call(3, "vmsplice", (Const(0), Data(128), Const(1), Const(0))))),
+    "files of processes take no vectors": Program((
+        Store(64, b"/proc/self/stat\0"), Store(96, b"/proc/self/comm\0"), Store(128, b"/proc/self/mounts\0"),
+        Store(160, b"/proc/meminfo\0"), Store(192, b"/dev/full\0"), Store(224, b"/proc/self/ns/pid\0"),
+        Store(0x200, bytes(16)), StoreValue(0x208, 8, Const(1)), StoreValue(0x200, 8, Data(0x300)),
+        Call(1, "memfd_create", (Data(256), Const(0))), Call(2, "pipe2", (Data(0x240), Const(0o4000))), Load(3, 0x244),
+        Load(4, 0x240), Call(5, "write", (Result(3), Data(0), Const(40))), Store(0x300, b"aaaaaaaaaaaaaaaaaaaaaaa"),
+        Call(6, "write", (Result(1), Data(0x300), Const(16))),
+        *(operation for number, (path, flags) in enumerate(
+            ((64, 0), (96, 0), (128, 0), (160, 0), (192, 0), (224, 0), (96, 1), (192, 1))) for operation in (
+            Call(10 + 8 * number, "open", (Data(path), Const(flags))),
+            Call(11 + 8 * number, "sendfile", (Result(1), Result(10 + 8 * number), Const(0), Const(1))),
+            Call(12 + 8 * number, "lseek", (Result(1), Const(0), Const(0))),
+            Call(13 + 8 * number, "sendfile", (Result(10 + 8 * number), Result(1), Const(0), Const(1))),
+            Call(14 + 8 * number, "splice", (Result(4), Const(0), Result(10 + 8 * number), Const(0), Const(1),
+                                             Const(2))),
+            *(Call(15 + 8 * number + again, "preadv2" if not flags else "pwritev2", (
+                Result(10 + 8 * number), Data(0x200), Const(1), Const(-1), Const(-1), Const(how)))
+              for again, how in enumerate((8, 2))))))),
+    "names of what has no name": Program((
+        *(operation for number, (call, args) in enumerate((
+            ("inotify_init", ()), ("landlock_create_ruleset", (Data(0x100), Const(8), Const(0))),
+            ("eventfd", (Const(0),)), ("epoll_create", (Const(1),)), ("timerfd_create", (Const(1), Const(0))),
+            ("signalfd", (Const(-1), Data(0x200), Const(8))))) for operation in (
+            Store(0x100, b"\x10" + bytes(7)), Call(2, "close", (Const(0),)), Call(10 + 2 * number, call, args),
+            Store(64, b"/proc/self/fd/0\0"),
+            Call(11 + 2 * number, "readlink", (Data(64), Data(0x300), Const(64))))),)),
 }

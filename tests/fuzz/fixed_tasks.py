@@ -262,6 +262,19 @@ FIXED_TASKS = {
     "locked memory beside what is the kernel's own": Program((
         Call(1, "io_setup", (Const(1), Data(128))), Call(2, "mlockall", (Const(3),)), Store(64, b"/proc/self/status\0"),
         Call(3, "io_setup", (Const(1), Data(136))), Call(4, "munlockall"))),
+    "peeking from an offset, of the internet": Program((
+        Call(1, "socket", (Const(10), Const(2), Const(0))), Store(64, b"\x03\0\0\0"),
+        Call(2, "setsockopt", (Result(1), Const(1), Const(42), Data(64), Const(4))), Store(80, b"\x04\0\0\0"),
+        Call(3, "getsockopt", (Result(1), Const(1), Const(42), Data(96), Data(80))),
+        Call(4, "setsockopt", (Result(1), Const(1), Const(42), Data(64), Const(3))))),
+    "a privileged port in a bad address": Program((
+        Call(1, "socket", (Const(10), Const(1), Const(0))), Call(2, "socket", (Const(2), Const(1), Const(0))),
+        *(operation for number, (address, size) in enumerate((
+            (b"\x02\0\0P\x7f\0\0\x01", 16), (b"\x02\0\0P\x7f\0\0\x01", 28), (b"\x0a\0\0P", 28),
+            (b"\x0a\0\0P", 23), (b"\0\0\0P", 16), (b"\0\0\0P\x7f", 16), (b"\x02\0\0P", 15),
+            (b"\x0a\0\0P\0\0\0\0\xff\x02", 28))) for operation in (
+            Store(64, address.ljust(28, b"\0")), Call(10 + 2 * number, "bind", (Result(1), Data(64), Const(size))),
+            Call(11 + 2 * number, "bind", (Result(2), Data(64), Const(size))))))),
 }
 SINCE = {"guard regions": (6, 13), "futex2: nodes, kinds that differ": (6, 16), "the inode of a process": (6, 18),
          "positions of what has none": (6, 9), "the names in the directory of a process": (6, 1),
@@ -269,5 +282,6 @@ SINCE = {"guard regions": (6, 13), "futex2: nodes, kinds that differ": (6, 16), 
          "more room than attributes of the scheduler": (6, 18), "attributes of files in memory": (6, 0),
          "sealed memory": (6, 18), "advice for another process": (6, 1), "huge pages where none fits": (6, 1),
          "the state of a socket before its data": (6, 18), "the first address behind user space": (6, 18),
-         "a robust list in the last page": (6, 18), "events of a file in memory": (6, 18)}
+         "a robust list in the last page": (6, 18), "peeking from an offset, of the internet": (6, 9),
+         "events of a file in memory": (6, 18)}
 """The Linux that has what some are about, or the one they were seen on where the order of checks has changed."""
