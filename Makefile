@@ -30,6 +30,7 @@ $(VENV)/.ready: pyproject.toml
 	@echo "setting up $(VENV): pylx and its Python packages"
 	@$(PYTHON) -m venv $(VENV)
 	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat -e .
+	@$(VENV)/bin/python -m compileall -q translator syscalls
 	@touch $@
 
 $(VENV)/.ready-test: $(VENV)/.ready

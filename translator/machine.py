@@ -9,7 +9,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Mapping
+    from collections.abc import Callable, Hashable, Mapping, Sized
     from typing import Protocol
 
     class Poller(Protocol):
@@ -245,6 +245,10 @@ class Cpu(Protocol):
 
 class TrapSink(Protocol):
     """What an engine reports to: the kernel."""
+
+    @property
+    def ready(self) -> Sized:
+        """Who could run now, the one that is running left out."""
 
     def syscall(self, cpu: Cpu, number: int, args: tuple[int, int, int, int, int, int]) -> int | None:
         """Serve a call.  An int is the value for RAX: the guest goes on at once.  None: the guest must stop (the

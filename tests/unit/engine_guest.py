@@ -19,6 +19,7 @@ class Recorder:
     """A kernel that notes what it is told; exit (60) stops the guest, others return what `serve` says."""
 
     def __init__(self) -> None:
+        self.ready: list[Cpu] = []
         self.calls: list[tuple[int, tuple[int, ...]]] = []
         self.faults: list[CpuFault] = []
         self.serve: Callable[[Cpu, int], int | None] = lambda cpu, number: 0

@@ -4,6 +4,9 @@ much; only threads that compute, and so stop rarely, are released.
 On that CPU they take turns: each wakes the other and goes to sleep.  The policy SCHED_BATCH (man 7 sched) says that who
 is woken need not interrupt who wakes: a git clone takes four fifths of the time with it.
 
+A thread that computes between its calls, but not so long that nobody need wait for it, holds up those that wait for the
+CPU meanwhile: gzip below tar.  It is kept on the other CPUs as long as there is somebody to hold up.
+
 The price of staying is that the host's scheduler cannot move us away when others want this CPU.  So now and then we
 look how long we have waited for it (/proc/*/schedstat), and go elsewhere when that is much.
 """
@@ -20,7 +23,22 @@ STAY_NS = 50_000_000
 """No second move before that."""
 TOO_LONG = 4
 """We move when more than this part of the time was spent waiting."""
+WEIGH_NS = 4_000_000
+"""How often to look at what a thread does between its calls, at most."""
+LONG_NS, SHORT_NS = 60_000, 30_000
+"""Time on a CPU between two calls that is worth another CPU, and that is not any more."""
+FEW_CALLS = 8
+"""Of fewer nothing is concluded."""
+CROWDED_NS = 500_000_000
+"""How long a thread stays that had to wait for the other CPUs."""
 NOWHERE = -1
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from translator.engines.ptrace_cpu import PtraceCpu
+
+    Load = tuple[int, int, int]
+    """Nanoseconds on a CPU and waiting for one, and how often it was given one (about once a call)."""
 
 
 class Placement:
@@ -70,6 +88,42 @@ class Placement:
         except OSError:
             pass
 
+    def weigh(self, cpu: PtraceCpu, now: int) -> None:
+        """Send a thread away, or have it back.  Called often, while it does not wait for anything."""
+        cpu.weighed_ns = now
+        if self.cpu == NOWHERE or cpu.cpus is not None:
+            return
+        load = _load(cpu.tid)
+        if load is None:
+            return
+        before = cpu.load
+        if before is not None:
+            ran, waited, times = load
+            ran -= before[0]
+            waited -= before[1]
+            times -= before[2]
+            crowded = cpu.away and waited > max(ran, WEIGH_NS)
+            if times < FEW_CALLS and not crowded:
+                return
+            if not cpu.away:
+                if ran > LONG_NS * times and (cpu.held * 2 > cpu.runs or waited * TOO_LONG > ran):
+                    self.send_away(cpu)
+            elif crowded or ran < SHORT_NS * times or cpu.alone * 2 > times:
+                cpu.away = cpu.free = False
+                cpu.place = NOWHERE
+                if crowded:
+                    cpu.weighed_ns = now + CROWDED_NS
+        cpu.load = load
+        cpu.alone = cpu.held = cpu.runs = 0
+
+    def send_away(self, cpu: PtraceCpu) -> None:
+        cpu.away = cpu.free = True
+        cpu.place = self.cpu
+        try:
+            os.sched_setaffinity(cpu.tid, set(self.allowed) - {self.cpu})
+        except OSError:
+            pass  # no CPU that it could go to any more
+
     def look(self, now: int, tid: int) -> None:
         """Called often: `now` in nanoseconds, `tid` of the guest thread that has been running."""
         elapsed = now - self._looked
@@ -110,6 +164,15 @@ def _set_policy(old: int, new: int) -> None:
             os.sched_setscheduler(0, new, os.sched_param(0))
     except OSError:
         pass  # a container forbids it
+
+
+def _load(tid: int) -> Load | None:
+    try:
+        with open(f"/proc/{tid}/schedstat", "rb", buffering=0) as file:
+            ran, waited, times = map(int, file.read().split())
+    except (OSError, ValueError):
+        return None
+    return ran, waited, times
 
 
 def _waited(fd: int) -> int:

@@ -49,6 +49,7 @@ from translator.machine import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from translator.engines.placement import Load
     from translator.engines.ptrace import PtraceEngine
     from translator.engines.ptrace_run import Call
     from translator.engines.ptrace_space import PtraceSpace
@@ -70,9 +71,9 @@ MXCSR_MASK = 0xFFFF
 class PtraceCpu:
     """Implements machine.Cpu."""
 
-    __slots__ = ("_debugged", "_rseq", "_space", "changed", "cpus", "earlier_ns", "engine", "extended", "flushes",
-                 "free", "notice", "orig_rax", "owner", "place", "quick", "registers", "result", "resumed_ns", "tid",
-                 "trap", "words")
+    __slots__ = ("_debugged", "_rseq", "_space", "alone", "away", "changed", "cpus", "earlier_ns", "engine", "extended",
+                 "flushes", "free", "held", "load", "notice", "orig_rax", "owner", "place", "quick", "registers",
+                 "result", "resumed_ns", "runs", "tid", "trap", "weighed_ns", "words")
 
     def __init__(self, engine: PtraceEngine, space: PtraceSpace) -> None:
         self.engine = engine
@@ -100,6 +101,14 @@ class PtraceCpu:
         it has made soon after one another."""
         self.resumed_ns = 0
         self.quick = 0
+        self.away = False
+        """It is kept off pylx's CPU, since it computes much between two calls while others wait for that CPU; `free`
+        then, too.  Since it was last looked at (Placement.weigh; `weighed_ns`, and `load` as the host had measured it):
+        `runs`, how often pylx ran it; `held`, how often others waited at the end of that; `alone`, calls from away that
+        came when there was nothing else to do."""
+        self.alone = self.held = self.runs = 0
+        self.load: Load | None = None
+        self.weighed_ns = 0
         self.flushes = 0
         """`flushes` of the space when a fault was last tried again."""
         self.earlier_ns = 0
@@ -137,7 +146,8 @@ class PtraceCpu:
         if used:
             self.earlier_ns -= _runtime_ns(self.tid)
         self.place = NOWHERE
-        self.free = False
+        self.free = self.away = False
+        self.load = None
         self.changed = True
         if self._rseq is not NO_RSEQ:
             area, length, signature = self._rseq
@@ -172,6 +182,7 @@ class PtraceCpu:
         self.cpus = cpus
         self.place = NOWHERE
         if self.free or self.running:
+            self.away = False
             self.engine.placement.release(self.tid, cpus)
         elif self.tid:
             # A call that was served without a stop goes on without being placed anew.

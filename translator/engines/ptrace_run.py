@@ -14,7 +14,7 @@ import struct
 from time import monotonic_ns
 
 from translator.engines.notify import CONTINUE, NOT_WANTED, POLLIN, ppoll
-from translator.engines.placement import NOWHERE
+from translator.engines.placement import NOWHERE, WEIGH_NS
 from translator.engines.ptrace_binding import (
     ECHILD,
     EINTR,
@@ -139,6 +139,10 @@ class GuestRunner:
             if not cpu.free and cpu.place != placement.cpu:
                 cpu.place = placement.place(tid, cpu.cpus)
         placement.look(now, tid)
+        if now - cpu.weighed_ns > WEIGH_NS:
+            placement.weigh(cpu, now)
+        elif cpu.away and cpu.place != placement.cpu:
+            placement.send_away(cpu)  # pylx has moved there
         self._kicked = False
         tick = min(slice_ns, TICK_NS)
         interrupts = self.interrupts
@@ -148,6 +152,9 @@ class GuestRunner:
             self._run(cpu, tid, now + slice_ns, now + tick, under_way)
         finally:
             interrupts.hold()
+        cpu.runs += 1
+        if self.sink.ready:
+            cpu.held += 1
         if interrupts.flag[0] or not interrupts.flagged:
             # It came after the last look, and will not make the poller's descriptor readable any more.
             interrupts.flag[0] = 0
@@ -321,7 +328,11 @@ class GuestRunner:
         cpu.orig_rax = number
         cpu.trap = number, args
         if cpu.free:
-            if monotonic_ns() - cpu.resumed_ns > QUICK_NS:
+            now = monotonic_ns()
+            if cpu.away:
+                if now - cpu.weighed_ns > WEIGH_NS:
+                    self.placement.weigh(cpu, now)
+            elif now - cpu.resumed_ns > QUICK_NS:
                 cpu.quick = 0
             else:
                 cpu.quick += 1
@@ -442,6 +453,7 @@ class GuestRunner:
             notice, who, number, *args = _unpack_notification(notes.bytes)
             cpu = self._called(who, notice, number, tuple(args))
             if cpu is not None:
+                cpu.alone += 1
                 self.sink.trapped(cpu)
 
     def halt(self, cpu: PtraceCpu) -> None:
@@ -450,7 +462,7 @@ class GuestRunner:
         del self.running[tid]
         cpu.notice = 0
         # The next `run` waits for it, or it would get nowhere when it is halted each time.
-        cpu.free = False
+        cpu.free = cpu.away = False
         if self._interrupt(cpu, tid):
             ptrace(PTRACE_GETREGS, tid, 0, cpu.registers.address)
             words = cpu.words
