@@ -151,7 +151,7 @@ class Pipe:
         self.tail_start = -1
         return done
 
-    def put_pages(self, pages: UserPages) -> None:
+    def put_pages(self, pages: UserPages | bytes) -> None:
         """What vmsplice brings of one page: a slot of its own, which nothing is merged into."""
         self.tail += len(pages)
         self.tail_start = -1

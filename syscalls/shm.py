@@ -19,6 +19,7 @@ from syscalls.abi.mm import (
     SHMALL,
     SHMMAX,
     SHMMNI,
+    VM_LOCKED,
     VM_MAYSHARE,
     VM_SHARED,
 )
@@ -65,6 +66,9 @@ def _map(task: Task, addr: int, length: int, prot: int, flags: int, vm_flags: in
     mm = task.mm
     length = page_align(length)
     addr = mm.place(task, addr, length, flags)
+    vm_flags |= mm.default_flags
+    if vm_flags & VM_LOCKED:
+        mm.check_lock(task, length)
     mm.check_expansion(task, length, False)
     if flags & MAP_FIXED:
         mm.check_unsealed(addr, addr + length)
@@ -72,6 +76,9 @@ def _map(task: Task, addr: int, length: int, prot: int, flags: int, vm_flags: in
     mm.space.map(addr, length, prot, segment.memory, 0, True)
     mm.areas.insert(Vma(addr, addr + length, prot, vm_flags | VM_SHARED | VM_MAYSHARE, segment.memory, 0, None,
                         segment.name()))
+    if vm_flags & VM_LOCKED:
+        mm.locked_bytes += length
+        mm.populate(addr, addr + length)
     return addr
 
 

@@ -292,7 +292,7 @@ def write(task: Task, fd: Fd, buf: Buf, count: Size) -> Result:
     try:
         data = _input(task, file, buf, count) if count else b""
         if len(data) != count:
-            data = _whole_pages(task, file, data, count)
+            return _write_good(task, file, data, count)
     except LinuxError as error:
         return _not_yet(task, file, error, _write_again, buf, count)
     return write_data(task, file, data)
@@ -300,7 +300,26 @@ def write(task: Task, fd: Fd, buf: Buf, count: Size) -> Result:
 
 def _write_again(task: Task, file: FileDescription, buf: int, count: int) -> Result:
     data = _input(task, file, buf, count)
-    return write_data(task, file, data if len(data) == count else _whole_pages(task, file, data, count))
+    return write_data(task, file, data) if len(data) == count else _write_good(task, file, data, count)
+
+
+def _write_good(task: Task, file: FileDescription, data: bytes, total: int) -> Result:
+    """The buffer was bad after `data`.  A pipe that is full by then finds that out once there is room again."""
+    data = _whole_pages(task, file, data, total)
+    done = write_data(task, file, data)
+    if file.kind != "pipe" or file.flags & O_NONBLOCK or (isinstance(done, int) and file.ready(POLLOUT)):
+        return done
+    return _until_room(task, file, done, len(data))
+
+
+async def _until_room(task: Task, file: FileDescription, result: Result, total: int) -> int:
+    done = result if isinstance(result, int) else await result
+    try:
+        while done == total and not file.ready(TO_WRITE):
+            await sleep_on(task, [(file.queue, TO_WRITE)])
+    except Interrupted:
+        pass
+    return done
 
 
 def _not_yet(task: Task, file: FileDescription, error: LinuxError, attempt: Callable[..., Result],
@@ -399,7 +418,7 @@ def _writev_again(task: Task, file: FileDescription, vector: Vector, total: int)
     except LinuxError:
         file.unreadable_data(task, total)
         raise
-    return write_data(task, file, data if len(data) == total else _whole_pages(task, file, data, total))
+    return write_data(task, file, data) if len(data) == total else _write_good(task, file, data, total)
 
 
 # --- at a position

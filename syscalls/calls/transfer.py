@@ -334,16 +334,23 @@ def _pages_to_pipe(task: Task, vector: list[tuple[int, int]], pipe: Pipe) -> int
             step = min(end - addr, PAGE - addr % PAGE)
             if pipe.full():
                 return done
+            fresh = _is_untouched(task, addr)
             try:
                 data = task.mem.read(addr, step)
             except LinuxError:
                 if done:
                     return done
                 raise
-            pipe.put_pages(UserPages(task.mm, addr, data))
+            pipe.put_pages(data if fresh and not any(data) else UserPages(task.mm, addr, data))
             done += step
             addr += step
     return done
+
+
+def _is_untouched(task: Task, addr: int) -> bool:
+    """Whether private memory has no page there yet: then the zero page is spliced, which later writes do not reach."""
+    area = task.mm.find(addr)
+    return area is not None and area.backing is None and not task.mm.space.resident(addr & -PAGE, PAGE)[0]
 
 
 def _pipe_to_memory(task: Task, pipe: Pipe, vector: list[tuple[int, int]]) -> int:

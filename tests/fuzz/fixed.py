@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from syscalls.fuzz.program import DATA_ROOM, Block, Call, Code, Const, Data, Load, Program, Result, Store, StoreValue
+from syscalls.fuzz.program import (
+    DATA_ROOM,
+    Arena,
+    Block,
+    Call,
+    Code,
+    Const,
+    Data,
+    Load,
+    Program,
+    Result,
+    Store,
+    StoreValue,
+)
 
 
 def iocb(operation: int, buf: int, count: int, offset: int, fd: Result | None,
@@ -324,4 +337,22 @@ FIXED = {
             Store(0x100, b"\x10" + bytes(7)), Call(2, "close", (Const(0),)), Call(10 + 2 * number, call, args),
             Store(64, b"/proc/self/fd/0\0"),
             Call(11 + 2 * number, "readlink", (Data(64), Data(0x300), Const(64))))),)),
+    "pages that were never written, in a pipe": Program((
+        Call(1, "mmap", (Arena(0), Const(8192), Const(3), Const(0x32), Const(-1), Const(0))),
+        Call(2, "pipe2", (Data(64), Const(0o4000))), Load(3, 64), Load(4, 68), Call(5, "write", (Result(4), Data(64),
+                                                                                              Const(4))),
+        Call(6, "read", (Result(3), Arena(4096), Const(4))), StoreValue(128, 8, Arena(0)),
+        StoreValue(136, 8, Const(4)), StoreValue(144, 8, Arena(4096)), StoreValue(152, 8, Const(4)),
+        Call(7, "vmsplice", (Result(4), Data(128), Const(2), Const(0))), Call(8, "uname", (Arena(0),)),
+        Call(9, "getrandom", (Arena(4096), Const(0), Const(0))), Call(10, "read", (Result(3), Data(256), Const(9))))),
+    "good pages fill the pipe before a bad one": Program((
+        Call(1, "mmap", (Arena(0), Const(8192), Const(3), Const(0x32), Const(-1), Const(0))),
+        Call(2, "pipe", (Data(64),)), Load(3, 64), Load(4, 68),
+        Call(5, "fcntl", (Result(4), Const(1031), Const(4096))), Store(0x300, bytes(32)), StoreValue(0x300, 8, Code(0)),
+        StoreValue(0x308, 8, Const(0x04000004)), StoreValue(0x310, 8, Code(1)),
+        Call(6, "rt_sigaction", (Const(14), Data(0x300), Const(0), Const(8))), Call(7, "munmap", (Arena(4096),
+                                                                                               Const(4096))),
+        Store(0x200, bytes(24) + (50_000).to_bytes(8, "little")),
+        Call(8, "setitimer", (Const(0), Data(0x200), Const(0))),
+        Call(9, "write", (Result(4), Arena(0), Const(8192))))),
 }

@@ -275,6 +275,11 @@ FIXED_TASKS = {
             (b"\x0a\0\0P\0\0\0\0\xff\x02", 28))) for operation in (
             Store(64, address.ljust(28, b"\0")), Call(10 + 2 * number, "bind", (Result(1), Data(64), Const(size))),
             Call(11 + 2 * number, "bind", (Result(2), Data(64), Const(size))))))),
+    "a segment attached after mlockall": Program((
+        Call(1, "shmget", (Const(0), Const(32), Const(0o1600))), Call(2, "mlockall", (Const(3),)),
+        Call(3, "shmat", (Result(1), Arena(0x5000), Const(0))),
+        Call(4, "msync", (Arena(0x4000), Const(0x2000), Const(2))), Call(5, "munlockall"),
+        Call(6, "msync", (Arena(0x4000), Const(0x2000), Const(2))))),
 }
 SINCE = {"guard regions": (6, 13), "futex2: nodes, kinds that differ": (6, 16), "the inode of a process": (6, 18),
          "positions of what has none": (6, 9), "the names in the directory of a process": (6, 1),
