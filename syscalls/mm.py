@@ -565,7 +565,7 @@ class Mm:
             return False
         self.space.map(start, growth, area.prot, None, 0, False)
         areas.remove(area.start, area.end)
-        areas.insert(area.moved(start, area.end, 0))
+        areas.insert(area.moved(start, area.end, area.offset))
         if area.flags & VM_LOCKED:
             self.locked_bytes += growth
         return True

@@ -17,7 +17,7 @@ from syscalls.abi.mm import (
 )
 from syscalls.mm import page_align
 from syscalls.vma import Vma
-from translator.machine import PAGE_MASK, TASK_SIZE
+from translator.machine import PAGE_MASK, PAGE_SIZE, TASK_SIZE, GuestFault
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 
 U64_MAX = (1 << 64) - 1
+LOOKED_AT = 1 << 20
+"""How many bytes of an area are looked at to tell whether it was written."""
 
 
 def remap(mm: Mm, task: Task, addr: int, old_length: int, new_length: int, flags: int, new_addr: int) -> int:
@@ -124,8 +126,8 @@ def _grow_in_place(mm: Mm, area: Vma, growth: int) -> bool:
     if end > TASK_SIZE or (above is not None and end > above.start - (
             STACK_GUARD_GAP if above.flags & VM_GROWSDOWN else 0)) or mm.is_reserved(start, end):
         return False
-    offset = area.offset + area.end - area.start if area.backing is not None else 0
-    mm.space.map(start, growth, area.prot, area.backing, offset, area.shared)
+    offset = area.offset + area.end - area.start if area.backing is not None else area.offset
+    mm.space.map(start, growth, area.prot, area.backing, offset if area.backing is not None else 0, area.shared)
     mm.areas.insert(area.moved(start, end, offset))
     if area.flags & VM_LOCKED:
         mm.locked_bytes += growth
@@ -138,7 +140,10 @@ def _move(mm: Mm, task: Task, area: Vma, addr: int, old_length: int, new_length:
     """move_vma: the pages appear at a new place; what is missing there is mapped afresh."""
     offset = area.offset + addr - area.start if area.backing is not None else 0
     new_addr = mm.place(task, new_addr, new_length, MAP_FIXED if flags & MREMAP_FIXED else 0)
-    moved = area.moved(new_addr, new_addr + new_length, offset)
+    place = offset
+    if area.backing is None and _is_written(mm, area):
+        place = area.offset + addr - new_addr
+    moved = area.moved(new_addr, new_addr + new_length, place)
     if flags & MREMAP_DONTUNMAP:
         moved = moved.changed(moved.prot, moved.flags & ~VM_LOCKED)
     space = mm.space
@@ -165,6 +170,19 @@ def _move(mm: Mm, task: Task, area: Vma, addr: int, old_length: int, new_length:
     if moved.flags & VM_LOCKED:
         mm.locked_bytes += new_length
     return new_addr
+
+
+def _is_written(mm: Mm, area: Vma) -> bool:
+    """Whether private memory has pages of its own (anon_vma): then it keeps the place that it had, and does not become
+    one with what it comes to lie beside.  Pages of zeros are taken for such as were only read."""
+    for index, there in enumerate(mm.space.resident(area.start, min(area.end - area.start, LOOKED_AT))):
+        if there:
+            try:
+                if any(mm.space.peek(area.start + index * PAGE_SIZE, PAGE_SIZE)):
+                    return True
+            except GuestFault:
+                continue
+    return False
 
 
 def remap_file_pages(mm: Mm, task: Task, start: int, size: int, prot: int, page: int, flags: int) -> int:

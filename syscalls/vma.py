@@ -64,7 +64,8 @@ class Vma:
         self.backing = backing
         """None: private zero-filled memory."""
         self.offset = offset
-        """Of `start` in the backing, in bytes."""
+        """Of `start` in the backing, in bytes.  Of private memory: how far away it was first written (vm_pgoff stays
+        when pages move), 0 in most."""
         self.location = location
         """The mapped file's name, None when it has none."""
         self.name = name
@@ -86,9 +87,8 @@ class Vma:
         """The part [start, end) of it."""
         if start == self.start and end == self.end:
             return self
-        return Vma(start, end, self.prot, self.flags, self.backing,
-                   self.offset + start - self.start if self.backing is not None else 0, self.location, self.name,
-                   self.policy)
+        offset = self.offset + start - self.start if self.backing is not None else self.offset
+        return Vma(start, end, self.prot, self.flags, self.backing, offset, self.location, self.name, self.policy)
 
     def changed(self, prot: int, flags: int) -> Vma:
         return Vma(self.start, self.end, prot, flags, self.backing, self.offset, self.location, self.name, self.policy)
@@ -109,7 +109,7 @@ class Vma:
             return False
         mine, other = self.backing, after.backing
         if mine is None or other is None:
-            return mine is other
+            return mine is other and self.offset == after.offset
         return ((mine is other or mine.key == other.key)
                 and self.offset + self.end - self.start == after.offset)
 
