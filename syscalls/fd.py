@@ -152,6 +152,9 @@ class FileDescription:
         """The guest's memory that should be written is bad: raise here what the file finds wrong before that.  EAGAIN
         makes a blocking write sleep until there is room."""
 
+    def unreadable_at(self, task: Task, length: int, offset: int) -> None:
+        """The same of a write at a position."""
+
     def released(self) -> None:
         """The last reference is gone (file_operations.release)."""
 

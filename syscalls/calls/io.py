@@ -460,12 +460,22 @@ def pread_now(task: Task, file: FileDescription, addr: int, count: int, offset: 
             return done
 
 
+def input_at(task: Task, file: FileDescription, addr: int, count: int, offset: int) -> bytes:
+    if file.ignores_input:
+        return bytes(count)
+    try:
+        return task.mem.input(addr, count)
+    except LinuxError:
+        file.unreadable_at(task, count, offset)
+        raise
+
+
 def pwrite_now(task: Task, file: FileDescription, addr: int, count: int, offset: int) -> int:
     done = 0
     while True:
         step = min(CHUNK, count - done)
         try:
-            data = _input(task, file, addr + done, step) if step else b""
+            data = input_at(task, file, addr + done, step, offset + done) if step else b""
             got = file.pwrite(task, data, offset + done)
             if got and file.fsnotify is not None and file.fsnotify.notifier is not None:
                 file.happened(IN_MODIFY)

@@ -70,7 +70,11 @@ def _pwritev(task: Task, fd: int, vec: int, vlen: int, pos: int) -> int:
 def pwritev_now(task: Task, file: FileDescription, vector: Vector, pos: int) -> int:
     total = sum(length for _, length in vector)
     if total <= CHUNK:
-        data = bytes(total) if file.ignores_input else task.mem.gather(vector)
+        try:
+            data = bytes(total) if file.ignores_input else task.mem.gather(vector)
+        except LinuxError:
+            file.unreadable_at(task, total, pos)
+            raise
         done = file.pwrite(task, data, pos) if data else 0
         if done and file.fsnotify is not None and file.fsnotify.notifier is not None:
             file.happened(IN_MODIFY)

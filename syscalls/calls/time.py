@@ -28,7 +28,6 @@ from syscalls.abi.time import (
     read_timespec,
     timespec_ns,
     write_timespec,
-    write_timeval,
 )
 from syscalls.table import PARTIAL, REFUSED, syscall
 from syscalls.wait import RESTART_BLOCK, RESTART_NOHAND, Interrupted, WaitQueue, leave_engine, sleep_on
@@ -82,7 +81,9 @@ def clock_settime(task: Task, clock: S32, time: In[Timespec]) -> int:
 @syscall(96, needs=("clocks.realtime",))
 def gettimeofday(task: Task, time: Out[Timeval], zone: Out[Timezone]) -> int:
     if time:
-        write_timeval(task, time, task.kernel.clock.realtime())
+        now = task.kernel.clock.realtime()
+        task.mem.put_u64(time, now // NSEC)  # two stores, each whole or not at all
+        task.mem.put_u64(time + 8, now % NSEC // 1000)
     if zone:
         task.mem.write(zone, struct.pack("<ii", task.kernel.host.timezone_minutes_west(), 0))
     return 0

@@ -8,6 +8,7 @@ from syscalls.abi.fs import (
     FALLOC_FL_INSERT_RANGE,
     FALLOC_FL_PUNCH_HOLE,
     FALLOC_FL_ZERO_RANGE,
+    O_APPEND,
 )
 from syscalls.fs.regular import RegularDescription
 from translator.hosts.base import HostError
@@ -175,6 +176,16 @@ class HostDescription(RegularDescription):
         if self.filesystem.backings:
             self._written(data, offset, done)
         return done
+
+    def unreadable_data(self, task: Task, length: int) -> None:
+        if not self.flags & O_APPEND:
+            self.unreadable_at(task, length, self.offset)
+
+    def unreadable_at(self, task: Task, length: int, offset: int) -> None:
+        """Behind the end it is the file system's affair whether the file grows up to there (ext4's does)."""
+        probe = getattr(self.file, "write_unreadable", None)
+        if probe is not None and offset > self.size():
+            probe(length, offset)
 
     def _append(self, data: bytes | memoryview) -> tuple[int, int]:
         done = self.file.append(data)

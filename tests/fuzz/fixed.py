@@ -355,4 +355,15 @@ FIXED = {
         Store(0x200, bytes(24) + (50_000).to_bytes(8, "little")),
         Call(8, "setitimer", (Const(0), Data(0x200), Const(0))),
         Call(9, "write", (Result(4), Arena(0), Const(8192))))),
+    "a failed write behind the end of a file": Program((
+        Store(64, b"e\0"), Call(1, "open", (Data(64), Const(2))),
+        Call(2, "pwrite64", (Result(1), Const(1), Const(1), Const(16))), Call(3, "fstat", (Result(1), Data(0x400))),
+        Call(4, "lseek", (Result(1), Const(40), Const(0))), Call(5, "write", (Result(1), Const(1), Const(5))),
+        Call(6, "fstat", (Result(1), Data(0x400))), StoreValue(128, 8, Const(1)), StoreValue(136, 8, Const(6)),
+        Call(7, "pwritev", (Result(1), Data(128), Const(1), Const(60), Const(0))),
+        Call(8, "fstat", (Result(1), Data(0x400))))),
+    "a time that the end of the memory cuts": Program((
+        *(Call(1 + number, "gettimeofday", (Data(DATA_ROOM - size), Const(0)))
+          for number, size in enumerate((1, 8, 9, 16))),
+        *(Call(10 + number, "umount2", (Data(DATA_ROOM - 1), Const(0))) for number in range(1)))),
 }

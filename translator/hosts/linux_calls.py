@@ -41,6 +41,10 @@ raw_openat2.argtypes = (ctypes.c_long, ctypes.c_int, ctypes.c_char_p, ctypes.c_c
 raw_openat2.restype = ctypes.c_long
 
 
+UNREADABLE = 16
+"""An address in the first page, which nobody can map."""
+
+
 def _function(name: str, *argtypes: Any) -> Any:
     """A function of libc that has these arguments; None when it lacks it.  Declared, the arguments cost half."""
     function = getattr(libc, name, None)
@@ -177,6 +181,15 @@ def fallocate(fd: int, mode: int, offset: int, length: int) -> None:
                 raise failure()
         finally:
             _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
+
+
+def pwrite_unreadable(fd: int, length: int, offset: int) -> None:
+    """pwrite of memory that is not there."""
+    call = libc.pwrite64
+    call.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int64)
+    call.restype = ctypes.c_ssize_t
+    if call(fd, UNREADABLE, length, offset) < 0:
+        raise failure()
 
 
 def renameat2(old_dirfd: int, old: bytes, new_dirfd: int, new: bytes, flags: int) -> None:

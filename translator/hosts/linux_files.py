@@ -128,6 +128,10 @@ class LinuxFile:
         except OSError as error:
             raise HostError(error.errno) from None
 
+    def write_unreadable(self, length: int, offset: int) -> None:
+        """Fail as a write of memory that cannot be read fails, with what it leaves behind."""
+        calls.pwrite_unreadable(self.fd, length, offset)
+
     def append(self, data: bytes | memoryview) -> int:
         try:
             return os.pwritev(self.fd, (data,), 0, os.RWF_APPEND)
