@@ -9,6 +9,7 @@ from syscalls.abi.errno import EEXIST, EFBIG, ENODATA, ENOSPC, ENOTEMPTY, ENXIO,
 from syscalls.abi.fs import (
     FALLOC_FL_KEEP_SIZE,
     FALLOC_FL_PUNCH_HOLE,
+    O_APPEND,
     O_EXCL,
     O_TRUNC,
     OFFSET_MAX,
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
 
     from syscalls.fd import FileDescription
     from syscalls.fs.mounts import Location
-    from syscalls.fs.vfs import Vfs
     from syscalls.kernel import Kernel
     from syscalls.task import Task
     from translator.machine import PageCache
@@ -533,9 +533,6 @@ class MemoryDescription(RegularDescription):
     nowait = False
     inode: MemoryFile
 
-    def __init__(self, flags: int, location: Location, inode: MemoryFile, vfs: Vfs) -> None:
-        super().__init__(flags, location, inode, vfs)
-
     def file_key(self) -> tuple[int, int]:
         return self.inode.filesystem.device, self.inode.number
 
@@ -560,6 +557,16 @@ class MemoryDescription(RegularDescription):
             self._check_seals(self.inode.length + len(data))
         done = self.inode.store(data, self.inode.length)
         return done, self.inode.length
+
+    def unreadable_data(self, task: Task, length: int) -> None:
+        self.unreadable_at(task, length, self.inode.length if self.flags & O_APPEND else self.offset)
+
+    def unreadable_at(self, task: Task, length: int, offset: int) -> None:
+        """shmem_write_begin, shmem_write_end: nothing is copied, and the file grows up to there (since Linux 6.16)."""
+        if self.inode.sealed:
+            self._check_seals(offset + length)
+        if offset > self.inode.length:
+            self.inode.resize(offset)
 
     def _check_seals(self, end: int) -> None:
         """EPERM for a write that F_SEAL_WRITE (8), F_SEAL_FUTURE_WRITE (16) or F_SEAL_GROW (4) forbids."""

@@ -366,4 +366,17 @@ FIXED = {
         *(Call(1 + number, "gettimeofday", (Data(DATA_ROOM - size), Const(0)))
           for number, size in enumerate((1, 8, 9, 16))),
         *(Call(10 + number, "umount2", (Data(DATA_ROOM - 1), Const(0))) for number in range(1)))),
+    "a failed write behind the end of memory": Program((
+        Call(1, "memfd_create", (Data(64), Const(2))),
+        Call(2, "pwrite64", (Result(1), Const(1), Const(1), Const(16))),
+        Call(3, "lseek", (Result(1), Const(0), Const(2))),
+        Call(4, "lseek", (Result(1), Const(40), Const(0))), Call(5, "write", (Result(1), Const(1), Const(5))),
+        Call(6, "lseek", (Result(1), Const(0), Const(2))), StoreValue(128, 8, Const(1)), StoreValue(136, 8, Const(6)),
+        Call(7, "pwritev", (Result(1), Data(128), Const(1), Const(60), Const(0))),
+        Call(8, "lseek", (Result(1), Const(0), Const(2))), Call(9, "fcntl", (Result(1), Const(1033), Const(4))),
+        Call(10, "pwrite64", (Result(1), Const(1), Const(1), Const(59))),
+        Call(11, "pwrite64", (Result(1), Const(1), Const(1), Const(60))),
+        Call(12, "write", (Result(1), Const(1), Const(1))), Call(13, "lseek", (Result(1), Const(0), Const(2))),
+        Call(14, "lseek", (Result(1), Const(0), Const(0))), Call(15, "write", (Result(1), Const(1), Const(1))),
+        Call(16, "fcntl", (Result(1), Const(1033), Const(8))), Call(17, "write", (Result(1), Const(1), Const(1))))),
 }
