@@ -1,7 +1,7 @@
 """Linux asynchronous I/O (fs/aio.c): io_setup and relatives.
 
-Contexts, their finished events, and the requests that wait for these: IOCB_CMD_POLL, in the polled object's queue.  All
-others are served while they are submitted (syscalls/calls/aio.py).
+Contexts, their finished events and the ring in the program's memory that shows these, and the requests that wait:
+IOCB_CMD_POLL, in the polled object's queue.  All others are served while they are submitted (syscalls/calls/aio.py).
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from syscalls.fd import FileDescription
     from syscalls.mm import Mm, Vma
     from syscalls.task import Task
-    from translator.machine import Backing
 
 IOCB = Struct("<QIIHhIQQqQII")
 """struct iocb: data, key, rw_flags, opcode, reqprio, fildes, buf, nbytes, offset, reserved2, flags, resfd."""
@@ -27,6 +26,10 @@ EVENT = Struct("<QQqq")
 """struct io_event: data, obj, res, res2."""
 
 
+HEADER = Struct("<8I")
+"""struct aio_ring: id, nr, head, tail, magic, compat_features, incompat_features, header_length."""
+HEAD_AT, TAIL_AT = 8, 12
+RING_MAGIC = 0xA10A10A1
 RING_NAME = b"/[aio] (deleted)"
 
 
@@ -49,33 +52,72 @@ def ring_moved(mm: Mm, area: Vma) -> None:
     for number, context in contexts.items():
         if context.ring is area.backing:
             contexts[area.start] = contexts.pop(number)
+            context.address = area.start
             return
 
 
 class AioContext:
     """One io_setup(2): finished events, in order.  `size`: how many requests may be under way or unfetched."""
 
-    __slots__ = ("events", "length", "polls", "queue", "ring", "size")
+    __slots__ = ("address", "events", "head", "length", "mm", "polls", "queue", "ring", "size", "slots", "tail")
 
-    def __init__(self, ring: Backing, length: int, size: int) -> None:
-        self.ring = ring
-        self.length = length
+    def __init__(self, mm: Mm, area: Vma, number: int) -> None:
+        assert area.backing is not None
+        self.mm = mm
+        self.ring = area.backing
+        self.address = area.start
+        self.length = area.end - area.start
         """Of the ring's mapping, in bytes."""
-        self.size = size
+        self.slots = (self.length - HEADER.size) // EVENT.size
+        self.size = self.slots - 1
+        self.head = self.tail = 0
+        mm.mem.write(self.address, HEADER.pack(number, self.slots, 0, 0, RING_MAGIC, 1, 0, HEADER.size))
         self.events: deque[bytes] = deque()
         self.polls: list[PollRequest] = []
         self.queue = WaitQueue()
 
     @property
     def full(self) -> bool:
+        self.reaped()
         return len(self.events) + len(self.polls) >= self.size
 
     def finish(self, data: int, address: int, result: int, notify: EventFd | None) -> None:
-        self.events.append(EVENT.pack(data, address, result, 0))
+        event = EVENT.pack(data, address, result, 0)
+        self.events.append(event)
+        self._show(HEADER.size + self.tail * EVENT.size, event)
+        self.tail = (self.tail + 1) % self.slots
+        self._show(TAIL_AT, self.tail.to_bytes(4, "little"))
         self.queue.wake()
         if notify is not None:
             notify.signal()
             notify.release()
+
+    def _show(self, place: int, data: bytes) -> None:
+        """Put into the ring what a program may look at there, which is its own loss when it cannot be."""
+        try:
+            self.mm.mem.write(self.address + place, data)
+        except LinuxError:
+            pass
+
+    def reaped(self) -> None:
+        """Forget the events that the program has taken from the ring itself (user_refill_reqs_available)."""
+        if not self.events:
+            return
+        try:
+            head = self.mm.mem.u32(self.address + HEAD_AT)
+        except LinuxError:
+            return
+        if head != self.head and head < self.slots and (head - self.head) % self.slots <= len(self.events):
+            for _ in range((head - self.head) % self.slots):
+                self.events.popleft()
+            self.head = head
+
+    def take(self, count: int) -> None:
+        """The oldest events were fetched."""
+        for _ in range(count):
+            self.events.popleft()
+        self.head = (self.head + count) % self.slots
+        self._show(HEAD_AT, self.head.to_bytes(4, "little"))
 
     def cancel_all(self) -> None:
         for request in list(self.polls):

@@ -46,7 +46,7 @@ def io_setup(task: Task, events: U32, context: InOut[U64]) -> int:
         raise LinuxError(EINVAL)
     if events > MAX_EVENTS:
         raise LinuxError(EAGAIN)
-    # The number is the address of a ring that the C library looks into; without the ring's magic it makes the call.
+    # The number is the address of the ring, which the C library looks into.
     # All of its pages count for requests: at least four a processor, twice (ioctx_alloc).
     wanted = max(events, 4 * task.kernel.host.cpus()) * 2 + 2
     length = (RING_HEADER + wanted * EVENT_SIZE + 4095) & ~4095
@@ -54,8 +54,7 @@ def io_setup(task: Task, events: U32, context: InOut[U64]) -> int:
     address = area.start
     if task.mm.aio_contexts is None:
         task.mm.aio_contexts = {}
-    assert area.backing is not None
-    task.mm.aio_contexts[address] = AioContext(area.backing, length, (length - RING_HEADER) // EVENT_SIZE - 1)
+    task.mm.aio_contexts[address] = AioContext(task.mm, area, len(task.mm.aio_contexts))
     try:
         task.mem.put_u64(context, address)
     except LinuxError:
@@ -231,6 +230,7 @@ async def _getevents(task: Task, number: int, least: int, most: int, events: int
     context = _context(task, number)
     if least > most or least < 0:
         raise LinuxError(EINVAL)
+    context.reaped()
     while len(context.events) < least:
         if not await sleep_on(task, [(context.queue, -1)], deadline, restart=RESTART_NEVER):
             break
@@ -243,8 +243,7 @@ async def _getevents(task: Task, number: int, least: int, most: int, events: int
             task.mem.write(events, data)
         except LinuxError:
             raise LinuxError(EFAULT) from None
-        for _ in range(taken):
-            context.events.popleft()
+        context.take(taken)
     return taken
 
 

@@ -293,6 +293,9 @@ FIXED_TASKS = {
         Call(15, "mremap", (Arena(0x8000), Const(4096), Const(4096), Const(3), Arena(0x1000))),
         Call(16, "mremap", (Arena(0x9000), Const(4096), Const(4096), Const(3), Arena(0))), Content(17, 64),
         Call(18, "mremap", (Arena(0), Const(8192), Const(12288), Const(0), Const(0))), Content(19, 64))),
+    "the ring itself as a request": Program((
+        Call(1, "io_setup", (Const(1), Data(64))), Load(2, 64, 8),
+        Call(3, "io_submit", (Result(2), Const(1), Data(64))))),
 }
 SINCE = {"guard regions": (6, 13), "futex2: nodes, kinds that differ": (6, 16), "the inode of a process": (6, 18),
          "positions of what has none": (6, 9), "the names in the directory of a process": (6, 1),
