@@ -60,6 +60,7 @@ from syscalls.abi.net import (
     SO_PEERCRED,
     SO_PEERGROUPS,
     SO_PEERNAME,
+    SO_PEERPIDFD,
     SO_PREFER_BUSY_POLL,
     SO_PRIORITY,
     SO_PROTOCOL,
@@ -210,6 +211,8 @@ def get_common(task: Task, socket: Socket, option: int, length: int) -> bytes:
         return pack("<i", socket.options.get((SOL_SOCKET, option), _DEFAULTS.get(option, 0)))
     if option == SO_PEERCRED:
         return socket.peer_ucred()
+    if option == SO_PEERPIDFD:
+        raise LinuxError(ENODATA)  # but for sockets of this machine's own
     if option == SO_PEERGROUPS:
         if socket.peer_ucred()[4:8] == b"\xff\xff\xff\xff":
             raise LinuxError(ENODATA)

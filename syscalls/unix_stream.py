@@ -306,6 +306,8 @@ class UnixSeqpacket(UnixConnection):
             raise LinuxError(EOPNOTSUPP)
         if length > self.send_buffer - 32:
             raise LinuxError(EMSGSIZE)
+        if self.shutdown_mask & SEND_SHUTDOWN:
+            raise LinuxError(EPIPE)
 
     def receive(self, task: Task, length: int, flags: int) -> Message:
         if self.state != TCP_ESTABLISHED:

@@ -152,7 +152,8 @@ def _other(task: Task, pid: int) -> Task:
 def migrate_pages(task: Task, pid: Pid, maximum: U64, old: In[NodeMask], new: In[NodeMask]) -> int:
     _nodes(task, old, maximum)
     target = _nodes(task, new, maximum)
-    _other(task, pid)
+    if _other(task, pid).dead:
+        raise LinuxError(EINVAL)
     if target & ~1 and not task.cred.capable(23):
         raise LinuxError(EPERM)  # nodes outside the task's own
     if not target & 1:
@@ -168,6 +169,8 @@ def move_pages(task: Task, pid: Pid, count: U64, pages: In[PointerVector], nodes
     if flags & 4 and not task.cred.capable(23):
         raise LinuxError(EPERM)
     target = _other(task, pid)
+    if target.dead:
+        raise LinuxError(EINVAL)  # no memory any more
     for index in range(count):
         if index % 16 == 0 and not nodes:
             # do_pages_stat reads the addresses of so many pages before it tells of one.

@@ -47,7 +47,7 @@ class Node(Inode):
     ephemeral = False
     """Nothing can be mounted on it: it may be gone the next moment (proc's descriptors)."""
     fixed = False
-    """chmod, chown and utime are refused with EPERM, as /proc/PID does."""
+    """chmod, chown and utime are refused with EPERM, as /proc/PID does; not a chown that changes nothing."""
 
     def __init__(self, filesystem: SimpleFileSystem, mode: int, *, uid: int = 0, gid: int = 0,
                  number: int = 0) -> None:
@@ -87,6 +87,8 @@ class Node(Inode):
         self.mode = self.mode & S_IFMT | mode & S_IALLUGO
 
     def chown(self, task: Task, uid: int, gid: int) -> None:
+        if self.fixed and uid == gid == -1:
+            return
         self._changed(task)
         if uid != -1:
             self.uid = uid

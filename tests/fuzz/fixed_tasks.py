@@ -296,6 +296,24 @@ FIXED_TASKS = {
     "the ring itself as a request": Program((
         Call(1, "io_setup", (Const(1), Data(64))), Load(2, 64, 8),
         Call(3, "io_submit", (Result(2), Const(1), Data(64))))),
+    "the peer of a socket of the internet": Program((
+        Call(1, "socket", (Const(10), Const(1), Const(0))), Store(64, b"\x04\0\0\0"),
+        Call(2, "getsockopt", (Result(1), Const(1), Const(77), Data(128), Data(64))),
+        Call(3, "socket", (Const(16), Const(3), Const(0))),
+        Call(4, "getsockopt", (Result(3), Const(1), Const(77), Data(128), Data(64))))),
+    "pages of a process that has ended": Program((
+        Block(1, "fork", ()), Call(2, "move_pages", (Result(1), Const(1), Data(64), Data(128), Data(192), Const(0))),
+        Call(3, "move_pages", (Result(1), Const(0), Data(64), Const(0), Data(192), Const(0))),
+        Call(4, "migrate_pages", (Result(1), Const(0), Data(64), Data(64))))),
+    "no change of owner in proc": Program((
+        Store(64, b"/proc/self\0"), Call(1, "chown", (Data(64), Const(-1), Const(-1))),
+        Call(2, "lchown", (Data(64), Const(-1), Const(-1))), Store(96, b"/proc/self/comm\0"),
+        Call(3, "chown", (Data(96), Const(-1), Const(-1))))),
+    "bad data for packets that nobody will take": Program((
+        Call(1, "socketpair", (Const(1), Const(2053), Const(0), Data(64))), Load(2, 64), Load(3, 68),
+        Call(4, "shutdown", (Result(2), Const(0))), Call(5, "sendto", (Result(3), Const(1), Const(5), Const(0),
+                                                                       Const(0), Const(0))),
+        Call(6, "write", (Result(3), Const(1), Const(5))), Call(7, "write", (Result(3), Data(64), Const(5))))),
 }
 SINCE = {"guard regions": (6, 13), "futex2: nodes, kinds that differ": (6, 16), "the inode of a process": (6, 18),
          "positions of what has none": (6, 9), "the names in the directory of a process": (6, 1),
@@ -304,6 +322,7 @@ SINCE = {"guard regions": (6, 13), "futex2: nodes, kinds that differ": (6, 16), 
          "sealed memory": (6, 18), "advice for another process": (6, 1), "huge pages where none fits": (6, 1),
          "the state of a socket before its data": (6, 18), "the first address behind user space": (6, 18),
          "a robust list in the last page": (6, 18), "peeking from an offset, of the internet": (6, 9),
-         "events of a file in memory": (6, 18), "a failed write behind the end of memory": (6, 18),
+         "events of a file in memory": (6, 18), "the peer of a socket of the internet": (6, 18),
+         "a failed write behind the end of memory": (6, 18),
          "a failed write behind the end of a file": (6, 18)}
 """The Linux that has what some are about, or the one they were seen on where the order of checks has changed."""
