@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from syscalls.abi.errno import EINVAL, LinuxError
+from syscalls.abi.errno import EBADF, EINVAL, LinuxError
 from syscalls.abi.fs import LOCK_EX, LOCK_MAND, LOCK_NB, LOCK_SH, LOCK_UN
 from syscalls.table import syscall
 
@@ -23,4 +23,7 @@ def flock(task: Task, fd: Fd, operation: Flags[FlockOperation]) -> int | Awaitab
     kind = operation & ~LOCK_NB
     if kind not in (LOCK_SH, LOCK_EX, LOCK_UN):
         raise LinuxError(EINVAL)
-    return do_flock(task, task.files.get_raw(fd) if kind == LOCK_UN else task.files.get(fd), operation)
+    file = task.files.get(fd)
+    if kind != LOCK_UN and file.flags & 3 == 3:
+        raise LinuxError(EBADF)  # neither to read nor to write
+    return do_flock(task, file, operation)

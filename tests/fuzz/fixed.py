@@ -379,4 +379,8 @@ FIXED = {
         Call(12, "write", (Result(1), Const(1), Const(1))), Call(13, "lseek", (Result(1), Const(0), Const(2))),
         Call(14, "lseek", (Result(1), Const(0), Const(0))), Call(15, "write", (Result(1), Const(1), Const(1))),
         Call(16, "fcntl", (Result(1), Const(1033), Const(8))), Call(17, "write", (Result(1), Const(1), Const(1))))),
+    "locks of what is neither read nor written": Program((
+        Store(64, b"f\0"), Call(1, "open", (Data(64), Const(3))), Call(2, "open", (Data(64), Const(0x200400))),
+        *(Call(10 + 3 * number + fd, "flock", (Result(fd), Const(operation)))
+          for number, operation in enumerate((1, 2, 8, 5, 12)) for fd in (1, 2)))),
 }
