@@ -297,7 +297,11 @@ def _sendmsg(task: Task, sock: Socket, msg: int, flags: int) -> Result:
         # Most look at their state before the contents of this; AF_UNIX at most at whether there is a connection.
         if error.errno not in (EFAULT, ENOBUFS):
             if sock.family != AF_UNIX:
-                sock.unreadable_data(task, total, flags, address)
+                try:
+                    sock.unreadable_data(task, total, flags, address)
+                except (LinuxError, HostError) as earlier:
+                    if earlier.errno != EFAULT:
+                        raise
             elif sock.type == SOCK_SEQPACKET:
                 sock.unreadable_data(task, 0)
         raise

@@ -314,6 +314,11 @@ FIXED_TASKS = {
         Call(4, "shutdown", (Result(2), Const(0))), Call(5, "sendto", (Result(3), Const(1), Const(5), Const(0),
                                                                        Const(0), Const(0))),
         Call(6, "write", (Result(3), Const(1), Const(5))), Call(7, "write", (Result(3), Data(64), Const(5))))),
+    "a bad control message of a datagram": Program((
+        Call(1, "socket", (Const(2), Const(2), Const(0))), Store(0x100, b"\x02\0N!\x7f\0\0\x01" + bytes(8)),
+        Store(0x200, bytes(56)), StoreValue(0x200, 8, Data(0x100)), StoreValue(0x208, 4, Const(16)),
+        StoreValue(0x220, 8, Data(0x300)), StoreValue(0x228, 8, Const(24)),
+        Call(2, "sendmsg", (Result(1), Data(0x200), Const(0))))),
 }
 SINCE = {"guard regions": (6, 13), "futex2: nodes, kinds that differ": (6, 16), "the inode of a process": (6, 18),
          "positions of what has none": (6, 9), "the names in the directory of a process": (6, 1),
