@@ -307,8 +307,10 @@ def _sendmsg(task: Task, sock: Socket, msg: int, flags: int) -> Result:
         raise
     try:
         data = task.mem.gather(vector)
-        if len(data) < total and not sock.stream:
-            raise LinuxError(EFAULT)
+        if len(data) < total:
+            data = data[:len(data) & ~4095]  # streams copy a page or nothing of it
+            if not sock.stream or not data:
+                raise LinuxError(EFAULT)
     except LinuxError:
         sock.unreadable_data(task, total, flags, address)
         raise
