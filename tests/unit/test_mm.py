@@ -48,6 +48,10 @@ class FakeSpace:
     def __init__(self) -> None:
         self.calls: list[tuple[Any, ...]] = []
 
+    def resident(self, addr: int, length: int) -> list[bool]:
+        """Nothing was touched."""
+        return [False] * (length // PAGE)
+
     def __getattr__(self, name: str) -> Any:
         def call(*args: Any) -> Any:
             self.calls.append((name, *args))
