@@ -488,14 +488,20 @@ def pwrite_now(task: Task, file: FileDescription, addr: int, count: int, offset:
             return done
 
 
-@syscall(17, needs=("files.positioned-io",))
-def pread64(task: Task, fd: Fd, buf: OutBuf, count: Size, pos: S64) -> int:
+def positioned(task: Task, fd: int, pos: int, modes: tuple[int, int]) -> FileDescription:
+    """The file of a call at a position, open with one of these access modes.  EINVAL, EBADF, ESPIPE."""
     if pos < 0:
         raise LinuxError(EINVAL)
     file = task.files.get(fd)
     check_position(file)
-    if file.flags & 3 not in (0, 2):
+    if file.flags & 3 not in modes:
         raise LinuxError(EBADF)
+    return file
+
+
+@syscall(17, needs=("files.positioned-io",))
+def pread64(task: Task, fd: Fd, buf: OutBuf, count: Size, pos: S64) -> int:
+    file = positioned(task, fd, pos, (0, 2))
     if buf + count > TASK_SIZE:
         raise LinuxError(EFAULT)
     check_end(pos, count)
@@ -504,12 +510,7 @@ def pread64(task: Task, fd: Fd, buf: OutBuf, count: Size, pos: S64) -> int:
 
 @syscall(18, needs=("files.positioned-io", "files.append"))
 def pwrite64(task: Task, fd: Fd, buf: Buf, count: Size, pos: S64) -> int:
-    if pos < 0:
-        raise LinuxError(EINVAL)
-    file = task.files.get(fd)
-    check_position(file)
-    if file.flags & 3 not in (1, 2):
-        raise LinuxError(EBADF)
+    file = positioned(task, fd, pos, (1, 2))
     if buf + count > TASK_SIZE:
         raise LinuxError(EFAULT)
     check_end(pos, count)

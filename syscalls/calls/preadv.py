@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from syscalls.abi.errno import EBADF, EINVAL, LinuxError
+from syscalls.abi.errno import EINVAL, LinuxError
 from syscalls.abi.fs import IN_MODIFY
 from syscalls.calls.io import (
     CHUNK,
@@ -12,6 +12,7 @@ from syscalls.calls.io import (
     each,
     input_file,
     output_file,
+    positioned,
     pread_now,
     pwrite_now,
     readv_now,
@@ -32,12 +33,7 @@ if TYPE_CHECKING:
 
 
 def _preadv(task: Task, fd: int, vec: int, vlen: int, pos: int) -> int:
-    if pos < 0:
-        raise LinuxError(EINVAL)
-    file = task.files.get(fd)
-    check_position(file)
-    if file.flags & 3 not in (0, 2):
-        raise LinuxError(EBADF)
+    file = positioned(task, fd, pos, (0, 2))
     vector = task.mem.iovec(vec, vlen)
     check_end(pos, sum(length for _, length in vector))
     return preadv_now(task, file, vector, pos)
@@ -56,12 +52,7 @@ def preadv_now(task: Task, file: FileDescription, vector: Vector, pos: int) -> i
 
 
 def _pwritev(task: Task, fd: int, vec: int, vlen: int, pos: int) -> int:
-    if pos < 0:
-        raise LinuxError(EINVAL)
-    file = task.files.get(fd)
-    check_position(file)
-    if file.flags & 3 not in (1, 2):
-        raise LinuxError(EBADF)
+    file = positioned(task, fd, pos, (1, 2))
     vector = task.mem.iovec(vec, vlen)
     check_end(pos, sum(length for _, length in vector))
     return pwritev_now(task, file, vector, pos)
