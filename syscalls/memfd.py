@@ -19,8 +19,9 @@ from syscalls.abi.mm import (
     VM_SHARED,
 )
 from syscalls.fs.inode import S_IFREG
+from syscalls.fs.memory_description import MemoryDescription
 from syscalls.fs.mounts import Dentry, Location, Mount
-from syscalls.fs.tmpfs import MemoryDescription, MemoryFile, TmpFs
+from syscalls.fs.tmpfs import MemoryFile, TmpFs
 from syscalls.task import RLIMIT_NOFILE
 
 TYPE_CHECKING = False

@@ -91,6 +91,7 @@ def fchdir(task: Task, fd: Fd) -> int:
     file = task.files.get_raw(fd)
     if file.location is None:
         raise LinuxError(ENOTDIR)
+    file.location.inode.refresh()
     task.fs.cwd = _searchable(task, file.location)
     return 0
 

@@ -26,6 +26,7 @@ from syscalls.abi.fs import (
     S_ISGID,
 )
 from syscalls.fs.directory import OpenDirectory
+from syscalls.fs.holds import hold_below
 from syscalls.fs.hostfile import Handle, HostBacking, HostDescription
 from syscalls.fs.inode import S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, FileSystem, Inode, Stat, StatFs
 from syscalls.fs.mounts import Dentry, join, parent_path
@@ -89,6 +90,10 @@ class HostFs(FileSystem):
         """Whether the host's own permission checks are right for these credentials: the guest is who pylx is."""
         if cred is self._trusted:
             return True
+        if self.holding:
+            self.holding = self.tree.holding()
+            if self.holding:
+                return False
         if cred.fsuid != self.uid or cred.fsgid != self.gid or not self.groups.issuperset(cred.groups):
             return False
         if self.uid == 0:
@@ -98,6 +103,12 @@ class HostFs(FileSystem):
             return False
         self._trusted = cred
         return True
+
+    def names_changed(self, moves: list[tuple[bytes, bytes]], removed: bytes | None) -> None:
+        self.tree.names_changed(moves, removed)
+
+    def forget_trust(self) -> None:
+        self._trusted = None
 
     # --- finding
 
@@ -321,6 +332,8 @@ class HostInode(Inode):
             raise LinuxError(EOPNOTSUPP) from None
 
     def chmod(self, task: Task, mode: int) -> None:
+        if mode & 0o500 != 0o500 and self.mode & S_IFMT == S_IFDIR and not self.dentry.deleted:
+            hold_below(self.filesystem, self.dentry.path)
         if self.handle is not None:
             self.handle.file.chmod(mode)
         else:

@@ -185,6 +185,12 @@ class FileSystem:
         self.pins: dict[bytes, Pin] = {}
         """The dentries that outlive a system call, by path."""
 
+    holding = False
+    """Files are kept within reach that walks might not get to: the system hears of changed names."""
+
+    def names_changed(self, moves: list[tuple[bytes, bytes]], removed: bytes | None) -> None:
+        """As HostTree.names_changed."""
+
     by_path = False
     """The file system finds a path of many components at once: it is a HostFs."""
     sparse_positions = False

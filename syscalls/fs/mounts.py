@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 class Dentry:
     """path: inside the file system, without a leading slash; b"" is its root."""
 
-    __slots__ = ("__weakref__", "deleted", "path", "pinned")
+    __slots__ = ("__weakref__", "deleted", "holds", "path", "pinned")
+    holds: list[object]
+    """Set while it may be out of the reach of walks: what keeps it and the directories above it (HostFs.hold_below)."""
 
     def __init__(self, path: bytes) -> None:
         self.path = path
@@ -82,6 +84,8 @@ def parent_path(path: bytes) -> bytes:
 
 def pins_removed(filesystem: FileSystem, path: bytes) -> None:
     """The name was unlinked: who holds it, holds a deleted file."""
+    if filesystem.holding:
+        filesystem.names_changed([], path)
     pin = filesystem.pins.pop(path, None)
     if pin is not None:
         dentry = pin()
@@ -91,6 +95,8 @@ def pins_removed(filesystem: FileSystem, path: bytes) -> None:
 
 def pins_moved(filesystem: FileSystem, moves: list[tuple[bytes, bytes]]) -> None:
     """Names were renamed, all at once (two pairs: an exchange)."""
+    if filesystem.holding:
+        filesystem.names_changed(moves, None)
     pins = filesystem.pins
     changed: list[tuple[Pin, Dentry, bytes]] = []
     for path, pin in list(pins.items()):

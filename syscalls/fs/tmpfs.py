@@ -5,11 +5,10 @@ A file's bytes are kept by page; a page that was never written is a hole.
 
 from __future__ import annotations
 
-from syscalls.abi.errno import EEXIST, EFBIG, ENODATA, ENOSPC, ENOTEMPTY, ENXIO, EOPNOTSUPP, EPERM, LinuxError
+from syscalls.abi.errno import EEXIST, EFBIG, ENODATA, ENOSPC, ENOTEMPTY, ENXIO, EOPNOTSUPP, LinuxError
 from syscalls.abi.fs import (
     FALLOC_FL_KEEP_SIZE,
     FALLOC_FL_PUNCH_HOLE,
-    O_APPEND,
     O_EXCL,
     O_TRUNC,
     OFFSET_MAX,
@@ -34,8 +33,8 @@ from syscalls.fs.inode import (
     check_attribute_name,
     not_found,
 )
+from syscalls.fs.memory_description import MemoryDescription
 from syscalls.fs.permission import mode_after_chown
-from syscalls.fs.regular import RegularDescription
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -451,6 +450,13 @@ class MemoryFile(MemoryNode):
         self.modified()
         return done
 
+    def touch_page(self, offset: int) -> None:
+        """A page for a write of which nothing came."""
+        index = offset // PAGE
+        if index not in self.pages:
+            self.filesystem.take_pages(1)
+            self.pages[index] = bytearray(PAGE)
+
     def resize(self, length: int) -> None:
         if length < self.length:
             self._drop(length, self.length)
@@ -525,75 +531,3 @@ class MemoryFile(MemoryNode):
         if flags & O_TRUNC:
             self.resize(0)
         return MemoryDescription(flags, location, self, task.kernel.vfs)
-
-
-class MemoryDescription(RegularDescription):
-    """An open file in memory."""
-
-    nowait = False
-    inode: MemoryFile
-
-    def file_key(self) -> tuple[int, int]:
-        return self.inode.filesystem.device, self.inode.number
-
-    def size(self) -> int:
-        return self.inode.length
-
-    def _load(self, length: int, offset: int) -> bytes:
-        inode = self.inode
-        if inode.page_cache is not None:
-            inode.page_cache.before_read(offset, length)
-        if not inode.attributes & FS_NOATIME_FL:
-            inode.atime_ns = inode.filesystem.now()
-        return inode.load(length, offset)
-
-    def _store(self, data: bytes | memoryview, offset: int) -> int:
-        if self.inode.sealed:
-            self._check_seals(offset + len(data))
-        return self.inode.store(data, offset)
-
-    def _append(self, data: bytes | memoryview) -> tuple[int, int]:
-        if self.inode.sealed:
-            self._check_seals(self.inode.length + len(data))
-        done = self.inode.store(data, self.inode.length)
-        return done, self.inode.length
-
-    def unreadable_data(self, task: Task, length: int) -> None:
-        self.unreadable_at(task, length, self.inode.length if self.flags & O_APPEND else self.offset)
-
-    def unreadable_at(self, task: Task, length: int, offset: int) -> None:
-        """shmem_write_begin, shmem_write_end: nothing is copied, and the file grows up to there (since Linux 6.16)."""
-        if self.inode.sealed:
-            self._check_seals(offset + length)
-        if offset > self.inode.length:
-            self.inode.resize(offset)
-
-    def _check_seals(self, end: int) -> None:
-        """EPERM for a write that F_SEAL_WRITE (8), F_SEAL_FUTURE_WRITE (16) or F_SEAL_GROW (4) forbids."""
-        sealed = self.inode.sealed
-        if sealed & 24 or (sealed & 4 and end > self.inode.length):
-            raise LinuxError(EPERM)
-
-    def _resize(self, length: int) -> None:
-        sealed, old = self.inode.sealed, self.inode.length
-        if (sealed & 2 and length < old) or (sealed & 4 and length > old):
-            raise LinuxError(EPERM)
-        self.inode.resize(length)
-
-    def _seek_data(self, offset: int, hole: bool) -> int:
-        return self.inode.seek_data(offset, hole)
-
-    def _allocate(self, mode: int, offset: int, length: int) -> None:
-        sealed = self.inode.sealed
-        if mode & FALLOC_FL_PUNCH_HOLE:
-            if sealed & 24:
-                raise LinuxError(EPERM)
-        elif sealed & 4 and offset + length > self.inode.length:
-            raise LinuxError(EPERM)
-        self.inode.allocate(mode, offset, length)
-
-    def sync(self, task: Task, data_only: bool) -> None:
-        """Nothing outlives the memory."""
-
-    def backing(self, task: Task, shared: bool, prot: int) -> MemoryFile:
-        return self.inode

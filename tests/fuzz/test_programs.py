@@ -31,10 +31,12 @@ from syscalls.fuzz.program import (
 from syscalls.fuzz.reproduce import c_source, python_source
 from syscalls.fuzz.sides import FuzzError
 from tests.fuzz.fixed import FIXED
+from tests.fuzz.fixed_files import FIXED_FILES
 from tests.fuzz.fixed_tasks import FIXED_TASKS, SINCE
 
 USR1_ACTION = (Store(0x300, bytes(32)), StoreValue(0x300, 8, Code(0)), StoreValue(0x308, 8, Const(0x04000004)),
                StoreValue(0x310, 8, Code(1)), Call(1, "rt_sigaction", (Const(10), Data(0x300), Const(0), Const(8))))
+ALL_FIXED = FIXED | FIXED_FILES | FIXED_TASKS
 PROGRAMS = {
     "files": Program((
         Store(64, b"f\0"), Call(1, "open", (Data(64), Const(2))), Call(2, "fstat", (Result(1), Data(256))),
@@ -81,12 +83,12 @@ def test_program_does_the_same(campaign: Campaign, name: str) -> None:
     assert native.timed_out == (name == "asleep")
 
 
-@pytest.mark.parametrize("name", FIXED | FIXED_TASKS)
+@pytest.mark.parametrize("name", ALL_FIXED)
 def test_difference_stays_away(campaign: Campaign, name: str) -> None:
     release = tuple(int(number) for number in re.findall(r"\d+", os.uname().release)[:2])
     if release < SINCE.get(name, ()):
         pytest.skip("Linux is too old to compare with")
-    assert [found for _, found in campaign.differences((FIXED | FIXED_TASKS)[name], limit_ms=5000)] == []
+    assert [found for _, found in campaign.differences(ALL_FIXED[name], limit_ms=5000)] == []
 
 
 @pytest.mark.parametrize("name", PROGRAMS)

@@ -38,6 +38,39 @@ def test_lookup_says_how_far_it_got(tree: HostTree, tmp_path: Path) -> None:
 @on_linux
 @pytest.mark.parametrize("host", ["linux"], indirect=True)
 @pytest.mark.parametrize("confined", [False, True])
+def test_what_is_held_stays_within_reach(host: Host, tmp_path: Path, confined: bool) -> None:
+    (tmp_path / "a/b").mkdir(parents=True)
+    (tmp_path / "a/b/file").write_text("x")
+    inside = (tmp_path / "a/b").stat().st_ino
+    tree = host.tree(os.fsencode(tmp_path), confined)
+    hold = tree.hold(b"a/b")
+    assert tree.holding() and tree.find(b"a/b") is None and tree.create(b"a/b/new", O_RDWR, 0o600) is None
+    (tmp_path / "a").rename(tmp_path / "gone")  # as good as a directory that may not be searched
+    assert tree.lstat(b"a/b").ino == inside and tree.lookup(b"a/b/file")[0] == 8
+    assert [name for name, _, _ in tree.entries(b"a/b")] == [b"file"]
+    assert errno_of(tree.lstat, b"a") == errno.ENOENT
+    tree.open(b"a/b/new", O_CREAT | O_RDWR, 0o600).close()
+    tree.chmod(b"a/b", 0o711)
+    tree.chown(b"a/b", -1, os.getgid())
+    tree.utime(b"a/b", 5, UTIME_NOW)
+    tree.rename(b"a/b/new", b"a/b/newer", 0)
+    tree.unlink(b"a/b/file")
+    assert ((tmp_path / "gone/b").stat().st_mode & 0o7777, (tmp_path / "gone/b").stat().st_atime_ns) == (0o711, 5)
+    assert [entry.name for entry in (tmp_path / "gone/b").iterdir()] == ["newer"]
+    tree.names_changed([(b"a", b"c")], None)
+    assert errno_of(tree.lstat, b"a/b") == errno.ENOENT
+    assert tree.lstat(b"c/b/newer").mode & 0o777 == 0o600
+    tree.names_changed([], b"c/b")
+    assert errno_of(tree.lstat, b"c/b") == errno.ENOENT and not tree.holding()
+    hold = tree.hold(b"gone/b")
+    assert tree.holding()
+    del hold
+    assert not tree.holding() and tree.find(b"gone/b") is not None
+
+
+@on_linux
+@pytest.mark.parametrize("host", ["linux"], indirect=True)
+@pytest.mark.parametrize("confined", [False, True])
 def test_find_and_create_do_what_lookup_and_open_do(host: Host, tmp_path: Path, confined: bool) -> None:
     (tmp_path / "a/b").mkdir(parents=True)
     (tmp_path / "a/b/file").write_text("x")

@@ -219,12 +219,12 @@ def _timespec(time_ns: int | None) -> tuple[int, int]:
 
 
 def utimensat(dirfd: int, path: bytes | None, atime_ns: int | None, mtime_ns: int | None) -> None:
-    """path None: of the file dirfd itself is (which O_PATH will not do for)."""
+    """path None: of the file dirfd itself is, which O_PATH will not do for; b"": the same, since Linux 5.8."""
     times = _TIMESPECS.pack(*_timespec(atime_ns), *_timespec(mtime_ns))
     if path is None:
         result = _futimens(dirfd, times)
     else:
-        result = _utimensat(dirfd, path, times, AT_SYMLINK_NOFOLLOW)
+        result = _utimensat(dirfd, path, times, AT_SYMLINK_NOFOLLOW if path else AT_EMPTY_PATH)
     if result < 0:
         raise failure()
 

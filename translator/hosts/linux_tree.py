@@ -14,6 +14,7 @@ import os
 from translator.hosts import linux_calls as calls
 from translator.hosts.base import HostError, HostFile, HostStat, HostStatFs
 from translator.hosts.linux_files import O_APPEND, LinuxFile, open_flags
+from translator.hosts.linux_holds import Holds
 from translator.hosts.linux_look import Look
 
 TYPE_CHECKING = False
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from translator.hosts.base import HostWatch
+    from translator.hosts.linux_holds import Hold
     from translator.hosts.linux_poll import LinuxPoller
 
     _T = TypeVar("_T")
@@ -40,14 +42,11 @@ _S_IFDIR = 0o040000
 _KERNEL_TYPES = frozenset((b"proc", b"sysfs", b"debugfs", b"tracefs", b"securityfs", b"configfs", b"cgroup", b"cgroup2",
                            b"bpf", b"efivarfs", b"pstore", b"selinuxfs", b"binfmt_misc", b"resctrl"))
 """File systems whose files are the host's kernel, pylx and its guests included (/proc/PID/mem)."""
-_KERNEL_TYPES = frozenset((b"proc", b"sysfs", b"debugfs", b"tracefs", b"securityfs", b"configfs", b"cgroup", b"cgroup2",
-                           b"bpf", b"efivarfs", b"pstore", b"selinuxfs", b"binfmt_misc", b"resctrl"))
-"""File systems whose files are the host's kernel, pylx and its guests included (/proc/PID/mem)."""
 
 
 class LinuxTree:
-    __slots__ = ("_confined", "_full_stat", "_kernel_devices", "_look", "_openat2", "_poller", "_resolve", "_root",
-                 "_stat", "_walk_how")
+    __slots__ = ("_confined", "_full_stat", "_holds", "_kernel_devices", "_look", "_openat2", "_poller", "_resolve",
+                 "_root", "_stat", "_walk_how")
 
     def __init__(self, root: bytes, confined: bool, poller: LinuxPoller) -> None:
         try:
@@ -56,6 +55,7 @@ class LinuxTree:
             raise HostError(error.errno) from None
         self._poller = poller
         self._confined = confined
+        self._holds = Holds()
         self._resolve = calls.RESOLVE_NO_SYMLINKS | calls.RESOLVE_NO_MAGICLINKS
         self._kernel_devices: frozenset[int] = frozenset()
         if confined:
@@ -77,23 +77,28 @@ class LinuxTree:
 
     def _open_path(self, path: bytes, flags: int = _PATH_ONLY) -> int:
         """An O_PATH descriptor of what path names, no link followed: ELOOP for one that is not the last."""
+        root = self._root
+        if self._holds:
+            root, path = self._holds.nearest(path) or (root, path)
+            if not path and root != self._root:
+                return os.dup(root)
         if not path:
             path = b"."
         if self._openat2 and len(path) <= _LONGEST:
             how = self._walk_how if flags == _PATH_ONLY else calls.open_how(flags, 0, self._resolve)
-            return calls.openat2(self._root, path, how)
-        return self._walk(path, flags)
+            return calls.openat2(root, path, how)
+        return self._walk(root, path, flags)
 
-    def _walk(self, path: bytes, flags: int) -> int:
+    def _walk(self, root: int, path: bytes, flags: int) -> int:
         """What openat2 does, a component at a time: a little slower, and as safe against links, though not against
         directories that are moved out of the tree during the walk."""
-        at = self._root
+        at = root
         try:
             for part in path.split(b"/"):
-                if at != self._root and os.fstat(at).st_mode & _S_IFMT == _S_IFLNK:
+                if at != root and os.fstat(at).st_mode & _S_IFMT == _S_IFLNK:
                     raise OSError(errno.ELOOP, "")
                 below = os.open(part, _PATH_ONLY, dir_fd=at)
-                if at != self._root:
+                if at != root:
                     os.close(at)
                 at = below
             if flags & os.O_DIRECTORY:
@@ -101,14 +106,14 @@ class LinuxTree:
                 if kind != _S_IFDIR:
                     raise OSError(errno.ELOOP if kind == _S_IFLNK else errno.ENOTDIR, "")
         except OSError as error:
-            if at != self._root:
+            if at != root:
                 os.close(at)
             raise HostError(error.errno) from None
         return at
 
     def _parent(self, path: bytes) -> tuple[int, bytes]:
         """(directory, name) for an *at() call; the directory is given back to `_release`."""
-        if not self._confined and len(path) <= _LONGEST:
+        if not self._confined and len(path) <= _LONGEST and not self._holds:
             return self._root, path or b"."
         cut = path.rfind(b"/")
         if cut < 0:
@@ -122,6 +127,8 @@ class LinuxTree:
     # Looking
 
     def lstat(self, path: bytes) -> HostStat:
+        if self._holds:
+            return self._stat_path(path)
         directory, name = self._parent(path)
         try:
             return calls.host_stat(os.stat(name, dir_fd=directory, follow_symlinks=False))
@@ -148,7 +155,7 @@ class LinuxTree:
         return self._ask(path, calls.full_stat)
 
     def lookup(self, path: bytes) -> tuple[int, HostStat]:
-        if self._openat2 and 0 < len(path) <= _LONGEST:  # nearly always, and without detours
+        if self._openat2 and 0 < len(path) <= _LONGEST and not self._holds:  # nearly always, and without detours
             try:
                 return len(path), self._stat(path)
             except HostError as failed:
@@ -163,7 +170,7 @@ class LinuxTree:
             return self._lookup_above(path, failed.errno)
 
     def find(self, path: bytes, btime: bool = False) -> HostStat | None:
-        if not self._openat2 or len(path) > _LONGEST:
+        if not self._openat2 or len(path) > _LONGEST or self._holds:
             return None
         try:
             return self._full_stat(path) if btime else self._stat(path)
@@ -221,7 +228,11 @@ class LinuxTree:
         return fd
 
     def _open_any(self, path: bytes, host_flags: int, mode: int) -> int:
-        if self._confined and self._openat2 and len(path) <= _LONGEST:
+        if self._holds:
+            hold = self._holds.at(path)
+            if hold is not None:
+                return hold.open(host_flags, mode)
+        elif self._confined and self._openat2 and len(path) <= _LONGEST:
             mode = mode & 0o7777 if host_flags & _CREATES else 0
             return calls.openat2(self._root, path or b".", calls.open_how(host_flags, mode, self._resolve))
         directory, name = self._parent(path)
@@ -242,7 +253,7 @@ class LinuxTree:
             raise
 
     def create(self, path: bytes, flags: int, mode: int) -> HostFile | None:
-        if not self._openat2 or len(path) > _LONGEST:
+        if not self._openat2 or len(path) > _LONGEST or self._holds:
             return None
         how = calls.open_how(open_flags(flags | _O_CREAT_EXCL), mode & 0o7777, self._resolve)
         fd = calls.try_openat2(self._root, path, how)
@@ -343,15 +354,20 @@ class LinuxTree:
             os.close(fd)
 
     def chown(self, path: bytes, uid: int, gid: int) -> None:
-        directory, name = self._parent(path)
+        hold = self._holds.at(path)
+        directory, name = self._parent(path) if hold is None else (self._root, b"/proc/self/fd/%d" % hold.fd)
         try:
-            os.chown(name, uid, gid, dir_fd=directory, follow_symlinks=False)
+            os.chown(name, uid, gid, dir_fd=directory, follow_symlinks=hold is not None)
         except OSError as error:
             raise HostError(error.errno) from None
         finally:
             self._release(directory)
 
     def utime(self, path: bytes, atime_ns: int | None, mtime_ns: int | None) -> None:
+        hold = self._holds.at(path)
+        if hold is not None:
+            calls.utimensat(hold.fd, b"", atime_ns, mtime_ns)
+            return
         directory, name = self._parent(path)
         try:
             calls.utimensat(directory, name, atime_ns, mtime_ns)
@@ -415,6 +431,19 @@ class LinuxTree:
             raise HostError(error.errno) from None
         finally:
             os.close(fd)
+
+    # Holding
+
+    def hold(self, path: bytes) -> Hold:
+        return self._holds.add(path, self._open_path)
+
+    def holding(self) -> bool:
+        return bool(self._holds)
+
+    def names_changed(self, moves: list[tuple[bytes, bytes]], removed: bytes | None) -> None:
+        if removed is not None:
+            self._holds.removed(removed)
+        self._holds.moved(moves)
 
     # Watching
 

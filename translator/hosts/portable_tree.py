@@ -319,6 +319,15 @@ class PortableTree:
         self._path(path)
         raise HostError(EOPNOTSUPP)
 
+    def hold(self, path: bytes) -> object:
+        raise HostError(ENOSYS)
+
+    def holding(self) -> bool:
+        return False
+
+    def names_changed(self, moves: list[tuple[bytes, bytes]], removed: bytes | None) -> None:
+        """Nothing is held."""
+
     def watch(self, path: bytes, changed: Callable[[int, bytes, int], None], mask: int) -> HostWatch:
         raise HostError(ENOSYS)
 

@@ -1,0 +1,43 @@
+"""More programs that once showed a difference, of files alone (see fixed.py)."""
+
+from __future__ import annotations
+
+from syscalls.fuzz.program import Call, Const, Data, Program, Result, Store, StoreValue
+
+HERE = Const(-100)
+"""AT_FDCWD."""
+
+
+def names(*each: bytes) -> tuple[Store, ...]:
+    """Strings at 0x100, 0x140, 0x180, ..."""
+    return tuple(Store(0x100 + 0x40 * number, name + b"\0") for number, name in enumerate(each))
+
+
+FIXED_FILES = {
+    "below what may not be searched": Program((
+        *names(b"d", b"d/in", b"g", b"../g", b"..", b".", b"../..", b"new", b"../in"),
+        Call(1, "open", (Data(0x280), Const(0))), Call(2, "mkdir", (Data(0x140), Const(0o755))),
+        Call(3, "open", (Data(0x140), Const(0))), Call(4, "open", (Data(0x100), Const(0))),
+        Call(5, "chdir", (Data(0x140),)), Call(6, "fchmodat", (Result(1), Data(0x100), Const(0))),
+        *(Call(10 + number, "stat", (Data(0x180 + 0x40 * number), Data(0x800))) for number in range(5)),
+        Call(20, "open", (Data(0x2C0), Const(0o102), Const(0o600))), Call(21, "write", (Result(20), Data(0), Const(3))),
+        Call(22, "getdents64", (Result(4), Data(0x800), Const(512))),
+        Call(23, "openat", (Result(4), Data(0x180), Const(0))), Call(24, "openat", (Result(3), Data(0x2C0), Const(0))),
+        Call(25, "chmod", (Data(0x240), Const(0))), Call(26, "access", (Data(0x2C0), Const(0))),
+        Call(27, "fchdir", (Result(3),)), Call(28, "fchmod", (Result(3), Const(0o700))),
+        Call(29, "utimensat", (HERE, Data(0x240), Const(0), Const(0))), Call(30, "access", (Data(0x2C0), Const(0))),
+        Call(31, "renameat", (Result(1), Data(0x100), Result(1), Data(0x2C0))),
+        Call(32, "access", (Data(0x2C0), Const(0))), Call(33, "getcwd", (Data(0x800), Const(512))),
+        Call(34, "unlink", (Data(0x2C0),)), Call(35, "rmdir", (Data(0x300),)),
+        Call(36, "fchmodat", (Result(1), Data(0x2C0), Const(0o755))), Call(37, "rmdir", (Data(0x300),)),
+        Call(38, "access", (Data(0x2C0), Const(0))), Call(39, "stat", (Data(0x200), Data(0x800))))),
+    "pages of writes of which nothing came": Program((
+        Call(1, "memfd_create", (Data(64), Const(0))), Call(2, "ftruncate", (Result(1), Const(0x4010))),
+        Call(3, "write", (Result(1), Const(1), Const(7))),
+        Call(4, "lseek", (Result(1), Const(0), Const(4))), Call(5, "lseek", (Result(1), Const(0), Const(0))),
+        StoreValue(128, 8, Const(1)), StoreValue(136, 8, Const(6)),
+        Call(8, "pwritev", (Result(1), Data(128), Const(1), Const(0x3000), Const(0))),
+        *(Call(9 + number, "lseek", (Result(1), Const(0x1000 * number), Const(3))) for number in range(5)),
+        *(Call(19 + number, "lseek", (Result(1), Const(0x1000 * number), Const(4))) for number in range(5)),
+        Call(30, "fstat", (Result(1), Data(0x400))))),
+}
