@@ -8,6 +8,7 @@ from syscalls.abi.errno import (
     EACCES,
     EAFNOSUPPORT,
     EALREADY,
+    EFAULT,
     EINPROGRESS,
     EINVAL,
     ENOPROTOOPT,
@@ -256,6 +257,13 @@ class InetSocket(HostBackedSocket):
         elif (level == IPPROTO_TCP and not self.stream) or (level == IPPROTO_IPV6 and self.family == AF_INET):
             raise LinuxError(ENOPROTOOPT)
         try:
+            size = getattr(value, "size", len(value))
+            if len(value) < min(size, 4):
+                # The host knows which options look at the value, and when.
+                refuse = getattr(self.host, "set_unreadable_option", None)
+                if refuse is not None:
+                    refuse(level, option, size)
+                raise LinuxError(EFAULT)
             self.host.setsockopt(level, option, value)
         except HostError as error:
             if error.errno not in (ENOPROTOOPT, EOPNOTSUPP):

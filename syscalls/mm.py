@@ -83,6 +83,9 @@ MIN_GAP, MAX_GAP = 128 << 20, TASK_SIZE // 6 * 5
 MAY_ALL = VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC
 DEFAULT_STACK_LIMIT = 8 << 20
 CAP_IPC_LOCK, CAP_SYS_RAWIO = 14, 17
+NOWHERE = frozenset(("eventfd", "eventpoll", "inotify", "landlock-ruleset", "mqueue", "namespace", "pidfd", "signalfd",
+                     "socket", "timerfd"))
+"""Kinds of files on mounts that only the kernel has, from which nothing is executed (SB_I_NOEXEC)."""
 OVERCOMMIT_LOOK = 1 << 30
 """Only requests above this are compared with the memory there is."""
 
@@ -572,6 +575,8 @@ class Mm:
 
 
 def _is_noexec(file: FileDescription) -> bool:
-    """path_noexec: the file lies on a mount of MS_NOEXEC."""
+    """path_noexec: the file lies on a mount of MS_NOEXEC, or on one that only the kernel has."""
     location = file.location
+    if file.kind in NOWHERE or (file.kind == "pipe" and location is None):
+        return True
     return location is not None and bool(location.mount.flags & 8)

@@ -277,9 +277,10 @@ class NetlinkSocket(Socket):
             return
         if level != SOL_NETLINK:
             raise LinuxError(ENOPROTOOPT)
-        if len(value) < 4:
-            raise LinuxError(EINVAL)
-        number = int.from_bytes(value[:4], "little")
+        from syscalls.socket_options import first_bytes
+        number = 0  # as which it takes what is too short
+        if getattr(value, "size", len(value)) >= 4:
+            number = int.from_bytes(first_bytes(value, 4), "little")
         if option in (NETLINK_ADD_MEMBERSHIP, NETLINK_DROP_MEMBERSHIP):
             if not 0 < number <= 64:
                 raise LinuxError(EINVAL)

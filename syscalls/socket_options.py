@@ -10,6 +10,7 @@ from struct import pack, unpack
 from syscalls.abi.errno import (
     EACCES,
     EDOM,
+    EFAULT,
     EINVAL,
     ENODATA,
     ENODEV,
@@ -119,16 +120,33 @@ _DEFAULTS = {SO_RCVLOWAT: 1, SO_SNDBUF: WMEM_DEFAULT, SO_RCVBUF: RMEM_DEFAULT, S
 _CREDENTIAL_OPTIONS = (SO_PASSCRED, SO_PASSSEC, SO_PASSPIDFD)
 
 
+class CutValue(bytes):
+    """The readable beginning of an option's value: the rest is missed by those that look at it."""
+
+    def __new__(cls, readable: bytes, size: int) -> CutValue:
+        return super().__new__(cls, readable)
+
+    def __init__(self, readable: bytes, size: int) -> None:
+        self.size = size
+        """Of the whole, in bytes."""
+
+
+def first_bytes(value: bytes, count: int) -> bytes:
+    """EINVAL: the value has less than that; EFAULT: they cannot be read."""
+    if len(value) < count:
+        raise LinuxError(EFAULT if isinstance(value, CutValue) and value.size >= count else EINVAL)
+    return value[:count]
+
+
 def set_common(task: Task, socket: Socket, option: int, value: bytes) -> None:
-    """EINVAL: value too short; EDOM: bad microseconds; ENOPROTOOPT: no such option, or one that is only read."""
+    """sk_setsockopt.  EINVAL: value too short; EFAULT: it cannot be read; EDOM: bad microseconds; ENOPROTOOPT: no such
+    option, or one that is only read."""
     if option == SO_BINDTODEVICE:
-        name = value[:15].partition(b"\0")[0]
+        name = first_bytes(value, min(15, getattr(value, "size", len(value)))).partition(b"\0")[0]
         if name and all(interface.name != name for interface in task.kernel.host.interfaces()):
             raise LinuxError(ENODEV)
         return
-    if len(value) < 4:
-        raise LinuxError(EINVAL)
-    number: int = unpack("<i", value[:4])[0]
+    number: int = unpack("<i", first_bytes(value, 4))[0]
     if option in _BOOLEAN:
         _check_boolean(task, socket, option, number)
         socket.options[SOL_SOCKET, option] = int(number != 0)
@@ -156,15 +174,14 @@ def set_common(task: Task, socket: Socket, option: int, value: bytes) -> None:
     elif option in (SO_SNDTIMEO_OLD, SO_SNDTIMEO_NEW):
         socket.write_timeout_ns = _timeout(value)
     elif option == SO_LINGER:
-        if len(value) < 8:
-            raise LinuxError(EINVAL)
-        seconds: int = unpack("<i", value[4:8])[0]
+        seconds: int = unpack("<ii", first_bytes(value, 8))[1]
         socket.options[SOL_SOCKET, SO_LINGER] = seconds + 1 if number else 0
     elif option == SO_PEEK_OFF:
         if socket.family != AF_UNIX:
             raise LinuxError(EOPNOTSUPP)
         socket.peek_offset = number  # type: ignore[attr-defined]
     elif option == SO_MAX_PACING_RATE:
+        first_bytes(value, 8 if getattr(value, "size", 0) >= 8 else 4)  # an unsigned long, of what has room for it
         socket.options[SOL_SOCKET, option] = number & 0xFFFFFFFF
     elif option in (SO_TIMESTAMPING_OLD, SO_TIMESTAMPING_NEW):
         _check_timestamping(number)
@@ -274,9 +291,7 @@ def _buffer_size(task: Task, wanted: int, force: bool, most: int, least: int) ->
 
 def _timeout(value: bytes) -> int | None:
     """sock_set_timeout: struct timeval; all zero is for ever, negative is at once."""
-    if len(value) < 16:
-        raise LinuxError(EINVAL)
-    seconds, microseconds = unpack("<qq", value[:16])
+    seconds, microseconds = unpack("<qq", first_bytes(value, 16))
     if not 0 <= microseconds < 1_000_000:
         raise LinuxError(EDOM)
     if seconds < 0:

@@ -409,7 +409,7 @@ def check_cpu_timers(task: Task) -> None:
             send_group(group, SigInfo(SIGKILL, SI_KERNEL))
         elif seconds >= soft:
             # Once a second from the soft limit on, which Linux moves for that.
-            group.rlimits[RLIMIT_CPU] = (seconds + 1, hard)
+            group.rlimits[RLIMIT_CPU] = (soft + 1, hard)
             send_group(group, SigInfo(SIGXCPU, SI_KERNEL))
     group.watches_cpu = armed
 

@@ -27,8 +27,6 @@ def _set(task: Task, group: ThreadGroup, resource: int, soft: int, hard: int) ->
         raise LinuxError(EPERM)
     if hard > group.rlimits[resource][1] and not task.cred.capable(CAP_SYS_RESOURCE):
         raise LinuxError(EPERM)
-    if resource == RLIMIT_CPU and soft == 0:
-        soft = 1  # taken as "at once", not as "off"
     group.rlimits[resource] = (soft, hard)
     if resource == RLIMIT_CPU and soft != RLIM_INFINITY:
         group.watches_cpu = True

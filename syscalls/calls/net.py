@@ -29,6 +29,7 @@ AF_UNIX, SOL_SOCKET, SOL_IPV6, SO_RCVLOWAT = 1, 1, 41, 18
 SOMAXCONN, SOCKADDR_STORAGE, MAX_RW_COUNT, VLEN_MAX = 4096, 128, 0x7FFFF000, 1024
 RLIMIT_NOFILE = 7
 OPTION_MAX = 65536
+NSEC, TIME64_MAX = 1_000_000_000, (1 << 63) - 1
 WINDOW = 256 << 10
 """The most bytes of a large send that are offered to a stream at a time, once it was full."""
 
@@ -435,9 +436,12 @@ async def recvmmsg(task: Task, fd: Fd, mmsg: Addr, vlen: U32, flags: U32, timeou
     if timeout:
         from struct import pack, unpack
         seconds, nanoseconds = unpack("<qq", task.mem.read(timeout, 16))
-        if seconds < 0 or not 0 <= nanoseconds < 1_000_000_000:
+        if seconds < 0 or not 0 <= nanoseconds < NSEC:
             raise LinuxError(EINVAL)
-        deadline = task.kernel.clock.monotonic() + seconds * 1_000_000_000 + nanoseconds
+        if seconds or nanoseconds:
+            deadline = min(task.kernel.clock.monotonic() + seconds * NSEC + nanoseconds, TIME64_MAX * NSEC)
+        else:
+            deadline = 0
     sock = socket_at(task, fd)
     sock.raise_error()
     received = 0
@@ -462,11 +466,20 @@ async def recvmmsg(task: Task, fd: Fd, mmsg: Addr, vlen: U32, flags: U32, timeou
             raise
     if deadline is not None and received:
         left = max(0, deadline - task.kernel.clock.monotonic())
-        task.mem.write(timeout, pack("<qq", *divmod(left, 1_000_000_000)))
+        task.mem.write(timeout, pack("<qq", *divmod(left, NSEC)))
     return received
 
 
 # --- options
+
+def option_value(task: Task, addr: int, length: int) -> bytes:
+    """The value of an option: who uses it finds out that some of it cannot be read."""
+    try:
+        return task.mem.read(addr, length) if length else b""
+    except LinuxError:
+        from syscalls.socket_options import CutValue
+        return CutValue(task.mem.input(addr, length) if task.mem.readable(addr, length) else b"", length)
+
 
 @syscall(54, support=PARTIAL("socket filters are refused"), needs=("sockets.options", "sockets.interfaces"),
          unsupported={"SO_ATTACH_FILTER": 26, "SO_ATTACH_BPF": 50, "SO_ATTACH_REUSEPORT_CBPF": 51,
@@ -477,7 +490,7 @@ def setsockopt(task: Task, fd: Fd, level: S32, optname: S32, optval: Addr, optle
         raise LinuxError(EINVAL)
     if level != SOL_SOCKET and sock.family == AF_UNIX:
         raise LinuxError(EOPNOTSUPP)  # without a look at the value: these sockets have no options of their own
-    sock.setsockopt(task, level, optname, task.mem.read(optval, min(optlen, OPTION_MAX)) if optlen else b"")
+    sock.setsockopt(task, level, optname, option_value(task, optval, min(optlen, OPTION_MAX)))
     return 0
 
 

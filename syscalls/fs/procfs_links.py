@@ -206,6 +206,7 @@ class NamespaceDescription(FileDescription):
     """man 2 ioctl_ns.  The initial namespaces have no parents, and all belong to the initial user namespace.  There is
     nothing to read."""
 
+    kind = "namespace"
     takes_positions = True
     splice_source = splice_target = False
 

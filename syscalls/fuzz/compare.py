@@ -92,6 +92,8 @@ class Comparison:
         """Descriptors that are known for directories: they were listed, or their end is no file's."""
         self.moved: set[int] = set()
         """Descriptors that are not at 0."""
+        self.parted = False
+        """A call succeeded after which areas that look equal in /proc/self/maps are not."""
 
     def difference(self) -> Difference | None:
         if self.right.failure:
@@ -240,6 +242,7 @@ class Comparison:
         if not self.matches(rule, one.result, other.result):
             return self.results(name_of(call), one, other)
         self.values[call.slot] = one.result
+        self.parted = self.parted or (call.name in PARTING and one.result >= 0)
         self.apply(one, other)
         for offset, size, field_rule in self.fields(call, one.result):
             left, right = (bytes(memory[offset:offset + size]) for memory in self.memory)
@@ -390,7 +393,7 @@ class Comparison:
             return None if one.result == other.result else self.results("open", one, other)
         if texts[0] == texts[1]:
             return None
-        if len(texts[0]) > len(texts[1]) and all(call.name not in PARTING for call in self.calls.values()) and (
+        if len(texts[0]) > len(texts[1]) and not self.parted and (
                 text_rules(one.text, True) == text_rules(other.text, True)):
             return None
         pairs = list(zip(texts[0], texts[1], strict=False))
@@ -502,7 +505,6 @@ def has_thread(block: Block) -> bool:
 
 CLD_KILLED, CLD_DUMPED = 2, 3
 PARTING = ("mbind", "set_mempolicy_home_node", "mseal")
-"""Calls after which areas that look equal in /proc/self/maps are not."""
 SENDERS = ("kill", "tkill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "pidfd_send_signal")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from struct import unpack_from
 
 from syscalls.fuzz.program import DATA_ROOM, Call, Const, Data
 from syscalls.fuzz.rules import ANY_TIME, SEQUENCE, Any, Bijection, Bijections, Rule
@@ -174,6 +175,17 @@ def semctl_result(call: Call) -> Rule | None:
     return PID if constant(call, 2) == 11 else None   # GETPID
 
 
+def time_left(call: Call, result: int, memory: Memory, bijections: Bijections) -> None:
+    """What is left of the time that recvmmsg was given: the same but for how long the call took."""
+    start = offset(call, 4)
+    if start is None or start + 16 > DATA_ROOM or result <= 0:
+        return
+    left, right = (unpack_from("<qq", side, start) for side in memory)
+    if all(0 <= nanoseconds < 1_000_000_000 for _, nanoseconds in (left, right)) and (
+            abs((left[0] - right[0]) * 1_000_000_000 + left[1] - right[1]) < 1_000_000_000):
+        memory[1][start:start + 16] = memory[0][start:start + 16]
+
+
 RANDOM = Any("random bytes")
 
 
@@ -216,6 +228,7 @@ SPECIAL: dict[str, Special] = {
     "readlinkat": Special(memory=link_text),
     "getcwd": Special(memory=cwd_text),
     "futex": Special(fields=futex_fields),
+    "recvmmsg": Special(memory=time_left),
     "io_setup": Special(fields=lambda call, _: at(call, 1, (0, 8, Bijection("address")))),
     "timer_create": Special(fields=lambda call, _: at(call, 2, (0, 4, Bijection("timer", True)))),
     "sched_getattr": Special(fields=lambda call, _: at(call, 1, (24, 8, Any("the scheduler's slice, by processors")))),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 from syscalls.fuzz.program import (
+    DATA_ROOM,
     Arena,
     Block,
     Call,
@@ -319,8 +322,37 @@ FIXED_TASKS = {
         Store(0x200, bytes(56)), StoreValue(0x200, 8, Data(0x100)), StoreValue(0x208, 4, Const(16)),
         StoreValue(0x220, 8, Data(0x300)), StoreValue(0x228, 8, Const(24)),
         Call(2, "sendmsg", (Result(1), Data(0x200), Const(0))))),
+    "a limit of no CPU time": Program((
+        Store(64, bytes(8) + b"\xff" * 8), Call(1, "setrlimit", (Const(0), Data(64))),
+        Call(2, "getrlimit", (Const(0), Data(128))))),
+    "how much of an option's value is looked at": Program((
+        Call(1, "socketpair", (Const(1), Const(1), Const(0), Data(64))), Load(2, 64),
+        Call(3, "socket", (Const(16), Const(3), Const(0))), Call(4, "socket", (Const(2), Const(1), Const(0))),
+        *(Call(10 + index, "setsockopt", (Result(fd), Const(level), Const(option), value, Const(size)))
+          for index, (fd, (level, option), value, size) in enumerate(product(
+              (2, 3, 4), ((1, 0), (1, 2), (1, 3), (1, 13), (1, 20), (1, 25), (1, 47), (1, 99), (270, 1), (270, 3),
+                          (270, 99), (0, 1), (0, 99), (6, 1), (6, 99)),
+              (Const(0), Data(DATA_ROOM - 4)), (0, 1, 4, 8)))))),
+    "time that is left of much, and of none": Program((
+        Call(1, "socketpair", (Const(1), Const(2), Const(0), Data(64))), Load(2, 64), Load(3, 68),
+        *(Call(4 + index, "write", (Result(3), Data(64), Const(1))) for index in range(3)),
+        Store(128, b"\xff" * 7 + b"\x7f" + b"\1" + bytes(7)),
+        Call(7, "recvmmsg", (Result(2), Data(256), Const(1), Const(0x40), Data(128))), Store(144, bytes(16)),
+        Call(8, "recvmmsg", (Result(2), Data(256), Const(2), Const(0x40), Data(144))), Store(160, b"\5" + bytes(15)),
+        Call(9, "recvmmsg", (Result(2), Data(256), Const(2), Const(0x40), Data(160))))),
+    "nothing is executed from where only the kernel is": Program((
+        Call(1, "epoll_create", (Const(3),)), Call(2, "eventfd2", (Const(0), Const(0))), Call(3, "inotify_init"),
+        Call(4, "pipe", (Data(64),)), Load(5, 64), Call(6, "socket", (Const(1), Const(1), Const(0))),
+        Call(7, "timerfd_create", (Const(1), Const(0))), Call(8, "getpid"),
+        Call(9, "pidfd_open", (Result(8), Const(0))), Store(128, b"/proc/self/ns/net\0"),
+        Call(10, "open", (Data(128), Const(0))), Store(160, b"/dev/zero\0"), Call(11, "open", (Data(160), Const(2))),
+        Call(12, "memfd_create", (Data(64), Const(8))), Store(192, bytes(8)),
+        Call(13, "signalfd4", (Const(-1), Data(192), Const(8), Const(0))),
+        *(Call(20 + index, "mmap", (Arena(0), Const(4096), Const(prot), Const(0x12), Result(fd), Const(0)))
+          for index, (fd, prot) in enumerate(product((1, 2, 3, 5, 6, 7, 9, 10, 11, 12, 13), (1, 3, 5)))))),
 }
-SINCE = {"guard regions": (6, 13), "futex2: nodes, kinds that differ": (6, 16), "the inode of a process": (6, 18),
+SINCE = {"nothing is executed from where only the kernel is": (6, 18), "guard regions": (6, 13),
+         "futex2: nodes, kinds that differ": (6, 16), "the inode of a process": (6, 18),
          "positions of what has none": (6, 9), "the names in the directory of a process": (6, 1),
          "sendfile into a pipe": (5, 12),
          "more room than attributes of the scheduler": (6, 18), "attributes of files in memory": (6, 0),
