@@ -95,6 +95,8 @@ class Watch:
         seen = self.recent.get((mask & IN_ALL_EVENTS, name))
         if seen is not None and now - seen < ECHO_NS:
             return
+        if mask & (IN_IGNORED | IN_DELETE_SELF) and self.identity in self.table.kernel.vfs.ending:
+            return  # the host has no use for it any more, guests do
         if mask & IN_IGNORED:
             self.host = None
             self.event(IN_DELETE_SELF, b"", 0)

@@ -145,8 +145,9 @@ def check_make(task: Task, parent: Location, kind: int) -> None:
     check(task, parent, _MAKE[kind])
 
 
-def check_remove(task: Task, parent: Location, inode: Inode) -> None:
-    check(task, parent, REMOVE_DIR if inode.mode & S_IFMT == S_IFDIR else REMOVE_FILE)
+def check_remove(task: Task, parent: Location, directory: bool) -> None:
+    """What the call would remove, whatever is there."""
+    check(task, parent, REMOVE_DIR if directory else REMOVE_FILE)
 
 
 def check_open(task: Task, location: Location, readable: bool, writable: bool) -> int:

@@ -28,6 +28,6 @@ def hold_below(filesystem: HostFs, directory: bytes) -> None:
                 path = parent_path(path)
         except HostError:
             continue  # it is out of reach already, or the host holds nothing
-        dentry.holds = [*getattr(dentry, "holds", ()), *holds]
+        dentry.keep(*holds)
         filesystem.holding = True
         filesystem.forget_trust()

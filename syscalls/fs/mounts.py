@@ -22,14 +22,17 @@ if TYPE_CHECKING:
 class Dentry:
     """path: inside the file system, without a leading slash; b"" is its root."""
 
-    __slots__ = ("__weakref__", "deleted", "holds", "path", "pinned")
-    holds: list[object]
-    """Set while it may be out of the reach of walks: what keeps it and the directories above it (HostFs.hold_below)."""
+    __slots__ = ("__weakref__", "deleted", "kept", "path", "pinned")
+    kept: list[object]
+    """Of a few only: what ends with it."""
 
     def __init__(self, path: bytes) -> None:
         self.path = path
         self.deleted = False
         self.pinned = False
+
+    def keep(self, *things: object) -> None:
+        self.kept = [*getattr(self, "kept", ()), *things]
 
     def __repr__(self) -> str:
         return f"<Dentry {self.path!r}{' (deleted)' if self.deleted else ''}>"
@@ -82,8 +85,8 @@ def parent_path(path: bytes) -> bytes:
     return path.rpartition(b"/")[0]
 
 
-def pins_removed(filesystem: FileSystem, path: bytes) -> None:
-    """The name was unlinked: who holds it, holds a deleted file."""
+def pins_removed(filesystem: FileSystem, path: bytes) -> Dentry | None:
+    """The name was unlinked: who holds it, holds a deleted file.  The dentry that somebody holds."""
     if filesystem.holding:
         filesystem.names_changed([], path)
     pin = filesystem.pins.pop(path, None)
@@ -91,6 +94,8 @@ def pins_removed(filesystem: FileSystem, path: bytes) -> None:
         dentry = pin()
         if dentry is not None:
             dentry.deleted = True
+            return dentry
+    return None
 
 
 def pins_moved(filesystem: FileSystem, moves: list[tuple[bytes, bytes]]) -> None:

@@ -22,7 +22,6 @@ from syscalls.abi.fs import (
     IN_ATTRIB,
     IN_CREATE,
     IN_DELETE,
-    IN_DELETE_SELF,
     IN_ISDIR,
     IN_MOVE_SELF,
     IN_MOVED_FROM,
@@ -33,6 +32,7 @@ from syscalls.abi.fs import (
     RENAME_WHITEOUT,
     S_ISVTX,
 )
+from syscalls.fs.endings import tell_end
 from syscalls.fs.inode import S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK
 from syscalls.fs.mounts import below, join, pins_moved, pins_removed
 from syscalls.fs.permission import may_create, may_delete, may_link, may_mknod, permission
@@ -42,7 +42,7 @@ from syscalls.usermem import readable_name
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from syscalls.fs.inode import Inode
-    from syscalls.fs.mounts import Location
+    from syscalls.fs.mounts import Dentry, Location
     from syscalls.fs.vfs import Vfs
     from syscalls.fs.walk import Walk
     from syscalls.task import Task
@@ -130,7 +130,7 @@ def _victim(vfs: Vfs, task: Task, walk: Walk, is_directory: bool) -> tuple[Locat
     inode = walk.location().inode
     if task.cred.landlock is not None:
         from syscalls.landlock import check_remove
-        check_remove(task, parent, inode)
+        check_remove(task, parent, is_directory)
     if not vfs.host_checks(task, parent.inode) or (inode.mode & S_IFMT == S_IFDIR) != is_directory:
         may_delete(task, parent.inode, inode)
     return parent, inode
@@ -156,10 +156,10 @@ def remove_file(vfs: Vfs, task: Task, path: bytes, dirfd: int) -> None:
     last = inode.stat(task).nlink <= 1
     identity = inode.identity(task)
     parent.inode.unlink(task, walk.name)
-    pins_removed(walk.mount.filesystem, walk.path)
+    dentry = pins_removed(walk.mount.filesystem, walk.path)
     vfs.notifier(identity, IN_ATTRIB, b"", 0)
     if last:
-        vfs.notifier(identity, IN_DELETE_SELF, b"", 0)
+        tell_end(vfs, identity, dentry, 0)
     vfs.notify_name(task, parent.inode, IN_DELETE, walk.name)
 
 
@@ -175,9 +175,9 @@ def remove_directory(vfs: Vfs, task: Task, path: bytes, dirfd: int) -> None:
         raise LinuxError(EBUSY)
     identity = inode.identity(task)
     parent.inode.rmdir(task, walk.name)
-    pins_removed(walk.mount.filesystem, walk.path)
+    dentry = pins_removed(walk.mount.filesystem, walk.path)
     if vfs.notifier is not None:
-        vfs.notifier(identity, IN_DELETE_SELF | IN_ISDIR, b"", 0)
+        tell_end(vfs, identity, dentry, IN_ISDIR)
         vfs.notify_name(task, parent.inode, IN_DELETE | IN_ISDIR, walk.name)
 
 
@@ -234,17 +234,18 @@ def rename(vfs: Vfs, task: Task, old_path: bytes, old_dirfd: int, new_path: byte
     events = _before_rename(task, inode, target) if vfs.notifier is not None else None
     old_parent.inode.rename(task, old.name, new_parent.inode, new.name, flags)
     filesystem = old.mount.filesystem
+    replaced = None
     if exchange:
         pins_moved(filesystem, [(old.path, new.path), (new.path, old.path)])
     else:
-        pins_removed(filesystem, new.path)
+        replaced = pins_removed(filesystem, new.path)
         pins_moved(filesystem, [(old.path, new.path)])
     if is_directory or target_is_directory:
         for mount in vfs.mounts.values():
             if mount.children:
                 mount.renamed()
     if events is not None:
-        _tell_rename(vfs, task, old_parent.inode, old.name, new_parent.inode, new.name, events, exchange)
+        _tell_rename(vfs, task, old_parent.inode, old.name, new_parent.inode, new.name, events, exchange, replaced)
 
 
 def _check_rename(vfs: Vfs, task: Task, old: Walk, new: Walk, inode: Inode, target: Inode | None,
@@ -294,7 +295,7 @@ def _before_rename(task: Task, inode: Inode, target: Inode | None) -> _RenameEve
 
 
 def _tell_rename(vfs: Vfs, task: Task, old_directory: Inode, old_name: bytes, new_directory: Inode, new_name: bytes,
-                 events: _RenameEvents, exchange: bool) -> None:
+                 events: _RenameEvents, exchange: bool, replaced: Dentry | None) -> None:
     """fsnotify_move, and for a file that was replaced fsnotify_link_count or its end."""
     notifier = vfs.notifier
     assert notifier is not None
@@ -302,6 +303,8 @@ def _tell_rename(vfs: Vfs, task: Task, old_directory: Inode, old_name: bytes, ne
     flag = IN_ISDIR if events.is_directory else 0
     vfs.notify_name(task, old_directory, IN_MOVED_FROM | flag, old_name, vfs.move_cookie)
     vfs.notify_name(task, new_directory, IN_MOVED_TO | flag, new_name, vfs.move_cookie)
+    if events.target is not None and not exchange:
+        notifier(events.target, IN_ATTRIB, b"", 0)
     notifier(events.identity, IN_MOVE_SELF | flag, b"", 0)
     if events.target is None:
         return
@@ -311,7 +314,5 @@ def _tell_rename(vfs: Vfs, task: Task, old_directory: Inode, old_name: bytes, ne
         vfs.notify_name(task, new_directory, IN_MOVED_FROM | target_flag, new_name, vfs.move_cookie)
         vfs.notify_name(task, old_directory, IN_MOVED_TO | target_flag, old_name, vfs.move_cookie)
         notifier(events.target, IN_MOVE_SELF | target_flag, b"", 0)
-    else:
-        notifier(events.target, IN_ATTRIB, b"", 0)
-        if events.target_last:
-            notifier(events.target, IN_DELETE_SELF | target_flag, b"", 0)
+    elif events.target_last:
+        tell_end(vfs, events.target, replaced, target_flag)

@@ -111,6 +111,8 @@ class Vfs:
         self.locks = LockTable(kernel)
         self.notifier: Callable[[tuple[int, int], int, bytes, int], None] | None = None
         self.move_cookie = 0
+        self.ending: set[tuple[int, int]] = set()
+        """Watched files without a name that are still in use."""
         self.writers: set[RegularDescription] = set()
         """Descriptions that can write."""
         self.leases: dict[tuple[int, int], list[Lease]] = {}

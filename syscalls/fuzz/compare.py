@@ -243,8 +243,12 @@ class Comparison:
             return self.results(name_of(call), one, other)
         self.values[call.slot] = one.result
         self.parted = self.parted or (call.name in PARTING and one.result >= 0)
-        self.apply(one, other)
+        changed = self.apply(one, other)
         for offset, size, field_rule in self.fields(call, one.result):
+            if not changed.isdisjoint(range(offset, offset + size)):
+                # Written as a whole, though some of its bytes were there by chance.
+                for memory, raw in zip(self.memory, self.raw, strict=True):
+                    memory[offset:offset + size] = raw[offset:offset + size]
             left, right = (bytes(memory[offset:offset + size]) for memory in self.memory)
             if left == right:
                 continue
@@ -301,9 +305,9 @@ class Comparison:
             self.moved.add(fd)
         return False
 
-    def apply(self, one: Record, other: Record) -> None:
-        """Put what a call changed into the memories.  The log has whole words: bytes beside, which did not change, may
-        be such as a rule let differ before."""
+    def apply(self, one: Record, other: Record) -> set[int]:
+        """Put what a call changed into the memories; which bytes those are.  The log has whole words: bytes beside,
+        which did not change, may be such as a rule let differ before."""
         changed: set[int] = set()
         for raw, record in zip(self.raw, (one, other), strict=True):
             for start, data in record.changes:
@@ -314,6 +318,7 @@ class Comparison:
             self.memory[0][offset], self.memory[1][offset] = self.raw[0][offset], self.raw[1][offset]
         for offset in self.computed:
             self.memory[1][offset] = self.memory[0][offset]
+        return changed
 
     def fields(self, call: Call, result: int) -> list[tuple[int, int, Rule]]:
         """(offset in memory, size, rule) of what this call may have written and need not be equal."""

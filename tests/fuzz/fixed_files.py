@@ -16,7 +16,7 @@ def names(*each: bytes) -> tuple[Store, ...]:
 FIXED_FILES = {
     "below what may not be searched": Program((
         *names(b"d", b"d/in", b"g", b"../g", b"..", b".", b"../..", b"new", b"../in"),
-        Call(1, "open", (Data(0x280), Const(0))), Call(2, "mkdir", (Data(0x140), Const(0o755))),
+        Call(1, "open", (Data(0x240), Const(0))), Call(2, "mkdir", (Data(0x140), Const(0o755))),
         Call(3, "open", (Data(0x140), Const(0))), Call(4, "open", (Data(0x100), Const(0))),
         Call(5, "chdir", (Data(0x140),)), Call(6, "fchmodat", (Result(1), Data(0x100), Const(0))),
         *(Call(10 + number, "stat", (Data(0x180 + 0x40 * number), Data(0x800))) for number in range(5)),
@@ -40,4 +40,28 @@ FIXED_FILES = {
         *(Call(9 + number, "lseek", (Result(1), Const(0x1000 * number), Const(3))) for number in range(5)),
         *(Call(19 + number, "lseek", (Result(1), Const(0x1000 * number), Const(4))) for number in range(5)),
         Call(30, "fstat", (Result(1), Data(0x400))))),
+    "removing what is of the wrong type, restricted": Program((
+        *names(b"n", b"d"), Store(0x200, b"\x10" + bytes(31)), Store(0x240, b"\x30" + bytes(31)),
+        *(operation for number, where in enumerate((0x200, 0x240)) for operation in (
+            Call(1 + 10 * number, "landlock_create_ruleset", (Data(where), Const(24), Const(0))),
+            Call(2 + 10 * number, "landlock_restrict_self", (Result(1 + 10 * number), Const(0))),
+            Call(3 + 10 * number, "rmdir", (Data(0x100),)), Call(4 + 10 * number, "unlink", (Data(0x140),)))))),
+    "a watched file ends with its last use": Program((
+        *names(b"e", b"d", b"f", b"x"), Call(1, "inotify_init1", (Const(0o4000),)),
+        *(Call(2 + number, "inotify_add_watch", (Result(1), Data(0x100 + 0x40 * number), Const(0xFDE)))
+          for number in range(4)),
+        Call(10, "open", (Data(0x100), Const(0x200000))), Call(11, "dup", (Result(10),)), Call(12, "unlink", (
+            Data(0x100),)), Call(13, "chdir", (Data(0x140),)), Store(0x200, b"../d\0g\0../f\0../x\0"),
+        Call(14, "unlink", (Data(0x205),)), Call(15, "rmdir", (Data(0x200),)),
+        Call(16, "read", (Result(1), Data(0x400), Const(512))), Call(17, "close", (Result(10),)),
+        Call(18, "read", (Result(1), Data(0x600), Const(512))), Call(19, "close", (Result(11),)),
+        Call(20, "read", (Result(1), Data(0x800), Const(512))), Store(0x240, b"/\0"),
+        Call(21, "chdir", (Data(0x240),)), Call(22, "read", (Result(1), Data(0xA00), Const(512))))),
+    "events of what is replaced": Program((
+        *names(b"e", b"d", b"f", b"x"), Call(1, "inotify_init1", (Const(0o4000),)),
+        *(Call(2 + number, "inotify_add_watch", (Result(1), Data(0x100 + 0x40 * number), Const(0xFDE)))
+          for number in range(4)),
+        Call(13, "open", (Data(0x180), Const(0))), Call(14, "rename", (Data(0x100), Data(0x180))),
+        Call(15, "rename", (Data(0x180), Data(0x1C0))), Call(16, "read", (Result(1), Data(0x400), Const(512))),
+        Call(17, "close", (Result(13),)), Call(18, "read", (Result(1), Data(0x600), Const(512))))),
 }
