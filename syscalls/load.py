@@ -177,7 +177,7 @@ def _make_stack(task: Task, mm: Mm, program: Program, bias: int, base: int) -> i
     if not mm.areas.is_free(start, STACK_TOP):
         raise LinuxError(EINVAL, "segments where the stack is")
     mm.space.map(start, size, prot, None, 0, False)
-    mm.areas.insert(Vma(start, STACK_TOP, prot, MAY_ALL | VM_GROWSDOWN, name=b"[stack]"))
+    mm.areas.insert(Vma(start, STACK_TOP, prot, MAY_ALL | VM_GROWSDOWN))
     mm.space.write(image.pointer, image.content)
     mm.start_stack = image.pointer
     mm.arg_start, mm.arg_end = image.arg_start, image.arg_end

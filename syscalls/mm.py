@@ -150,6 +150,7 @@ class Mm:
         except MemoryError:
             raise LinuxError(ENOMEM) from None
         other.areas = self.areas.copy()
+        other.areas.is_written = other.is_written
         for name in ("mmap_base", "start_code", "end_code", "start_data", "end_data", "start_brk", "brk",
                      "start_stack", "arg_start", "arg_end", "env_start", "env_end", "auxv", "exe",
                      "membarrier_registrations"):
@@ -174,6 +175,10 @@ class Mm:
                     other.areas.remove(area.start, area.end)
                     other.areas.insert(area.changed(area.prot, area.flags & ~VM_LOCKED_MASK))
         return other
+
+    def is_written(self, area: Vma) -> bool:
+        from syscalls.mremap import is_written
+        return is_written(self, area)
 
     # --- looking
 
@@ -218,13 +223,8 @@ class Mm:
             raise LinuxError(ENOMEM)
 
     def check_lock(self, task: Task, length: int) -> None:
-        """mlock_future_ok.  EPERM: no locking at all (RLIMIT_MEMLOCK 0); EAGAIN: beyond the limit."""
-        if task.cred.capable(CAP_IPC_LOCK):
-            return
-        limit = task.group.rlimits[RLIMIT_MEMLOCK][0]
-        if limit == 0:
-            raise LinuxError(EPERM)
-        if self.locked_bytes + length > limit:
+        """mlock_future_ok.  EAGAIN: beyond RLIMIT_MEMLOCK."""
+        if self.locked_bytes + length > task.group.rlimits[RLIMIT_MEMLOCK][0] and not task.cred.capable(CAP_IPC_LOCK):
             raise LinuxError(EAGAIN)
 
     # --- placement
@@ -313,6 +313,8 @@ class Mm:
             raise LinuxError(EEXIST)
         vm_flags = MAY_ALL | self.default_flags
         if flags & MAP_LOCKED or vm_flags & VM_LOCKED:
+            if flags & MAP_LOCKED and not task.group.rlimits[RLIMIT_MEMLOCK][0] and not task.cred.capable(CAP_IPC_LOCK):
+                raise LinuxError(EPERM)  # can_do_mlock
             self.check_lock(task, length)
             vm_flags |= VM_LOCKED
         kind = flags & MAP_TYPE
@@ -515,6 +517,8 @@ class Mm:
                 self.check_unsealed(new, old)
             except LinuxError:
                 return self.brk
+            if self.areas.is_free(new, old):
+                return self.brk
             self.forget(new, old)
             self.space.unmap(new, old - new)
         elif new > old:
@@ -533,7 +537,8 @@ class Mm:
             if self.is_reserved(old, new):
                 return self.brk
             self.space.map(old, new - old, PROT_READ | PROT_WRITE, None, 0, False)
-            self.areas.insert(Vma(old, new, PROT_READ | PROT_WRITE, MAY_ALL | self.default_flags, name=b"[heap]"))
+            area = Vma(old, new, PROT_READ | PROT_WRITE, MAY_ALL | self.default_flags)
+            self.areas.insert(area, old > self.start_brk)  # only what is a heap already grows (do_brk_flags)
             if self.default_flags & VM_LOCKED:
                 self.locked_bytes += new - old
         self.brk = value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from syscalls.abi.errno import EAGAIN, EFAULT, EINVAL, ENOMEM, EPERM, LinuxError
+from syscalls.abi.errno import EFAULT, EINVAL, ENOMEM, EPERM, LinuxError
 from syscalls.abi.mm import (
     MAP_FIXED,
     MREMAP_DONTUNMAP,
@@ -112,10 +112,7 @@ def _check_resize(mm: Mm, task: Task, area: Vma, addr: int, old_length: int, new
         raise LinuxError(EFAULT)
     growth = new_length - old_length
     if area.flags & VM_LOCKED:
-        try:
-            mm.check_lock(task, growth)
-        except LinuxError:
-            raise LinuxError(EAGAIN) from None
+        mm.check_lock(task, growth)
     mm.check_expansion(task, growth, area.is_data)
 
 
@@ -141,7 +138,7 @@ def _move(mm: Mm, task: Task, area: Vma, addr: int, old_length: int, new_length:
     offset = area.offset + addr - area.start if area.backing is not None else 0
     new_addr = mm.place(task, new_addr, new_length, MAP_FIXED if flags & MREMAP_FIXED else 0)
     place = offset
-    if area.backing is None and _is_written(mm, area):
+    if area.backing is None and is_written(mm, area):
         place = area.offset + addr - new_addr
     moved = area.moved(new_addr, new_addr + new_length, place)
     if flags & MREMAP_DONTUNMAP:
@@ -172,7 +169,7 @@ def _move(mm: Mm, task: Task, area: Vma, addr: int, old_length: int, new_length:
     return new_addr
 
 
-def _is_written(mm: Mm, area: Vma) -> bool:
+def is_written(mm: Mm, area: Vma) -> bool:
     """Whether private memory has pages of its own (anon_vma): then it keeps the place that it had, and does not become
     one with what it comes to lie beside.  Pages of zeros are taken for such as were only read."""
     for index, there in enumerate(mm.space.resident(area.start, min(area.end - area.start, LOOKED_AT))):

@@ -34,7 +34,7 @@ from translator.machine import PAGE_SIZE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from syscalls.fs.vfs import Location
     from translator.machine import Backing
@@ -51,10 +51,11 @@ _MNEMONICS = ((VM_SHARED, "sh"), (VM_MAYREAD, "mr"), (VM_MAYWRITE, "mw"), (VM_MA
 class Vma:
     """One area [start, end) of equal protection and origin."""
 
-    __slots__ = ("backing", "end", "flags", "location", "name", "offset", "policy", "prot", "start")
+    __slots__ = ("backing", "end", "flags", "forks", "location", "name", "offset", "policy", "prot", "start")
 
     def __init__(self, start: int, end: int, prot: int, flags: int, backing: Backing | None = None, offset: int = 0,
-                 location: Location | None = None, name: bytes | None = None, policy: Policy | None = None) -> None:
+                 location: Location | None = None, name: bytes | None = None, policy: Policy | None = None,
+                 forks: int = -1) -> None:
         self.start = start
         self.end = end
         self.prot = prot
@@ -69,9 +70,11 @@ class Vma:
         self.location = location
         """The mapped file's name, None when it has none."""
         self.name = name
-        """What /proc/pid/maps shows where there is no location: [heap], [stack], [anon:...], /SYSV... (deleted)."""
+        """What /proc/pid/maps shows where there is no location: [vdso], [anon:...], /SYSV... (deleted)."""
         self.policy = policy
         """What mbind(2) has set: kept and told back, for there is but one node."""
+        self.forks = forks
+        """How many forks lay behind its address space when it was mapped; -1: it is in none yet."""
 
     @property
     def shared(self) -> bool:
@@ -88,18 +91,21 @@ class Vma:
         if start == self.start and end == self.end:
             return self
         offset = self.offset + start - self.start if self.backing is not None else self.offset
-        return Vma(start, end, self.prot, self.flags, self.backing, offset, self.location, self.name, self.policy)
+        return Vma(start, end, self.prot, self.flags, self.backing, offset, self.location, self.name, self.policy,
+                   self.forks)
 
     def changed(self, prot: int, flags: int) -> Vma:
-        return Vma(self.start, self.end, prot, flags, self.backing, self.offset, self.location, self.name, self.policy)
+        return Vma(self.start, self.end, prot, flags, self.backing, self.offset, self.location, self.name, self.policy,
+                   self.forks)
 
     def placed(self, policy: Policy | None) -> Vma:
         """With another memory policy."""
         return Vma(self.start, self.end, self.prot, self.flags, self.backing, self.offset, self.location, self.name,
-                   policy)
+                   policy, self.forks)
 
     def moved(self, start: int, end: int, offset: int) -> Vma:
-        return Vma(start, end, self.prot, self.flags, self.backing, offset, self.location, self.name, self.policy)
+        return Vma(start, end, self.prot, self.flags, self.backing, offset, self.location, self.name, self.policy,
+                   self.forks)
 
     def joins(self, after: Vma) -> bool:
         """Whether `after`, which begins where this ends, can be one Vma with it (vma_merge)."""
@@ -127,13 +133,16 @@ class Vma:
 class VmaList:
     """The areas of one address space, in order, without overlap."""
 
-    __slots__ = ("_hole_above", "_search_from", "areas", "data_bytes", "starts", "total_bytes")
+    __slots__ = ("_hole_above", "_search_from", "areas", "data_bytes", "forks", "is_written", "starts", "total_bytes")
 
     def __init__(self) -> None:
         self.areas: list[Vma] = []
         self.starts: list[int] = []
         self.total_bytes = 0
         self.data_bytes = 0
+        self.forks = 0
+        self.is_written: Callable[[Vma], bool] | None = None
+        """Whether private memory has pages of its own.  None where no fork lies behind."""
         # No hole above _search_from (and below the mmap base) is larger than _hole_above: top-down placement
         # need not look there for anything larger, and still finds the highest place that fits.  0: nothing is known.
         self._search_from = 0
@@ -151,6 +160,7 @@ class VmaList:
         other.starts = self.starts[:]
         other.total_bytes = self.total_bytes
         other.data_bytes = self.data_bytes
+        other.forks = self.forks + 1
         return other
 
     def find(self, addr: int) -> Vma | None:
@@ -226,9 +236,20 @@ class VmaList:
                 self._hole_above = 0
         return taken
 
-    def insert(self, area: Vma) -> Vma:
+    def _join(self, before: Vma, after: Vma) -> bool:
+        """vma_merge: also, pages from before a fork, which others share, do not become one area with newer ones
+        (list_is_singular(anon_vma_chain))."""
+        if not before.joins(after):
+            return False
+        if before.forks == after.forks or before.flags & VM_MAYSHARE or self.is_written is None:
+            return True
+        return not self.is_written(before if before.forks < after.forks else after)
+
+    def insert(self, area: Vma, merge: bool = True) -> Vma:
         """Add an area where nothing is, merged with its neighbours where they match; returns what is there now."""
         areas = self.areas
+        if area.forks < 0:
+            area.forks = self.forks
         size = area.end - area.start
         self.total_bytes += size
         if area.is_data:
@@ -236,14 +257,18 @@ class VmaList:
         index = bisect_right(self.starts, area.start)
         first = last = index
         start, end, offset = area.start, area.end, area.offset
-        if index and areas[index - 1].joins(area):
+        forks = area.forks
+        if merge and index and self._join(areas[index - 1], area):
             first -= 1
             start, offset = areas[first].start, areas[first].offset
-        if index < len(areas) and area.joins(areas[index]):
+            forks = max(forks, areas[first].forks)
+        if merge and index < len(areas) and self._join(area, areas[index]):
             end = areas[index].end
+            forks = max(forks, areas[index].forks)
             last += 1
         if first != last:
             area = area.moved(start, end, offset)
+            area.forks = forks
         areas[first:last] = (area,)
         self.starts[first:last] = (start,)
         return area

@@ -340,6 +340,8 @@ async def sendmmsg(task: Task, fd: Fd, mmsg: Addr, vlen: U32, flags: U32) -> int
 def receive_message(task: Task, sock: Socket, length: int, flags: int, finish: Callable[[Message], int]) -> Result:
     """sock_recvmsg, then `finish` with what came.  Sleeps where the socket has less than it should wait for."""
     message: Message | None
+    if flags & MSG_ERRQUEUE and sock.family not in (AF_INET, AF_INET6):
+        flags &= ~MSG_ERRQUEUE  # others have no such queue, and do not look at this
     try:
         message = sock.receive(task, length, flags)
     except (LinuxError, HostError) as error:

@@ -56,9 +56,13 @@ class Usage:
         self.rss_anon = self.rss - self.rss_file - self.rss_shared
 
 
-def _name(area: Vma, task: Task) -> bytes:
+def _name(area: Vma, task: Task, mm: Mm) -> bytes:
     if area.location is not None:
         return area.location.path(task).replace(b"\n", b"\\012")
+    if area.backing is None and area.start < mm.brk and area.end > mm.start_brk:
+        return b"[heap]"  # whatever is there
+    if area.backing is None and area.start <= mm.start_stack <= area.end:
+        return b"[stack]"
     if area.name is not None:
         return area.name
     if area.backing is not None and area.flags & VM_MAYSHARE:
@@ -79,18 +83,18 @@ def _identity(area: Vma, task: Task) -> tuple[int, int]:
     return 0, 0
 
 
-def area_line(area: Vma, task: Task) -> bytes:
+def area_line(area: Vma, task: Task, mm: Mm) -> bytes:
     device, inode = _identity(area, task)
     major, minor = device >> 8 & 0xFFF, device & 0xFF | device >> 12 & 0xFFF00
     line = (f"{area.start:08x}-{area.end:08x} {_RIGHTS[area.prot & 7]}{'s' if area.shared else 'p'} "
             f"{area.offset if area.backing is not None else 0:08x} {major:02x}:{minor:02x} {inode} ").encode()
-    name = _name(area, task)
+    name = _name(area, task, mm)
     return line.ljust(NAME_COLUMN) + name + b"\n" if name else line + b"\n"
 
 
 def maps(target: Task, task: Task) -> bytes:
     mm = memory_of(target)
-    return b"".join(area_line(area, task) for area in mm.vmas) if mm is not None else b""
+    return b"".join(area_line(area, task, mm) for area in mm.vmas) if mm is not None else b""
 
 
 _ZERO_ROWS = ("KSM", "LazyFree", "AnonHugePages", "ShmemPmdMapped", "FilePmdMapped", "Shared_Hugetlb",
@@ -125,7 +129,7 @@ def smaps(target: Task, task: Task) -> bytes:
         size = area.end - area.start
         rows = [("Size", size), ("KernelPageSize", 4096), ("MMUPageSize", 4096),
                 *_counters(_resident(mm, area), area)]
-        out.append(area_line(area, task))
+        out.append(area_line(area, task, mm))
         out.append("".join(f"{name + ':':<16}{value >> 10:8d} kB\n" for name, value in rows).encode())
         out.append(f"THPeligible:    {0:8d}\nVmFlags: {area.mnemonics()} \n".encode())
     return b"".join(out)
@@ -197,7 +201,7 @@ def numa_maps(target: Task, task: Task) -> bytes:
         return b""
     out = []
     for area in mm.vmas:
-        name = _name(area, task)
+        name = _name(area, task, mm)
         what = b" file=" + name if area.location is not None else b" " + name.strip(b"[]") if name else b""
         out.append(b"%08x default%s\n" % (area.start, what))
     return b"".join(out)

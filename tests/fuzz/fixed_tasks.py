@@ -350,6 +350,27 @@ FIXED_TASKS = {
         Call(13, "signalfd4", (Const(-1), Data(192), Const(8), Const(0))),
         *(Call(20 + index, "mmap", (Arena(0), Const(4096), Const(prot), Const(0x12), Result(fd), Const(0)))
           for index, (fd, prot) in enumerate(product((1, 2, 3, 5, 6, 7, 9, 10, 11, 12, 13), (1, 3, 5)))))),
+    "what is the heap": Program((
+        Call(1, "brk", (Const(0),)), Call(2, "brk", (Result(1, 0x8000),)), Probe(3, Result(1), 1),
+        Call(4, "mmap", (Result(1, 0x8000), Const(8192), Const(3), Const(0x32), Const(-1), Const(0))),
+        Store(64, b"/proc/self/maps\0"), Content(5, 64),
+        Call(6, "mremap", (Result(1, 0x1000), Const(0x2000), Const(0x2000), Const(3), Arena(0))), Content(7, 64),
+        Call(8, "mmap", (Result(1, 0x1000), Const(4096), Const(1), Const(0x32), Const(-1), Const(0))), Content(9, 64),
+        Call(10, "munmap", (Result(1, 0x4000), Const(0x10000))), Call(11, "brk", (Result(1, 0x5000),)),
+        Call(12, "brk", (Result(1, 0x1000),)), Content(13, 64))),
+    "memory that may not be locked any more": Program((
+        Call(1, "mlockall", (Const(2),)), Store(64, bytes(16)), Call(2, "setrlimit", (Const(8), Data(64))),
+        Call(3, "mmap", (Arena(0), Const(8192), Const(3), Const(0x32), Const(-1), Const(0))),
+        Call(4, "mmap", (Arena(0), Const(8192), Const(3), Const(0x2032), Const(-1), Const(0))),
+        Call(5, "shmget", (Const(0), Const(32), Const(0o1600))), Call(6, "shmat", (Result(5), Arena(0), Const(0))),
+        Call(7, "brk", (Const(0),)), Call(8, "brk", (Result(7, 4096),)))),
+    "errors of sockets that keep none": Program((
+        Call(1, "socketpair", (Const(1), Const(2), Const(0), Data(64))), Load(2, 64), Load(3, 68),
+        Call(4, "write", (Result(3), Data(64), Const(5))),
+        Call(5, "recvfrom", (Result(2), Data(128), Const(32), Const(0x2000), Const(0), Const(0))),
+        Call(6, "recvfrom", (Result(2), Data(128), Const(32), Const(0x2040), Const(0), Const(0))),
+        Call(7, "socket", (Const(2), Const(2), Const(0))),
+        Call(8, "recvfrom", (Result(7), Data(128), Const(32), Const(0x2000), Const(0), Const(0))))),
 }
 SINCE = {"nothing is executed from where only the kernel is": (6, 18), "guard regions": (6, 13),
          "futex2: nodes, kinds that differ": (6, 16), "the inode of a process": (6, 18),

@@ -147,6 +147,7 @@ def test_protect_splits_and_merges_back() -> None:
 
 
 class FakeFile:
+    kind = "file"
     location = None
 
     def __init__(self, kernel: Any, writable: bool) -> None:

@@ -108,10 +108,11 @@ def test_numbers_stand_where_the_host_has_them(task: Task) -> None:
 
 
 def test_lines_of_maps(task: Task) -> None:
-    heap = Vma(0x555555560000, 0x555555581000, 3, 0, name=b"[heap]")
-    line = area_line(heap, task)
+    task.mm.start_brk, task.mm.brk = 0x555555570000, 0x555555570001
+    heap = Vma(0x555555560000, 0x555555581000, 3, 0)
+    line = area_line(heap, task, task.mm)
     assert line == b"555555560000-555555581000 rw-p 00000000 00:00 0".ljust(73) + b"[heap]\n"
-    assert area_line(Vma(0x1000, 0x2000, 0, 0), task) == b"00001000-00002000 ---p 00000000 00:00 0 \n"
+    assert area_line(Vma(0x1000, 0x2000, 0, 0), task, task.mm) == b"00001000-00002000 ---p 00000000 00:00 0 \n"
 
 
 def test_lists_of_bits() -> None:
