@@ -28,6 +28,7 @@ from syscalls.wait import WaitQueue
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from _weakref import ref
     from collections.abc import Awaitable, Iterator
 
     from syscalls.epoll import EpollItem
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from syscalls.fs.vfs import Location, Vfs
     from syscalls.inotify import DirectoryWatch
     from syscalls.lease import Lease
+    from syscalls.mapped import MappedFile
     from syscalls.task import Task
     from translator.machine import Backing
 
@@ -100,6 +102,8 @@ class FileDescription:
     """Who hears of it being read, written and closed (inotify); None for what no path opened (FMODE_NONOTIFY)."""
     lease: Lease | None = None
     """fcntl(F_SETLEASE) of a regular file."""
+    mapped: ref[MappedFile] | None = None
+    """What its mappings hold, if there are any."""
 
     def __init_subclass__(cls) -> None:
         cls.can_read = cls.read is not FileDescription.read

@@ -57,6 +57,7 @@ from syscalls.abi.mm import (
     VM_SHARED,
     VM_WIPEONFORK,
 )
+from syscalls.mapped import mapped_file
 from syscalls.task import RLIMIT_AS, RLIMIT_DATA, RLIMIT_MEMLOCK, RLIMIT_STACK
 from syscalls.usermem import UserMemory
 from syscalls.vma import Vma, VmaList
@@ -342,7 +343,7 @@ class Mm:
         if flags & MAP_NORESERVE:
             vm_flags |= VM_NORESERVE
         prot &= 7
-        area = Vma(addr, end, prot, vm_flags, backing, offset, file.location if file is not None else None, name)
+        area = Vma(addr, end, prot, vm_flags, backing, offset, mapped_file(file) if file is not None else None, name)
         overlap = self.areas.overlap_bytes(addr, end) if flags & MAP_FIXED else 0
         self.check_expansion(task, length - overlap, area.is_data)
         if backing is None and prot & PROT_WRITE and not vm_flags & VM_NORESERVE:

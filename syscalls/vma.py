@@ -68,7 +68,7 @@ class Vma:
         """Of `start` in the backing, in bytes.  Of private memory: how far away it was first written (vm_pgoff stays
         when pages move), 0 in most."""
         self.location = location
-        """The mapped file's name, None when it has none."""
+        """The mapped file's name, None when it has none; a MappedFile, but for programs."""
         self.name = name
         """What /proc/pid/maps shows where there is no location: [vdso], [anon:...], /SYSV... (deleted)."""
         self.policy = policy
@@ -111,7 +111,7 @@ class Vma:
         """Whether `after`, which begins where this ends, can be one Vma with it (vma_merge)."""
         if self.end != after.start or self.prot != after.prot or self.flags != after.flags or self.name != after.name:
             return False
-        if self.policy != after.policy or self.flags & VM_DONTEXPAND:
+        if self.location is not after.location or self.policy != after.policy or self.flags & VM_DONTEXPAND:
             return False
         mine, other = self.backing, after.backing
         if mine is None or other is None:

@@ -81,14 +81,13 @@ def socket(task: Task, domain: S32, type: S32, protocol: S32) -> int:
 
 @syscall(53)
 def socketpair(task: Task, domain: S32, type: S32, protocol: S32, sv: Addr) -> int:
-    from struct import pack
-
     from syscalls.sockets import make_pair
     from syscalls.task import RLIMIT_NOFILE
     kind, flags = split_type(type)
     # The numbers are written before there is a socket, and stay when there will be none (__sys_socketpair).
     numbers = task.files.two_lowest(task.group.soft_limit(RLIMIT_NOFILE))
-    task.mem.write(sv, pack("<ii", *numbers))
+    for place, number in zip((sv, sv + 4), numbers, strict=True):
+        task.mem.put_u32(place, number)
     one, two = make_pair(task, domain, kind, protocol, flags & SOCK_NONBLOCK)
     one.retain()
     two.retain()

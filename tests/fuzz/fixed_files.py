@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from syscalls.fuzz.program import Call, Const, Data, Program, Result, Store, StoreValue
+from syscalls.fuzz.program import (
+    DATA_ROOM,
+    Arena,
+    Call,
+    Const,
+    Content,
+    Data,
+    Program,
+    Result,
+    Store,
+    StoreValue,
+)
 
 HERE = Const(-100)
 """AT_FDCWD."""
@@ -64,4 +75,19 @@ FIXED_FILES = {
         Call(13, "open", (Data(0x180), Const(0))), Call(14, "rename", (Data(0x100), Data(0x180))),
         Call(15, "rename", (Data(0x180), Data(0x1C0))), Call(16, "read", (Result(1), Data(0x400), Const(512))),
         Call(17, "close", (Result(13),)), Call(18, "read", (Result(1), Data(0x600), Const(512))))),
+    "a mapping keeps its file open": Program((
+        *names(b"f"), Call(1, "open", (Data(0x100), Const(2))), Call(2, "flock", (Result(1), Const(2))),
+        Call(3, "mmap", (Arena(0), Const(8192), Const(3), Const(1), Result(1), Const(0))),
+        Call(4, "close", (Result(1),)),
+        Call(5, "open", (Data(0x100), Const(0))), Call(6, "flock", (Result(5), Const(6))),
+        Call(7, "munmap", (Arena(0), Const(4096))), Call(8, "flock", (Result(5), Const(6))),
+        Call(9, "munmap", (Arena(4096), Const(4096))), Call(10, "flock", (Result(5), Const(6))),
+        Call(11, "open", (Data(0x100), Const(0))),
+        Call(12, "mmap", (Arena(0), Const(4096), Const(1), Const(0x12), Result(5), Const(0))),
+        Call(13, "mmap", (Arena(4096), Const(4096), Const(1), Const(0x12), Result(11), Const(4096))),
+        Call(14, "mmap", (Arena(8192), Const(4096), Const(1), Const(0x12), Result(11), Const(8192))),
+        Store(0x140, b"/proc/self/maps\0"), Content(15, 0x140))),
+    "two descriptors where the memory ends": Program((
+        *(Call(1 + left, "socketpair", (Const(1), Const(1), Const(0), Data(DATA_ROOM - left)))
+          for left in range(1, 9)),)),
 }
