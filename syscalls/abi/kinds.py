@@ -192,6 +192,10 @@ class FileAttr:
     """struct file_attr"""
 
 
+class MountRequest:
+    """struct mnt_id_req"""
+
+
 class FlockOperation:
     """LOCK_ bits"""
 

@@ -32,6 +32,7 @@ from syscalls.abi.fs import (
     ST_RELATIME,
     ST_SYNCHRONOUS,
     STATX_BTIME,
+    STATX_MNT_ID_UNIQUE,
     STATX_RESERVED,
     VALID_OPEN_FLAGS,
     pack_stat,
@@ -109,7 +110,7 @@ def statx(task: Task, dirfd: DirFd, path: OptPath, flags: Flags[AtFlags], mask: 
     status, location = _stat_at(task, dirfd, path, flags, bool(mask & STATX_BTIME))
     is_root, mount = False, 0
     if location is not None:
-        mount = location.mount.id
+        mount = location.mount.unique if mask & STATX_MNT_ID_UNIQUE else location.mount.id
         is_root = location.is_root_of_mount()
     if mask & STATX_BTIME and status.btime_ns < 0:
         inode = task.files.get_raw(dirfd).inode if not path and dirfd != AT_FDCWD else None

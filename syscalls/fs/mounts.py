@@ -117,17 +117,23 @@ def pins_moved(filesystem: FileSystem, moves: list[tuple[bytes, bytes]]) -> None
         pins[path] = pin
 
 
+MNT_UNIQUE_ID_OFFSET = 1 << 31
+"""Where the unique numbers of mounts begin, so that none is taken for one of the others."""
+
+
 class Mount:
     """struct mount.  `root` is the path inside the file system that is seen at the mount point (bind mounts);
     the file system may be made when the mount is first entered."""
 
     __slots__ = ("children", "factory", "filesystem", "flags", "heads", "id", "options", "parent", "point", "root",
-                 "source", "type")
+                 "source", "type", "unique")
     filesystem: FileSystem
 
     def __init__(self, number: int, kind: bytes, source: bytes, flags: int, parent: Mount | None,
                  point: Dentry | None, root: bytes = b"") -> None:
         self.id = number
+        self.unique = MNT_UNIQUE_ID_OFFSET + number
+        """Never used again; stays when pivot_root(2) makes this the mount with number 1."""
         self.type = kind
         """As in /proc/filesystems."""
         self.source = source

@@ -55,12 +55,12 @@ def visible_mounts(target: Task, task: Task) -> list[tuple[Mount, bytes]]:
     return out
 
 
-def _type(mount: Mount) -> bytes:
+def type_name(mount: Mount) -> bytes:
     return mount.filesystem.name.encode() if mount.type in (b"hostfs", b"") else mount.type
 
 
 def mounts(target: Task, task: Task) -> bytes:
-    return b"".join(b"%s %s %s %s 0 0\n" % (escape(mount.source), escape(place), _type(mount),
+    return b"".join(b"%s %s %s %s 0 0\n" % (escape(mount.source), escape(place), type_name(mount),
                                             _options(mount) + (b"," + mount.options if mount.options else b""))
                     for mount, place in visible_mounts(target, task))
 
@@ -73,12 +73,13 @@ def mountinfo(target: Task, task: Task) -> bytes:
         parent = mount.parent.id if mount.parent is not None else mount.id
         out.append(b"%d %d %d:%d %s %s %s - %s %s %s\n" % (
             mount.id, parent, major, minor, escape(b"/" + mount.root), escape(place), _options(mount),
-            _type(mount), escape(mount.source), _super_options(mount)))
+            type_name(mount), escape(mount.source), _super_options(mount)))
     return b"".join(out)
 
 
 def mountstats(target: Task, task: Task) -> bytes:
-    return b"".join(b"device %s mounted on %s with fstype %s\n" % (escape(mount.source), escape(place), _type(mount))
+    return b"".join(b"device %s mounted on %s with fstype %s\n" % (escape(mount.source), escape(place),
+                                                                    type_name(mount))
                     for mount, place in visible_mounts(target, task))
 
 

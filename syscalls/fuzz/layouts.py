@@ -100,6 +100,7 @@ LAYOUTS: dict[str, Layout] = {
     "Timeval2": Layout(32),
     "Utimbuf": Layout(16),
     "XattrArgs": Layout(16),
+    "MountRequest": Layout(32),
     "FileAttr": Layout(24, (Field("fa_xflags", 0, 8), Field("the rest", 8, 16))),
     "MqAttr": Layout(64, (Field("mq_flags", 0, 8), Field("mq_maxmsg", 8, 8), Field("mq_msgsize", 16, 8),
                           Field("mq_curmsgs", 24, 8))),

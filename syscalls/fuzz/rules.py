@@ -53,6 +53,7 @@ RESULTS: dict[str, Rule] = {
     "timer_getoverrun": Any("overruns depend on the machine's load"),
     "sched_getaffinity": Any("the size of a CPU mask depends on how many processors the kernel was built for"),
     "kcmp": ZeroOrNot("what comes first is what lies lower in the kernel's memory, mixed up by chance of the boot"),
+    "listmount": Any("what is mounted is the side's own"),
     "getcpu": Any("where the scheduler put it"),
 }
 """By call: the rule of its result."""

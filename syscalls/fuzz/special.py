@@ -228,6 +228,7 @@ SPECIAL: dict[str, Special] = {
     "readlinkat": Special(memory=link_text),
     "getcwd": Special(memory=cwd_text),
     "futex": Special(fields=futex_fields),
+    "listmount": Special(fields=lambda call, result: at(call, 1, (0, DATA_ROOM, Any("each side's own mounts")))),
     "recvmmsg": Special(memory=time_left),
     "io_setup": Special(fields=lambda call, _: at(call, 1, (0, 8, Bijection("address")))),
     "timer_create": Special(fields=lambda call, _: at(call, 2, (0, 4, Bijection("timer", True)))),

@@ -196,6 +196,13 @@ def layout_strategy(name: str) -> Draw:
                 lambda items: Placed(bytes(8 * len(items)), tuple((8 * i, 8, item) for i, item in enumerate(items))))
         case "AioRequest":
             return requests()
+        case "MountRequest":
+            # The mounts themselves are each side's own.
+            few = st.sampled_from([*[0] * 8, 99])
+            return st.tuples(st.sampled_from([24, 24, 32, 32, 23, 40, 4097]), few,
+                             st.sampled_from([*[-1] * 4, 1 << 31, (1 << 63) - 1, 1, 0]),
+                             st.sampled_from([0, 0, 0, 1, 8, 1 << 31, -1]), few).map(
+                lambda t: Placed(pack("<IIqqQ16x", *t)))
         case "FileAttr":
             xflags = st.sampled_from([0, 0, 0x80, 0x40, 0xC0, 0x8, 0x10, 0x200, 0x8000, 1 << 40])
             return st.tuples(xflags, st.sampled_from([0, 0, 0, 5])).map(lambda t: Placed(pack("<QIIII16x", t[0], 0, 0,

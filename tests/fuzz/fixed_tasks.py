@@ -371,8 +371,21 @@ FIXED_TASKS = {
         Call(6, "recvfrom", (Result(2), Data(128), Const(32), Const(0x2040), Const(0), Const(0))),
         Call(7, "socket", (Const(2), Const(2), Const(0))),
         Call(8, "recvfrom", (Result(7), Data(128), Const(32), Const(0x2000), Const(0), Const(0))))),
+    "requests for mounts": Program(tuple(operation for index, (size, fd, mount, parameter, namespace, room) in (
+        enumerate((
+        (24, 0, -1, 0, 0, 0), (23, 0, -1, 0, 0, 512), (4097, 0, -1, 0, 0, 512), (40, 0, -1, 0, 0, 512),
+        (24, 99, -1, 0, 0, 512), (24, 99, -1, 7, 0, 512), (24, 1, 1 << 32, 0, 0, 512), (32, 0, -1, 0, 99, 512),
+        (32, 5, -1, 0, 99, 512), (24, 0, 1 << 31, 0, 0, 512), (24, 0, 1 << 62, 8, 0, 512), (24, 0, 1 << 62, 2, 0, 16),
+        (24, 0, 1 << 62, 8, 0, -1), (24, 0, -1, 1 << 31, 0, 8), (24, 0, -1, 1 << 62, 0, 8), (24, 0, -1, 0, 0, 1 << 20),
+    ))) for operation in (
+        Store(64, b"".join((number & (1 << width * 8) - 1).to_bytes(width, "little") for number, width in (
+            (size, 4), (fd, 4), (mount, 8), (parameter, 8), (namespace, 8))) + bytes(64)),
+        Call(1 + 3 * index, "statmount", (Data(64), Data(256), Const(room), Const(0))),
+        Call(2 + 3 * index, "statmount", (Data(64), Const(-1), Const(room), Const(0))),
+        Call(3 + 3 * index, "listmount", (Data(64), Data(256), Const(room), Const(index & 1)))))),
 }
-SINCE = {"nothing is executed from where only the kernel is": (6, 18), "guard regions": (6, 13),
+SINCE = {"requests for mounts": (6, 18), "nothing is executed from where only the kernel is": (6, 18),
+         "guard regions": (6, 13),
          "futex2: nodes, kinds that differ": (6, 16), "the inode of a process": (6, 18),
          "positions of what has none": (6, 9), "the names in the directory of a process": (6, 1),
          "sendfile into a pipe": (5, 12),
