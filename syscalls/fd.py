@@ -303,7 +303,7 @@ class FdTable:
 
     def install(self, file: FileDescription, cloexec: bool, limit: int, lowest: int = 0) -> int:
         """Put `file` at the lowest free number >= lowest; takes a reference.  EMFILE at RLIMIT_NOFILE `limit`."""
-        fd = max(lowest, self.lowest)
+        fd = self.lowest if self.lowest > lowest else lowest
         files = self.files
         while fd in files:
             fd += 1
@@ -313,7 +313,8 @@ class FdTable:
             self.lowest = fd + 1
         if fd >= self.room:
             self.room = room_for(fd)
-        files[fd] = file.retain()
+        file.references += 1
+        files[fd] = file
         if cloexec:
             self.cloexec.add(fd)
         return fd

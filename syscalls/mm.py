@@ -306,7 +306,7 @@ class Mm:
         length = page_align(length)
         if length >= 1 << 64:
             raise LinuxError(ENOMEM)
-        if len(self.areas) > self.max_areas:
+        if len(self.areas.areas) > self.max_areas:
             raise LinuxError(ENOMEM)
         addr = self.place(task, addr, length, flags)
         end = addr + length
@@ -344,16 +344,20 @@ class Mm:
             vm_flags |= VM_NORESERVE
         prot &= 7
         area = Vma(addr, end, prot, vm_flags, backing, offset, mapped_file(file) if file is not None else None, name)
-        overlap = self.areas.overlap_bytes(addr, end) if flags & MAP_FIXED else 0
-        self.check_expansion(task, length - overlap, area.is_data)
+        old = self.areas.overlapping(addr, end) if flags & MAP_FIXED else []
+        size = length
+        for other in old:
+            size -= min(other.end, end) - max(other.start, addr)
+        self.check_expansion(task, size, area.is_data)
         if backing is None and prot & PROT_WRITE and not vm_flags & VM_NORESERVE:
             self.check_commit(length)
-        if overlap:
-            self.check_unsealed(addr, end)
+        for other in old:
+            if other.flags & VM_SEALED:
+                raise LinuxError(EPERM)
         if kind == MAP_SHARED and file is None:
             from syscalls.shared_memory import SharedMemory
             area.backing = backing = SharedMemory(self.kernel, length)
-        if overlap:
+        if old:
             self.forget(addr, end)
         try:
             self.space.map(addr, length, prot, backing, offset, bool(vm_flags & VM_MAYSHARE))
@@ -414,7 +418,7 @@ class Mm:
         if self.locked_bytes:
             for area in taken:
                 if area.flags & VM_LOCKED:
-                    self.locked_bytes -= area.end - area.start
+                    self.locked_bytes -= min(area.end, end) - max(area.start, start)
 
     def remove_range(self, start: int, end: int) -> None:
         """Unmap without munmap's checks; holes are welcome."""
@@ -447,7 +451,7 @@ class Mm:
 
     def rewrite(self, start: int, end: int, prot: int | None, set_flags: int = 0, clear_flags: int = 0) -> None:
         """Change protection or flags of the mapped parts of a range, splitting and merging; the engine is not told."""
-        for area in self.areas.remove(start, end):
+        for area in self.areas.take(start, end):
             self.areas.insert(area.changed(area.prot if prot is None else prot,
                                            (area.flags | set_flags) & ~clear_flags))
 

@@ -23,6 +23,7 @@ class PidFileSystem(FileSystem):
     """pidfs, since 6.9: an inode for each process, by which two pidfds are told to be of the same."""
 
     name = "pidfs"
+    changeable = False
     magic = 0x50494446
 
 

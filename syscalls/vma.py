@@ -201,32 +201,35 @@ class VmaList:
             at = area.end
         return at >= end
 
-    def overlap_bytes(self, start: int, end: int) -> int:
-        return sum(min(area.end, end) - max(area.start, start) for area in self.overlapping(start, end))
+    def take(self, start: int, end: int) -> list[Vma]:
+        """Take [start, end) out; areas across its edges are split.  Returns the parts taken out."""
+        return [area.piece(max(area.start, start), min(area.end, end)) for area in self.remove(start, end)]
 
     def remove(self, start: int, end: int) -> list[Vma]:
-        """Take [start, end) out; areas across its edges are split.  Returns the parts taken out."""
+        """The same, but returns the areas as they were, whole."""
         first = self.index_from(start)
         areas = self.areas
         if first == len(areas) or areas[first].start >= end:
             return []
         last = bisect_right(self.starts, end - 1)
         old = areas[first:last]
-        taken = old[:]
         kept = []
-        if old[0].start < start:
-            kept.append(old[0].piece(old[0].start, start))
-            taken[0] = old[0].piece(start, old[0].end)
-        if old[-1].end > end:
-            kept.append(old[-1].piece(end, old[-1].end))
-            taken[-1] = taken[-1].piece(taken[-1].start, end)
-        areas[first:last] = kept
-        self.starts[first:last] = [area.start for area in kept]
-        for area in taken:
-            size = area.end - area.start
-            self.total_bytes -= size
+        kept_starts = []
+        for area in old:
+            low, high = area.start, area.end
+            if low < start:
+                kept.append(area.piece(low, start))
+                kept_starts.append(low)
+                low = start
+            if high > end:
+                kept.append(area.piece(end, high))
+                kept_starts.append(end)
+                high = end
+            self.total_bytes -= high - low
             if area.is_data:
-                self.data_bytes -= size
+                self.data_bytes -= high - low
+        areas[first:last] = kept
+        self.starts[first:last] = kept_starts
         if 0 < self._search_from < end:
             # A hole opened above the point: as if that part had not been looked at.  Its true upper edge is where
             # the next area begins.
@@ -234,7 +237,7 @@ class VmaList:
             self._search_from = areas[index].start if index < len(areas) else 0
             if not self._search_from:
                 self._hole_above = 0
-        return taken
+        return old
 
     def _join(self, before: Vma, after: Vma) -> bool:
         """vma_merge: also, pages from before a fork, which others share, do not become one area with newer ones

@@ -38,13 +38,14 @@ _UTIMBUF = Struct("<qq")
 def _of_fd(task: Task, fd: int) -> tuple[Location | None, Inode]:
     """What an open descriptor (not O_PATH) refers to, when it can be changed: EROFS."""
     file = task.files.get(fd)
-    if file.inode is None:
+    inode, location = file.inode, file.location
+    if inode is None:
         raise LinuxError(EPERM)
-    if file.location is not None and file.location.mount.id:
-        file.location.mount.check_writable()
+    if location is not None and location.mount.id:
+        location.mount.check_writable()
     if file.kind == "directory":
-        file.inode.refresh()
-    return file.location, file.inode
+        inode.refresh()
+    return location, inode
 
 
 def _find(task: Task, dirfd: int, path: bytes, flags: int) -> Location:
@@ -58,15 +59,9 @@ def _find(task: Task, dirfd: int, path: bytes, flags: int) -> Location:
     return location
 
 
-def _changed(task: Task, location: Location | None) -> None:
-    vfs = task.kernel.vfs
-    if vfs.notifier is not None and location is not None:
-        vfs.notify(location, IN_ATTRIB)
-
-
 def _check_changeable(inode: Inode) -> None:
     """EOPNOTSUPP for the one inode that eventfd, epoll and others share (anon_inode_setattr), and for processes."""
-    if inode.filesystem.name in ("anon_inodefs", "pidfs"):
+    if not inode.filesystem.changeable:
         raise LinuxError(EOPNOTSUPP)
 
 
@@ -81,7 +76,8 @@ def _set_mode_of(task: Task, location: Location, mode: int) -> int:
 def _set_mode(task: Task, location: Location | None, inode: Inode, mode: int) -> int:
     _check_changeable(inode)
     inode.chmod(task, chmod_mode(task, inode, mode & 0o7777))
-    _changed(task, location)
+    if location is not None and task.kernel.vfs.notifier is not None:
+        task.kernel.vfs.notify(location, IN_ATTRIB)
     return 0
 
 
@@ -121,7 +117,8 @@ def _set_owner(task: Task, location: Location | None, inode: Inode, owner: int, 
     gid = -1 if group == 0xFFFFFFFF else group
     check_chown(task, inode, uid, gid)
     inode.chown(task, uid, gid)
-    _changed(task, location)
+    if location is not None and task.kernel.vfs.notifier is not None:
+        task.kernel.vfs.notify(location, IN_ATTRIB)
     return 0
 
 
@@ -167,20 +164,22 @@ def _set_times(task: Task, location: Location | None, inode: Inode, atime: int |
     _check_changeable(inode)
     now = HOST_NOW
     clock = task.kernel.clock
-    filesystem = getattr(inode, "filesystem", None)
-    if clock.is_virtual or filesystem is None or not filesystem.by_path:
+    if clock.is_virtual or not inode.filesystem.by_path:
         now = clock.realtime()
     inode.utime(task, now if atime == HOST_NOW else atime, now if mtime == HOST_NOW else mtime)
-    _changed(task, location)
+    if location is not None and task.kernel.vfs.notifier is not None:
+        task.kernel.vfs.notify(location, IN_ATTRIB)
     return 0
 
 
 def _timespecs(task: Task, addr: int) -> tuple[int | None, int | None, bool]:
     if not addr:
         return HOST_NOW, HOST_NOW, True
-    fields = _TIMES.unpack(task.mem.read(addr, _TIMES.size))
+    atime, atime_ns, mtime, mtime_ns = _TIMES.unpack(task.mem.read(addr, 32))
+    if 0 <= atime_ns < NSEC and 0 <= mtime_ns < NSEC:
+        return atime * NSEC + atime_ns, mtime * NSEC + mtime_ns, False
     out: list[int | None] = []
-    for seconds, nanoseconds in (fields[:2], fields[2:]):
+    for seconds, nanoseconds in ((atime, atime_ns), (mtime, mtime_ns)):
         if nanoseconds == UTIME_NOW:
             out.append(HOST_NOW)
         elif nanoseconds == UTIME_OMIT:

@@ -82,7 +82,7 @@ def _searchable(task: Task, location: Location) -> Location:
 
 @syscall(80, needs=("files.tree",))
 def chdir(task: Task, path: Path) -> int:
-    task.fs.cwd = _searchable(task, task.kernel.vfs.resolve(task, path))
+    task.fs.cwd = _searchable(task, task.kernel.vfs.resolve(task, path)).pin()
     return 0
 
 
@@ -92,7 +92,7 @@ def fchdir(task: Task, fd: Fd) -> int:
     if file.location is None:
         raise LinuxError(ENOTDIR)
     file.location.inode.refresh()
-    task.fs.cwd = _searchable(task, file.location)
+    task.fs.cwd = _searchable(task, file.location).pin()
     return 0
 
 
@@ -101,5 +101,5 @@ def chroot(task: Task, path: Path) -> int:
     location = _searchable(task, task.kernel.vfs.resolve(task, path))
     if not task.cred.capable(CAP_SYS_CHROOT):
         raise LinuxError(EPERM)
-    task.fs.root = location
+    task.fs.root = location.pin()
     return 0

@@ -40,21 +40,22 @@ SIGPIPE = 13
 SEND_BUFFER = 212992
 """net.core.wmem_default."""
 O_NONBLOCK, O_APPEND = 0o4000, 0o2000
-
+ACCESS_BITS = 0o10000003
+"""The access mode and O_PATH, which gives no access at all."""
 
 
 # --- descriptions to read and to write
 
 def input_file(task: Task, fd: int) -> FileDescription:
-    file = task.files.get(fd)
-    if file.flags & 3 not in (0, 2):
+    file = task.files.files.get(fd)
+    if file is None or file.flags & ACCESS_BITS not in (0, 2):
         raise LinuxError(EBADF)
     return file
 
 
 def output_file(task: Task, fd: int) -> FileDescription:
-    file = task.files.get(fd)
-    if file.flags & 3 not in (1, 2):
+    file = task.files.files.get(fd)
+    if file is None or file.flags & ACCESS_BITS not in (1, 2):
         raise LinuxError(EBADF)
     return file
 

@@ -23,6 +23,7 @@ class PipeFileSystem(FileSystem):
 
 class AnonymousFileSystem(FileSystem):
     name = "anon_inodefs"
+    changeable = False
     magic = 0x09041934
 
 

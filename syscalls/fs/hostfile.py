@@ -58,15 +58,15 @@ class HostBacking:
     It stays known after the last mapping went, because the engine keeps pages and translated code with it.
     """
 
-    __slots__ = ("filesystem", "key", "lost", "number", "own_change", "page_cache", "reader", "references", "signature",
-                 "writer")
+    __slots__ = ("_page_cache", "filesystem", "key", "lost", "number", "own_change", "reader", "references",
+                 "signature", "writer")
 
     volatile = False
 
     def __init__(self, filesystem: HostFs, key: tuple[int, int]) -> None:
         self.filesystem = filesystem
         self.key: Hashable = key
-        self.page_cache: PageCache | None = None
+        self._page_cache: PageCache | None = None
         self.reader: Handle | None = None
         self.writer: Handle | None = None
         self.references = 0
@@ -76,6 +76,17 @@ class HostBacking:
         """errno of a failed write-back, for the next fsync to report (AS_EIO, AS_ENOSPC)."""
         self.own_change = False
         """The content was changed by a guest since `signature` was taken, and page_cache was told."""
+
+    @property
+    def page_cache(self) -> PageCache | None:
+        return self._page_cache
+
+    @page_cache.setter
+    def page_cache(self, cache: PageCache | None) -> None:
+        self.filesystem.page_caches += (cache is not None) - (self._page_cache is not None)
+        self._page_cache = cache
+        if cache is None:
+            self.own_change = False  # nobody is told of the next
 
     def adopt(self, handle: Handle, readable: bool, writable: bool) -> None:
         """Another description of the file is about to be mapped: read and write through the handles it has."""
@@ -165,15 +176,18 @@ class HostDescription(RegularDescription):
         return self.filesystem.backings.get(self.key or self.file_key())
 
     def _load(self, length: int, offset: int) -> bytes:
-        if self.filesystem.backings:
-            backing = self._backing()
-            if backing is not None and backing.page_cache is not None and backing.writer is not None:
-                backing.page_cache.before_read(offset, length)
+        if self.filesystem.page_caches:
+            self._before_read(offset, length)
         return self.file.pread(length, offset)
+
+    def _before_read(self, offset: int, length: int) -> None:
+        backing = self._backing()
+        if backing is not None and backing.page_cache is not None and backing.writer is not None:
+            backing.page_cache.before_read(offset, length)
 
     def _store(self, data: bytes | memoryview, offset: int) -> int:
         done = self.file.pwrite(data, offset)
-        if self.filesystem.backings:
+        if self.filesystem.page_caches:
             self._written(data, offset, done)
         return done
 
@@ -190,7 +204,7 @@ class HostDescription(RegularDescription):
     def _append(self, data: bytes | memoryview) -> tuple[int, int]:
         done = self.file.append(data)
         end = self.file.stat().size
-        if self.filesystem.backings:
+        if self.filesystem.page_caches:
             self._written(data, end - done, done)
         return done, end
 

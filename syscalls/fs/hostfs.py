@@ -68,6 +68,8 @@ class HostFs(FileSystem):
         self.uid, self.gid, groups = host.ids()
         self.groups = frozenset(groups) | {self.gid}
         self.backings: dict[tuple[int, int], HostBacking] = {}
+        self.page_caches = 0
+        """How many of these the engine keeps pages of, in memory of its own, rather than map the host's file."""
         self.versions = 0
         self.links: dict[bytes, tuple[int, int, int, bytes]] = {}
         self.head_links: dict[bytes, bytes] = {}
@@ -75,7 +77,6 @@ class HostFs(FileSystem):
         head_target says whether one still does."""
         self.hidden: set[bytes] = set()
         """Names that guests must not see: what stands in for files without one (O_TMPFILE)."""
-        self._trusted: Credentials | None = None
         self._name = ""
 
     @property
@@ -88,7 +89,7 @@ class HostFs(FileSystem):
 
     def trusts(self, cred: Credentials) -> bool:
         """Whether the host's own permission checks are right for these credentials: the guest is who pylx is."""
-        if cred is self._trusted:
+        if cred is self.trusted:
             return True
         if self.holding:
             self.holding = self.tree.holding()
@@ -101,14 +102,14 @@ class HostFs(FileSystem):
                 return False
         elif not self.groups.issubset({*cred.groups, cred.fsgid}):
             return False
-        self._trusted = cred
+        self.trusted = cred
         return True
 
     def names_changed(self, moves: list[tuple[bytes, bytes]], removed: bytes | None) -> None:
         self.tree.names_changed(moves, removed)
 
     def forget_trust(self) -> None:
-        self._trusted = None
+        self.trusted = None
 
     # --- finding
 

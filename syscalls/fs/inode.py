@@ -22,6 +22,7 @@ from translator.hosts.base import HostStatFs as StatFs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from syscalls.credentials import Credentials
     from syscalls.fd import FileDescription
     from syscalls.fs.mounts import Dentry, Location, Pin
     from syscalls.task import Task
@@ -191,6 +192,10 @@ class FileSystem:
     def names_changed(self, moves: list[tuple[bytes, bytes]], removed: bytes | None) -> None:
         """As HostTree.names_changed."""
 
+    changeable = True
+    """Its inodes have an owner, a mode and times that can be set."""
+    trusted: Credentials | None = None
+    """Whose permissions the host checks rightly, as far as is known (HostFs.trusts)."""
     by_path = False
     """The file system finds a path of many components at once: it is a HostFs."""
     sparse_positions = False

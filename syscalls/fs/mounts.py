@@ -161,9 +161,8 @@ class Mount:
 
     def check_writable(self) -> None:
         """EROFS for a mount, or a file system, that is read-only."""
-        if self.flags & 1:
+        if self.flags & 1 or self.filesystem.readonly:
             raise LinuxError(EROFS)
-        self.filesystem.check_writable()
 
     def attach(self, child: Mount) -> None:
         assert child.point is not None
@@ -288,32 +287,17 @@ class Location:
 class FsContext:
     """struct fs_struct: working directory, root and umask, shared by CLONE_FS."""
 
-    __slots__ = ("_cwd", "_root", "sharers", "umask")
+    __slots__ = ("cwd", "root", "sharers", "umask")
 
     def __init__(self, cwd: Location, root: Location, umask: int) -> None:
-        self._cwd = cwd.pin()
-        self._root = root.pin()
+        self.cwd = cwd.pin()
+        """Pinned, as `root`."""
+        self.root = root.pin()
         self.umask = umask
         self.sharers = 1
 
-    @property
-    def cwd(self) -> Location:
-        return self._cwd
-
-    @cwd.setter
-    def cwd(self, location: Location) -> None:
-        self._cwd = location.pin()
-
-    @property
-    def root(self) -> Location:
-        return self._root
-
-    @root.setter
-    def root(self, location: Location) -> None:
-        self._root = location.pin()
-
     def copy(self) -> FsContext:
-        return FsContext(self._cwd, self._root, self.umask)
+        return FsContext(self.cwd, self.root, self.umask)
 
     def drop(self) -> None:
         self.sharers -= 1

@@ -80,7 +80,7 @@ def access_credentials(cred: Credentials) -> Credentials:
 
 def owner_or_capable(task: Task, inode: Inode) -> bool:
     cred = task.cred
-    return cred.capable(CAP_FOWNER) or owner_of(task, inode)[0] == cred.fsuid
+    return bool(cred.cap_effective & 1 << CAP_FOWNER) or owner_of(task, inode)[0] == cred.fsuid
 
 
 def check_sticky(task: Task, directory: Inode, uid: int) -> bool:
@@ -143,7 +143,7 @@ def chmod_mode(task: Task, inode: Inode, mode: int) -> int:
 def check_chown(task: Task, inode: Inode, uid: int, gid: int) -> None:
     """EPERM (chown_ok, chgrp_ok).  -1 changes nothing."""
     cred = task.cred
-    if cred.capable(CAP_CHOWN):
+    if cred.cap_effective & 1 << CAP_CHOWN:
         return
     owner, group = owner_of(task, inode)
     if uid != -1 and not cred.fsuid == owner == uid:

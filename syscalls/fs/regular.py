@@ -125,7 +125,9 @@ class RegularDescription(FileDescription):
             done = self.append(task, data)
             self.offset = position
             return done
-        length = within_limit(task, offset, len(data))
+        length = len(data)
+        if offset + length > OFFSET_MAX or task.group.rlimits[RLIMIT_FSIZE][0] != RLIM_INFINITY:
+            length = within_limit(task, offset, length)
         self._remove_privileges(task)
         return self._store(data if length == len(data) else data[:length], offset)
 

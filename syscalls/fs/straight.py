@@ -55,7 +55,8 @@ def straight(task: Task, path: bytes, start: Location) -> tuple[HostFs, bytes] |
     permission checks right for this task, plain components, no mount point on the way."""
     mount = start.mount
     filesystem = mount.filesystem
-    if not isinstance(filesystem, HostFs) or not filesystem.trusts(task.cred):
+    if not isinstance(filesystem, HostFs) or (filesystem.trusted is not task.cred
+                                              and not filesystem.trusts(task.cred)):
         return None
     inner = _plain_paths.get(path)
     if inner is None:

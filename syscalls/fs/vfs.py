@@ -172,8 +172,9 @@ class Vfs:
             if file.location is None or file.inode is None or file.inode.mode & S_IFMT != S_IFDIR:
                 raise LinuxError(ENOTDIR)
             location = file.location
-        if not self.host_checks(task, location.inode):
-            location.inode.refresh()
+        inode = location.inode
+        if inode.filesystem.trusted is not task.cred and not self.host_checks(task, inode):
+            inode.refresh()
         return location
 
     def resolve(self, task: Task, path: bytes, dirfd: int = AT_FDCWD, *, follow: bool = True,
@@ -404,7 +405,10 @@ class Vfs:
         else:
             place = Location(location.mount, Dentry(b"#%d" % inode.stat(task).ino), inode)
             place.dentry.deleted = True
-        return self._count_writer(inode.open(task, flags & ~CREATION_FLAGS, place))
+        file = inode.open(task, flags & ~CREATION_FLAGS, place)
+        if isinstance(file, RegularDescription):
+            self.writers.add(file)
+        return file
 
     def open_location(self, task: Task, location: Location,
                        flags: int) -> FileDescription | Awaitable[FileDescription]:
@@ -425,7 +429,7 @@ class Vfs:
             flags &= ~O_TRUNC
         elif access & MAY_WRITE and location.mount.flags & MS_RDONLY:
             raise LinuxError(EROFS)
-        if kind != S_IFREG or not self.host_checks(task, inode):
+        if kind != S_IFREG or (inode.filesystem.trusted is not task.cred and not self.host_checks(task, inode)):
             permission(task, inode, access)
         if flags & O_NOATIME and not owner_or_capable(task, inode):
             raise LinuxError(EPERM)
@@ -452,8 +456,8 @@ class Vfs:
         if later is not None:
             file.landlock = later
         file.flags &= ~CREATION_FLAGS
-        if flags & O_ACCMODE != O_RDONLY:
-            self._count_writer(file)
+        if flags & O_ACCMODE != O_RDONLY and isinstance(file, RegularDescription):
+            self.writers.add(file)
         file.fsnotify = self
         if self.notifier is not None:
             self.notify(location, IN_OPEN)
@@ -469,11 +473,6 @@ class Vfs:
         if flags & O_TRUNC and not later & TRUNCATE:
             raise LinuxError(EACCES)
         return later
-
-    def _count_writer(self, file: FileDescription) -> FileDescription:
-        if isinstance(file, RegularDescription):
-            self.writers.add(file)
-        return file
 
     def program_ended(self, key: tuple[int, int]) -> None:
         """allow_write_access: one program less runs from the file."""

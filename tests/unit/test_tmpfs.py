@@ -27,7 +27,7 @@ def kernel(tmp_path: Path) -> Kernel:
 def task(kernel: Kernel) -> Task:
     task = make_task(kernel)
     namespace.mount(kernel.vfs, task, b"none", b"/m", b"tmpfs", 0, b"")
-    task.fs.cwd = kernel.vfs.resolve(task, b"/m")
+    task.fs.cwd = kernel.vfs.resolve(task, b"/m").pin()
     return task
 
 
@@ -69,7 +69,7 @@ def test_names_and_links(task: Task) -> None:
     file = opened(task, b"s/f", fs.O_CREAT | fs.O_RDWR)
     names.make_link(vfs, task, vfs.resolve(task, b"d/e/f"), b"g", at)
     assert file.stat(task).nlink == 2
-    task.fs.cwd = vfs.resolve(task, b"d/e")
+    task.fs.cwd = vfs.resolve(task, b"d/e").pin()
     names.rename(vfs, task, b"/m/d", at, b"/m/n", at, 0)
     assert task.fs.cwd.working_path(task) == b"/m/n/e"
     assert file.location is not None

@@ -186,7 +186,7 @@ def test_append_and_truncate(task: Task) -> None:
 def test_rename_moves_open_files_and_directories(task: Task, tree: Path) -> None:
     vfs = task.kernel.vfs
     file = opened(task, b"/a/b/file")
-    task.fs.cwd = vfs.resolve(task, b"/a/b")
+    task.fs.cwd = vfs.resolve(task, b"/a/b").pin()
     names.rename(vfs, task, b"/a", fs.AT_FDCWD, b"/z", fs.AT_FDCWD, 0)
     assert file.location is not None
     assert file.location.path(task) == b"/z/b/file"
@@ -318,9 +318,9 @@ def test_mount_tmpfs_and_bind(task: Task, tree: Path) -> None:
     assert failure(file.write, task, b"y") == errno.ENOSPC
     assert where(task, b"/a/..") == b"/"
     assert failure(namespace.unmount, vfs, task, b"/a/f", 0) == errno.EINVAL
-    task.fs.cwd = vfs.resolve(task, b"/a")
+    task.fs.cwd = vfs.resolve(task, b"/a").pin()
     assert failure(namespace.unmount, vfs, task, b"/a", 0) == errno.EBUSY
-    task.fs.cwd = vfs.resolve(task, b"/")
+    task.fs.cwd = vfs.resolve(task, b"/").pin()
     namespace.unmount(vfs, task, b"/a", 0)
     assert where(task, b"/a/b/file") == b"/a/b/file"
     (tree / "c").mkdir()
@@ -336,7 +336,7 @@ def test_mount_tmpfs_and_bind(task: Task, tree: Path) -> None:
 
 def test_chroot_keeps_in(task: Task) -> None:
     vfs = task.kernel.vfs
-    task.fs.root = task.fs.cwd = vfs.resolve(task, b"/a")
+    task.fs.root = task.fs.cwd = vfs.resolve(task, b"/a").pin()
     assert where(task, b"/b/file") == b"/b/file"
     assert where(task, b"../../b") == b"/b"
     assert failure(vfs.resolve, task, b"/link") == errno.ENOENT

@@ -133,16 +133,12 @@ class PtraceSpace(MappingList):
         self.urgent = False
         self._waiting_end = 0
 
-    def _add(self, *words: int) -> None:
+    def _add(self, number: int, a: int, b: int, c: int = 0, d: int = 0, e: int = 0, f: int = 0) -> None:
         self._open = None
         self.urgent = True
-        self._append(*words)
+        self._pending.extend((number, a, b, c, d, e, f, 0))
         if len(self._pending) >= COMMAND_WORDS * MAX_COMMANDS:
             self.flush()
-
-    def _append(self, *words: int) -> None:
-        self._pending.extend(words)
-        self._pending.extend((0,) * (COMMAND_WORDS - len(words)))
 
     def flush(self) -> None:
         """Make the pending calls.  MemoryError when the host refuses one."""
@@ -226,8 +222,7 @@ class PtraceSpace(MappingList):
         else:
             self._open_file(pages, shared)
         # A guest process has no other descriptors: this one is 0.
-        self._append(NR_MMAP, addr, length, prot, flags, 0, offset)
-        self._append(NR_CLOSE, 0)
+        self._pending.extend((NR_MMAP, addr, length, prot, flags, 0, offset, 0, NR_CLOSE, 0, 0, 0, 0, 0, 0, 0))
         self._open = (pages, shared)
         if len(self._pending) >= COMMAND_WORDS * MAX_COMMANDS:
             self.flush()
@@ -240,7 +235,7 @@ class PtraceSpace(MappingList):
         place = COMMANDS + PATHS + len(self._paths) * _PATH_BYTES
         self._paths.append(path)
         self._opens += 1
-        self._append(NR_OPENAT, AT_FDCWD, place, flags | os.O_CLOEXEC)
+        self._pending.extend((NR_OPENAT, AT_FDCWD, place, flags | os.O_CLOEXEC, 0, 0, 0, 0))
 
     def unmap(self, addr: int, length: int) -> None:
         self._last = self._before = _NOTHING
@@ -374,19 +369,18 @@ class PtraceSpace(MappingList):
             bad = self._first_bad(addr, length, 7)
             if bad != addr + length:
                 raise self.fault_at(bad, PROT_READ)
+        if length:
+            try:
+                data = os.pread(self.process.memory, length, addr)
+                if len(data) == length:
+                    return data
+            except OSError:
+                pass
         return self._fetch(addr, length)
 
     def _fetch(self, addr: int, length: int) -> bytes:
-        if not length:
-            return b""
-        try:
-            data = os.pread(self.process.memory, length, addr)
-            if len(data) == length:
-                return data
-        except OSError:
-            data = b""
-        parts = [data]
-        done = len(data)
+        parts = []
+        done = 0
         while done < length:
             try:
                 data = os.pread(self.process.memory, length - done, addr + done)
@@ -411,22 +405,25 @@ class PtraceSpace(MappingList):
                 if bad > addr:
                     self._store(addr, memoryview(data)[:bad - addr])
                 raise self.fault_at(bad, PROT_WRITE)
-        self._store(addr, data)
+        try:
+            done = os.pwrite(self.process.memory, data, addr)
+        except OSError:
+            done = 0
+        if done != length:
+            self._store(addr + done, memoryview(data)[done:])
 
     def _store(self, addr: int, data: bytes | bytearray | memoryview) -> None:
-        length = len(data)
-        done = 0
-        view = data
-        while done < length:
+        """However many writes it takes."""
+        view = memoryview(data)
+        while view:
             try:
-                count = os.pwrite(self.process.memory, view, addr + done)
+                done = os.pwrite(self.process.memory, view, addr)
             except OSError:
-                raise self.fault_at(addr + done, PROT_WRITE) from None
-            if not count:
-                raise self.fault_at(addr + done, PROT_WRITE)
-            done += count
-            if done < length:
-                view = memoryview(data)[done:]
+                raise self.fault_at(addr, PROT_WRITE) from None
+            if not done:
+                raise self.fault_at(addr, PROT_WRITE)
+            addr += done
+            view = view[done:]
 
     def peek(self, addr: int, length: int) -> bytes:
         self.flush()

@@ -63,12 +63,6 @@ def open_how(flags: int, mode: int, resolve: int) -> bytes:
     return _OPEN_HOW.pack(flags, mode, resolve)
 
 
-def try_openat2(dirfd: int, path: bytes, how: bytes) -> int:
-    """The descriptor, or -1 for any reason."""
-    fd: int = raw_openat2(NR_OPENAT2, dirfd, path, how, 24)
-    return fd
-
-
 def openat2(dirfd: int, path: bytes, how: bytes) -> int:
     """man 2 openat2; EAGAIN (a rename crossed a RESOLVE_BENEATH walk) is tried again."""
     fd: int = raw_openat2(NR_OPENAT2, dirfd, path, how, 24)

@@ -33,6 +33,7 @@ _DIRECTORY_PATH = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_DIRECTORY
 _CREATES = os.O_CREAT | (os.O_TMPFILE & ~os.O_DIRECTORY)
 _O_CREAT_EXCL = 0o300
 _LONGEST = 4000
+_KNOWN_HOWS = 256
 """Longer paths are walked in pieces: the host takes 4095 bytes at once, but a guest may be deeper than that."""
 _MISSING = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG))
 _TRY_ANOTHER_WAY = frozenset((errno.ELOOP, errno.EAGAIN, errno.EINTR))
@@ -45,8 +46,8 @@ _KERNEL_TYPES = frozenset((b"proc", b"sysfs", b"debugfs", b"tracefs", b"security
 
 
 class LinuxTree:
-    __slots__ = ("_confined", "_full_stat", "_holds", "_kernel_devices", "_look", "_openat2", "_poller", "_resolve",
-                 "_root", "_stat", "_walk_how")
+    __slots__ = ("_confined", "_full_stat", "_holds", "_hows", "_kernel_devices", "_look", "_openat2", "_poller",
+                 "_resolve", "_root", "_stat", "_walk_how")
 
     def __init__(self, root: bytes, confined: bool, poller: LinuxPoller) -> None:
         try:
@@ -62,6 +63,8 @@ class LinuxTree:
             self._resolve |= calls.RESOLVE_BENEATH
             self._kernel_devices = _kernel_devices(os.readlink(b"/proc/self/fd/%d" % self._root))
         self._openat2 = calls.have_openat2(self._root)
+        self._hows: dict[tuple[int, int], bytes] = {}
+        """The struct open_how of `create`, by flags and mode."""
         self._walk_how = calls.open_how(_PATH_ONLY, 0, self._resolve)
         self._stat: Callable[[bytes], HostStat] = self._stat_path
         self._full_stat: Callable[[bytes], HostStat] = self._full_stat_path
@@ -255,8 +258,13 @@ class LinuxTree:
     def create(self, path: bytes, flags: int, mode: int) -> HostFile | None:
         if not self._openat2 or len(path) > _LONGEST or self._holds:
             return None
-        how = calls.open_how(open_flags(flags | _O_CREAT_EXCL), mode & 0o7777, self._resolve)
-        fd = calls.try_openat2(self._root, path, how)
+        how = self._hows.get((flags, mode))
+        if how is None:
+            if len(self._hows) >= _KNOWN_HOWS:
+                self._hows.clear()
+            how = calls.open_how(open_flags(flags | _O_CREAT_EXCL), mode & 0o7777, self._resolve)
+            self._hows[flags, mode] = how
+        fd: int = calls.raw_openat2(calls.NR_OPENAT2, self._root, path, how, 24)
         return LinuxFile(fd) if fd >= 0 else None
 
     # Making and removing
