@@ -346,7 +346,7 @@ class MemoryFile(MemoryNode):
 
     volatile = False
 
-    __slots__ = ("key", "length", "linkable", "page_cache", "pages", "sealed")
+    __slots__ = ("key", "length", "linkable", "page_cache", "pages", "sealed", "unwritten")
 
     def __init__(self, filesystem: TmpFs, mode: int, uid: int, gid: int) -> None:
         super().__init__(filesystem, mode, uid, gid)
@@ -357,6 +357,8 @@ class MemoryFile(MemoryNode):
         self.page_cache: PageCache | None = None
         self.sealed = 0
         """F_SEAL_ bits (memfd)."""
+        self.unwritten: set[int] | None = None
+        """Pages that fallocate made: they are holes (not uptodate) until something is written there."""
 
     def stat(self, task: Task) -> Stat:
         if self.page_cache is not None:
@@ -435,6 +437,8 @@ class MemoryFile(MemoryNode):
                         return done
                     raise
                 page = pages[index] = bytearray(PAGE)
+            elif self.unwritten is not None:
+                self.unwritten.discard(index)
             page[start:start + step] = view[done:done + step]
             done += step
         return done
@@ -456,6 +460,8 @@ class MemoryFile(MemoryNode):
         if index not in self.pages:
             self.filesystem.take_pages(1)
             self.pages[index] = bytearray(PAGE)
+        elif self.unwritten is not None:
+            self.unwritten.discard(index)
 
     def resize(self, length: int) -> None:
         if length < self.length:
@@ -477,6 +483,8 @@ class MemoryFile(MemoryNode):
             low, high = max(start - index * PAGE, 0), min(end - index * PAGE, PAGE)
             if low == 0 and (high == PAGE or index * PAGE + high >= self.length):
                 del pages[index]
+                if self.unwritten is not None:
+                    self.unwritten.discard(index)
                 self.filesystem.used_pages -= 1
             else:
                 page[low:high] = bytes(high - low)
@@ -500,6 +508,7 @@ class MemoryFile(MemoryNode):
         self.filesystem.take_pages(len(fresh))
         for index in fresh:
             self.pages[index] = bytearray(PAGE)
+        self.unwritten = (self.unwritten or set()).union(fresh)
         if end > self.length and not mode & FALLOC_FL_KEEP_SIZE:
             self.length = end
             if self.page_cache is not None:
@@ -511,7 +520,8 @@ class MemoryFile(MemoryNode):
             self.page_cache.before_read(0, self.length)
         index = offset // PAGE
         end = (self.length + PAGE - 1) // PAGE
-        while index < end and (index in self.pages) is hole:
+        written = self.pages.keys() - self.unwritten if self.unwritten else self.pages
+        while index < end and (index in written) is hole:
             index += 1
         if index >= end:
             if hole:

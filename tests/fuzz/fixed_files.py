@@ -90,4 +90,17 @@ FIXED_FILES = {
     "two descriptors where the memory ends": Program((
         *(Call(1 + left, "socketpair", (Const(1), Const(1), Const(0), Data(DATA_ROOM - left)))
           for left in range(1, 9)),)),
+    "allocated memory is a hole until it is written": Program((
+        Call(1, "memfd_create", (Data(64), Const(0))),
+        Call(2, "fallocate", (Result(1), Const(0), Const(0), Const(0x4010))),
+        Call(3, "pwrite64", (Result(1), Data(64), Const(3), Const(0x1ffe))), Call(4, "pread64", (
+            Result(1), Data(128), Const(8), Const(0))),
+        Call(5, "pwrite64", (Result(1), Const(1), Const(3), Const(0x4000))),
+        *(Call(9 + number, "lseek", (Result(1), Const(0x1000 * number), Const(3))) for number in range(5)),
+        *(Call(19 + number, "lseek", (Result(1), Const(0x1000 * number), Const(4))) for number in range(5)),
+        Call(30, "fallocate", (Result(1), Const(3), Const(0x1000), Const(0x1000))),
+        Call(31, "fallocate", (Result(1), Const(0), Const(0x1000), Const(0x2000))),
+        *(Call(39 + number, "lseek", (Result(1), Const(0x1000 * number), Const(3))) for number in range(5)),
+        *(Call(49 + number, "lseek", (Result(1), Const(0x1000 * number), Const(4))) for number in range(5)),
+        Call(60, "fstat", (Result(1), Data(0x400))))),
 }

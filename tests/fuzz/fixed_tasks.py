@@ -395,5 +395,6 @@ SINCE = {"requests for mounts": (6, 18), "nothing is executed from where only th
          "a robust list in the last page": (6, 18), "peeking from an offset, of the internet": (6, 9),
          "events of a file in memory": (6, 18), "the peer of a socket of the internet": (6, 18),
          "a failed write behind the end of memory": (6, 18), "pages of writes of which nothing came": (6, 18),
+         "allocated memory is a hole until it is written": (6, 18),
          "a failed write behind the end of a file": (6, 18)}
 """The Linux that has what some are about, or the one they were seen on where the order of checks has changed."""
