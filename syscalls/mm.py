@@ -387,6 +387,8 @@ class Mm:
                 if prot & PROT_WRITE:
                     raise LinuxError(EACCES)
                 vm_flags &= ~(VM_MAYWRITE | VM_SHARED)
+            elif inode is not None and inode.append_only:
+                raise LinuxError(EACCES)
         elif kind != MAP_PRIVATE:
             raise LinuxError(EINVAL)
         if not file.readable:

@@ -145,8 +145,9 @@ def pack_stat(stat: HostStat) -> bytes:
                       ctime_ns)
 
 
-def pack_statx(stat: HostStat, mask: int, mount_id: int, mount_root: bool) -> bytes:
-    """struct statx, 256 bytes; `mask` what the caller asked for.  Basic fields are always there, as in Linux."""
+def pack_statx(stat: HostStat, mask: int, mount_id: int, mount_root: bool, attributes: tuple[int, int]) -> bytes:
+    """struct statx, 256 bytes; `mask` what the caller asked for, `attributes` and which there can be.
+    Basic fields are always there, as in Linux."""
     # The mount is told unasked, too (vfs_statx_path).
     result = STATX_BASIC_STATS | (STATX_MNT_ID_UNIQUE if mask & STATX_MNT_ID_UNIQUE else STATX_MNT_ID)
     btime, btime_ns = 0, 0
@@ -157,8 +158,9 @@ def pack_statx(stat: HostStat, mask: int, mount_id: int, mount_root: bool) -> by
     mtime, mtime_ns = divmod(stat.mtime_ns, SECOND)
     ctime, ctime_ns = divmod(stat.ctime_ns, SECOND)
     return _STATX.pack(
-        result, stat.blksize, STATX_ATTR_MOUNT_ROOT if mount_root else 0, stat.nlink, stat.uid & 0xFFFFFFFF,
-        stat.gid & 0xFFFFFFFF, stat.mode, 0, stat.ino, stat.size, stat.blocks, STATX_ATTR_KNOWN,
+        result, stat.blksize, attributes[0] | (STATX_ATTR_MOUNT_ROOT if mount_root else 0), stat.nlink,
+        stat.uid & 0xFFFFFFFF, stat.gid & 0xFFFFFFFF, stat.mode, 0, stat.ino, stat.size, stat.blocks,
+        attributes[1] | STATX_ATTR_KNOWN,
         atime, atime_ns, 0, btime, btime_ns, 0, ctime, ctime_ns, 0, mtime, mtime_ns, 0,
         major(stat.rdev), minor(stat.rdev), major(stat.dev), minor(stat.dev), mount_id)
 

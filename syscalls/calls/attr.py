@@ -16,7 +16,7 @@ from syscalls.abi.fs import (
     UTIME_OMIT,
 )
 from syscalls.fs.inode import S_IFLNK, S_IFMT
-from syscalls.fs.permission import check_chown, chmod_mode, owner_or_capable, permission
+from syscalls.fs.permission import check_chown, check_fixed, chmod_mode, owner_or_capable, permission
 from syscalls.table import syscall
 from translator.hosts.base import UTIME_NOW as HOST_NOW
 
@@ -75,6 +75,7 @@ def _set_mode_of(task: Task, location: Location, mode: int) -> int:
 
 def _set_mode(task: Task, location: Location | None, inode: Inode, mode: int) -> int:
     _check_changeable(inode)
+    check_fixed(inode)
     inode.chmod(task, chmod_mode(task, inode, mode & 0o7777))
     if location is not None and task.kernel.vfs.notifier is not None:
         task.kernel.vfs.notify(location, IN_ATTRIB)
@@ -115,6 +116,8 @@ def _set_owner(task: Task, location: Location | None, inode: Inode, owner: int, 
     _check_changeable(inode)
     uid = -1 if owner == 0xFFFFFFFF else owner
     gid = -1 if group == 0xFFFFFFFF else group
+    if uid != -1 or gid != -1:
+        check_fixed(inode)
     check_chown(task, inode, uid, gid)
     inode.chown(task, uid, gid)
     if location is not None and task.kernel.vfs.notifier is not None:
@@ -156,6 +159,8 @@ def _set_times(task: Task, location: Location | None, inode: Inode, atime: int |
         raise LinuxError(EINVAL)  # known only here, when the file is found (vfs_utimes)
     if atime is None and mtime is None:
         return 0
+    if not is_now or inode.immutable:
+        check_fixed(inode)
     if not owner_or_capable(task, inode):
         if not is_now:
             _check_changeable(inode)

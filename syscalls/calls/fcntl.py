@@ -79,7 +79,9 @@ def _getfl(task: Task, fd: int, file: FileDescription, arg: int) -> int:
 
 
 def _setfl(task: Task, fd: int, file: FileDescription, arg: int) -> int:
-    """setfl().  EPERM: O_APPEND taken from an append-only file is not known here; O_NOATIME needs the owner."""
+    """setfl().  EPERM: O_APPEND taken from an append-only file; O_NOATIME needs the owner."""
+    if (arg ^ file.flags) & O_APPEND and file.inode is not None and file.inode.append_only:
+        raise LinuxError(EPERM)
     if arg & O_NOATIME and not file.flags & O_NOATIME and file.inode is not None:
         if task.cred.fsuid != file.stat(task).uid and not task.cred.capable(CAP_FOWNER):
             raise LinuxError(EPERM)

@@ -112,13 +112,13 @@ def statx(task: Task, dirfd: DirFd, path: OptPath, flags: Flags[AtFlags], mask: 
     if location is not None:
         mount = location.mount.unique if mask & STATX_MNT_ID_UNIQUE else location.mount.id
         is_root = location.is_root_of_mount()
-    if mask & STATX_BTIME and status.btime_ns < 0:
-        inode = task.files.get_raw(dirfd).inode if not path and dirfd != AT_FDCWD else None
-        if inode is None and location is not None:
-            inode = location.inode
-        if inode is not None:
-            status.btime_ns = inode.btime(task)
-    task.mem.write(statxbuf, pack_statx(status, mask, mount, is_root))
+    inode = task.files.get_raw(dirfd).inode if not path and dirfd != AT_FDCWD else None
+    if inode is None and location is not None:
+        inode = location.inode
+    if inode is not None and mask & STATX_BTIME and status.btime_ns < 0:
+        status.btime_ns = inode.btime(task)
+    attributes = inode.attribute_bits() if inode is not None else (0, 0)
+    task.mem.write(statxbuf, pack_statx(status, mask, mount, is_root, attributes))
     return 0
 
 

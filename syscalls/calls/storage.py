@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from syscalls.abi.errno import EACCES, EBADF, EFBIG, EINVAL, EISDIR, ENODEV, EOPNOTSUPP, ESPIPE, LinuxError
+from syscalls.abi.errno import (
+    EACCES,
+    EBADF,
+    EFBIG,
+    EINVAL,
+    EISDIR,
+    ENODEV,
+    EOPNOTSUPP,
+    EPERM,
+    ESPIPE,
+    LinuxError,
+)
 from syscalls.fs.inode import S_IFBLK, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG
 from syscalls.table import FAKE, syscall
 from syscalls.task import RLIMIT_FSIZE
@@ -121,6 +132,8 @@ def truncate(task: Task, path: Path, length: S64) -> int | Awaitable[int]:
         raise LinuxError(EINVAL)
     vfs.permission(task, inode, MAY_WRITE)
     location.mount.check_writable()
+    if inode.append_only:
+        raise LinuxError(EPERM)
     if task.cred.landlock is not None:
         from syscalls.landlock import TRUNCATE, check
         check(task, location, TRUNCATE)
@@ -150,6 +163,8 @@ def ftruncate(task: Task, fd: Fd, length: S64) -> int:
     stat = file.stat(task)
     if (file.inner_type or stat.mode & S_IFMT) != S_IFREG or not file.writable:
         raise LinuxError(EINVAL)
+    if file.inode is not None and file.inode.append_only:
+        raise LinuxError(EPERM)
     if file.landlock is not None:
         from syscalls.landlock import TRUNCATE, denied
         if denied(file, TRUNCATE):
@@ -167,7 +182,9 @@ def fallocate(task: Task, fd: Fd, mode: Flags[FallocateFlags], offset: S64, leng
     _check_mode(mode)
     if not file.writable:
         raise LinuxError(EBADF)
-    # Without O_APPEND only: an append-only file cannot be punched; that flag of files is not known here.
+    inode = file.inode
+    if inode is not None and (inode.immutable or (inode.append_only and mode & ~FALLOC_FL_KEEP_SIZE)):
+        raise LinuxError(EPERM)
     stat = file.stat(task)
     kind = file.inner_type or stat.mode & S_IFMT
     if kind == S_IFIFO:

@@ -101,7 +101,7 @@ def _check(task: Task, location: Location | None, inode: Inode, name: bytes, mas
     from syscalls.fs.permission import owner_or_capable, permission
     if mask == MAY_WRITE and location is not None and location.mount.id:
         location.mount.check_writable()
-    if mask == MAY_WRITE and inode.immutable:
+    if mask == MAY_WRITE and (inode.immutable or inode.append_only):
         raise LinuxError(EPERM)  # may_write_xattr
     if name.startswith(b"security.") and mask == MAY_WRITE and not (
             inode.private or task.cred.capable(CAP_SYS_ADMIN)):
@@ -282,8 +282,7 @@ def removexattrat(task: Task, dirfd: DirFd, path: OptPath, at_flags: Flags[AtFla
     return _remove(task, lambda: _at_flags(task, dirfd, path, at_flags, only_fd=True), name)
 
 
-ATTRIBUTES = PARTIAL("extent sizes and projects are 0; a file that may not be read does not tell; tmpfs is neither "
-                     "immutable nor append-only")
+ATTRIBUTES = PARTIAL("extent sizes and projects are 0; a file that may not be read does not tell")
 
 
 @syscall(468, since="6.17", support=ATTRIBUTES)

@@ -40,6 +40,8 @@ class Inode:
     __slots__ = ()
     immutable = False
     """S_IMMUTABLE: nobody writes there, with EPERM."""
+    append_only = False
+    """S_APPEND: nothing that is there changes, with EPERM."""
     filesystem: FileSystem
     mode: int
     """S_IF type and permission bits; for host files as of the last stat."""
@@ -73,6 +75,10 @@ class Inode:
     def file_flags(self, task: Task) -> int:
         """The FS_ bits of chattr(1) (i_op->fileattr_get).  EOPNOTSUPP where there are none."""
         raise LinuxError(EOPNOTSUPP)
+
+    def attribute_bits(self) -> tuple[int, int]:
+        """stx_attributes, and those of them that can be there (stx_attributes_mask)."""
+        return 0, 0
 
     def set_file_flags(self, task: Task, flags: int) -> None:
         """All of them (i_op->fileattr_set), after the checks of fs/fileattr.py."""

@@ -114,7 +114,7 @@ def make_link(vfs: Vfs, task: Task, old: Location, path: bytes, dirfd: int) -> N
         check_refer(task, there, parent, inode, None, False, False)
     if inode.mode & S_IFMT == S_IFDIR or not vfs.host_checks(task, parent.inode):
         may_create(task, parent.inode)
-    if inode.mode & S_IFMT == S_IFDIR:
+    if inode.mode & S_IFMT == S_IFDIR or inode.append_only or inode.immutable:
         raise LinuxError(EPERM)
     parent.inode.link(task, name, inode)
     if vfs.notifier is not None:

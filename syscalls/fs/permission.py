@@ -39,7 +39,7 @@ def permission(task: Task, inode: Inode, mask: int, cred: Credentials | None = N
     kind = mode & S_IFMT
     if mask & MAY_WRITE and kind in (S_IFREG, S_IFDIR, S_IFLNK):
         inode.filesystem.check_writable()
-    if inode.immutable and mask & MAY_WRITE:
+    if mask & MAY_WRITE and inode.immutable:
         raise LinuxError(EPERM)
     if cred.cap_effective >> CAP_DAC_OVERRIDE & 1 and (not mask & MAY_EXEC or kind == S_IFDIR or mode & 0o111):
         return
@@ -78,6 +78,12 @@ def access_credentials(cred: Credentials) -> Credentials:
     return cred.replaced(fsuid=cred.uid, fsgid=cred.gid, cap_effective=effective)
 
 
+def check_fixed(inode: Inode) -> None:
+    """may_setattr: EPERM for an immutable or append-only file."""
+    if inode.immutable or inode.append_only:
+        raise LinuxError(EPERM)
+
+
 def owner_or_capable(task: Task, inode: Inode) -> bool:
     cred = task.cred
     return bool(cred.cap_effective & 1 << CAP_FOWNER) or owner_of(task, inode)[0] == cred.fsuid
@@ -103,6 +109,8 @@ def may_create(task: Task, directory: Inode) -> None:
 def may_delete(task: Task, directory: Inode, victim: Inode) -> None:
     """may_delete without the type checks: EACCES, EPERM."""
     permission(task, directory, MAY_WRITE | MAY_EXEC)
+    if directory.append_only or victim.append_only or victim.immutable:
+        raise LinuxError(EPERM)
     if directory.mode & S_ISVTX and check_sticky(task, directory, owner_of(task, victim)[0]):
         raise LinuxError(EPERM)
 

@@ -20,7 +20,7 @@ from syscalls.abi.fs import (
     XATTR_REPLACE,
 )
 from syscalls.fs.directory import OpenDirectory
-from syscalls.fs.fileattr import FS_NOATIME_FL, FS_NODUMP_FL
+from syscalls.fs.fileattr import FS_APPEND_FL, FS_IMMUTABLE_FL, FS_NOATIME_FL, FS_NODUMP_FL
 from syscalls.fs.inode import (
     S_IFDIR,
     S_IFLNK,
@@ -111,7 +111,7 @@ class MemoryNode(Inode):
         self.atime_ns = self.mtime_ns = self.ctime_ns = self.btime_ns = filesystem.now()
         self.xattrs: dict[bytes, bytes] | None = None
         self.attributes = 0
-        """FS_NODUMP_FL and FS_NOATIME_FL."""
+        """The FS_ bits of chattr(1)."""
 
     def size(self) -> int:
         return 0
@@ -157,9 +157,21 @@ class MemoryNode(Inode):
             raise LinuxError(EOPNOTSUPP)
         return self.attributes
 
+    @property
+    def immutable(self) -> bool:  # type: ignore[override]
+        return bool(self.attributes & FS_IMMUTABLE_FL)
+
+    @property
+    def append_only(self) -> bool:  # type: ignore[override]
+        return bool(self.attributes & FS_APPEND_FL)
+
+    def attribute_bits(self) -> tuple[int, int]:
+        shown = FS_IMMUTABLE_FL | FS_APPEND_FL | FS_NODUMP_FL  # numbers of statx, too
+        return self.attributes & shown, shown
+
     def set_file_flags(self, task: Task, flags: int) -> None:
-        """shmem_fileattr_set; of what Linux has there, immutable and append-only are not served."""
-        if flags & ~(FS_NODUMP_FL | FS_NOATIME_FL):
+        """shmem_fileattr_set.  EOPNOTSUPP."""
+        if flags & ~(FS_IMMUTABLE_FL | FS_APPEND_FL | FS_NODUMP_FL | FS_NOATIME_FL):
             raise LinuxError(EOPNOTSUPP)
         self.attributes = flags
         self.changed()
@@ -260,29 +272,34 @@ class MemoryDirectory(MemoryNode):
         self.modified()
         return node
 
+    def _add_new(self, name: bytes, node: MemoryNode) -> MemoryNode:
+        node.attributes = self.attributes & (FS_NODUMP_FL | FS_NOATIME_FL)
+        return self._add(name, node)
+
     def create(self, task: Task, name: bytes, mode: int) -> Inode:
-        return self._add(name, MemoryFile(self.filesystem, *self._owner(task, mode)))
+        return self._add_new(name, MemoryFile(self.filesystem, *self._owner(task, mode)))
 
     def tmpfile(self, task: Task, mode: int, flags: int) -> Inode:
         node = MemoryFile(self.filesystem, *self._owner(task, mode))
+        node.attributes = self.attributes & (FS_NODUMP_FL | FS_NOATIME_FL)
         node.nlink = 0
         node.linkable = not flags & O_EXCL
         return node
 
     def mkdir(self, task: Task, name: bytes, mode: int) -> Inode:
         node = MemoryDirectory(self.filesystem, *self._owner(task, S_IFDIR | mode & S_IALLUGO))
-        self._add(name, node)
+        self._add_new(name, node)
         self.nlink += 1
         return node
 
     def mknod(self, task: Task, name: bytes, mode: int, rdev: int) -> Inode:
         if mode & S_IFMT == S_IFREG:
             return self.create(task, name, mode)
-        return self._add(name, MemoryNode(self.filesystem, *self._owner(task, mode), rdev))
+        return self._add_new(name, MemoryNode(self.filesystem, *self._owner(task, mode), rdev))
 
     def symlink(self, task: Task, name: bytes, target: bytes) -> Inode:
         _, uid, gid = self._owner(task, S_IFLNK)
-        return self._add(name, MemorySymlink(self.filesystem, target, uid, gid))
+        return self._add_new(name, MemorySymlink(self.filesystem, target, uid, gid))
 
     def link(self, task: Task, name: bytes, inode: Inode) -> None:
         assert isinstance(inode, MemoryNode)

@@ -37,6 +37,7 @@ from syscalls.abi.fs import (
     MS_RDONLY,
     NAME_MAX,
     O_ACCMODE,
+    O_APPEND,
     O_CLOEXEC,
     O_CREAT,
     O_DIRECTORY,
@@ -431,6 +432,8 @@ class Vfs:
             raise LinuxError(EROFS)
         if kind != S_IFREG or (inode.filesystem.trusted is not task.cred and not self.host_checks(task, inode)):
             permission(task, inode, access)
+        if access & MAY_WRITE and inode.append_only and (not flags & O_APPEND or flags & O_TRUNC):
+            raise LinuxError(EPERM)
         if flags & O_NOATIME and not owner_or_capable(task, inode):
             raise LinuxError(EPERM)
         if kind == S_IFIFO and location.mount is not self.anonymous:

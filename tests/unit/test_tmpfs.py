@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from syscalls.abi import errno, fs
 from syscalls.abi.errno import LinuxError
+from syscalls.calls import attr, storage
 from syscalls.fs import names, namespace
+from syscalls.fs.fileattr import FS_APPEND_FL, FS_IMMUTABLE_FL, FS_NODUMP_FL
 from syscalls.fs.tmpfs import MemoryFile
 from syscalls.kernel import Kernel
 from syscalls.task import Task
@@ -120,4 +123,43 @@ def test_xattrs(task: Task) -> None:
     with pytest.raises(LinuxError) as caught:
         inode.getxattr(task, b"user.a")
     assert caught.value.errno == errno.ENODATA
+    file.release()
+
+
+def test_immutable_and_append_only_files(task: Task) -> None:
+    vfs, at = task.kernel.vfs, fs.AT_FDCWD
+    file = opened(task, b"f", fs.O_CREAT | fs.O_RDWR)
+    inode = vfs.resolve(task, b"f").inode
+    names.make_directory(vfs, task, b"d", at, 0o777)
+    directory = vfs.resolve(task, b"d").inode
+
+    def refused(*acts: Callable[[], object]) -> None:
+        for act in acts:
+            with pytest.raises(LinuxError) as caught:
+                act()
+            assert caught.value.errno == errno.EPERM
+
+    def remove() -> None:
+        names.remove_file(vfs, task, b"f", at)
+
+    inode.set_file_flags(task, FS_IMMUTABLE_FL)
+    refused(remove, lambda: opened(task, b"f", fs.O_WRONLY), lambda: attr.chmod(task, b"f", 0o600),
+            lambda: attr.utimensat(task, at, b"f", 0, 0), lambda: storage.truncate(task, b"f", 0),
+            lambda: names.rename(vfs, task, b"f", at, b"g", at, 0),
+            lambda: names.make_link(vfs, task, vfs.resolve(task, b"f"), b"g", at))
+    assert file.write(task, b"still open") == 10
+    inode.set_file_flags(task, FS_APPEND_FL)
+    refused(remove, lambda: opened(task, b"f", fs.O_WRONLY), lambda: attr.chmod(task, b"f", 0o600),
+            lambda: storage.truncate(task, b"f", 0),
+            lambda: opened(task, b"f", fs.O_WRONLY | fs.O_APPEND | fs.O_TRUNC))
+    opened(task, b"f", fs.O_WRONLY | fs.O_APPEND).release()
+    assert attr.utimensat(task, at, b"f", 0, 0) == 0 and inode.attribute_bits() == (FS_APPEND_FL, 0x70)
+    directory.set_file_flags(task, FS_APPEND_FL | FS_NODUMP_FL)
+    opened(task, b"d/g", fs.O_CREAT | fs.O_RDWR).release()
+    assert vfs.resolve(task, b"d/g").inode.file_flags(task) == FS_NODUMP_FL
+    refused(lambda: names.remove_file(vfs, task, b"d/g", at))
+    directory.set_file_flags(task, FS_IMMUTABLE_FL)
+    refused(lambda: names.make_directory(vfs, task, b"d/h", at, 0o777))
+    inode.set_file_flags(task, 0)
+    remove()
     file.release()
