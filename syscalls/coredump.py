@@ -1,7 +1,7 @@
 """Core dumps: what a process was when a signal killed it, as an ELF file (fs/coredump.c, fs/binfmt_elf.c, man 5 core).
 
-Memory is dumped as coredump_filter's default says: what is private and may have been written, shared anonymous memory,
-and the first page of mapped programs.  Pages that hold only zeros become holes of the file.
+Memory is dumped as /proc/PID/coredump_filter says, by default what is private and may have been written, shared
+anonymous memory, and the first page of mapped programs.  Pages that hold only zeros become holes of the file.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import struct
 
 from syscalls.abi.errno import LinuxError
 from syscalls.abi.fs import O_CREAT, O_EXCL, O_LARGEFILE, O_NOFOLLOW, O_WRONLY
-from syscalls.abi.mm import VM_DONTDUMP
+from syscalls.abi.mm import VM_DONTDUMP, VM_SHARED
 from syscalls.fd import FileDescription
 from syscalls.fs.inode import S_IFMT, S_IFREG
 from syscalls.task import RLIMIT_CORE
@@ -31,6 +31,8 @@ CORE_FLAG = 0x80
 NT_PRSTATUS, NT_PRFPREG, NT_PRPSINFO, NT_AUXV, NT_X86_XSTATE = 1, 2, 3, 6, 0x202
 NT_SIGINFO, NT_FILE = 0x53494749, 0x46494C45
 PT_LOAD, PT_NOTE = 1, 4
+ANON_PRIVATE, ANON_SHARED, MAPPED_PRIVATE, MAPPED_SHARED, ELF_HEADERS = 1, 2, 4, 8, 16
+"""Of Mm.dump_filter (man 5 core)."""
 CHUNK = 1 << 20
 ZEROS = bytes(PAGE_SIZE)
 EHDR = struct.Struct("<16sHHIQQQIHHHHHH")
@@ -103,14 +105,22 @@ def _name(task: Task, pattern: bytes, signo: int) -> bytes:
 
 def _dumped(mm: Mm, area: Vma) -> int:
     """How much of an area is dumped, in bytes (vma_dump_size)."""
+    length = area.end - area.start
+    if area.name == b"[vdso]":
+        return length
     if area.flags & VM_DONTDUMP or not area.prot or area.name == b"[vvar]":
         return 0
-    length = area.end - area.start
-    if area.location is None:
+    chosen, location = mm.dump_filter, area.location
+    if area.flags & VM_SHARED:
+        nameless = location is None or location.dentry.deleted or not location.mount.id
+        return length if chosen & (ANON_SHARED if nameless else MAPPED_SHARED) else 0
+    if chosen & ANON_PRIVATE and (location is None or area.prot & PROT_WRITE):
         return length
-    if not area.shared and area.prot & PROT_WRITE:
+    if location is None:
+        return 0
+    if chosen & MAPPED_PRIVATE:
         return length
-    if not area.offset and area.prot & PROT_READ:
+    if chosen & ELF_HEADERS and not area.offset and area.prot & PROT_READ:
         try:
             if mm.space.peek(area.start, 4) == b"\x7fELF":
                 return PAGE_SIZE

@@ -118,6 +118,8 @@ class Mm:
         self.locked_bytes = 0
         self.default_flags = 0
         """mlockall(MCL_FUTURE)."""
+        self.dump_filter = 0x33
+        """What a core dump has (coredump.py): bits of /proc/PID/coredump_filter."""
         self.membarrier_registrations = 0
         self.guards: Guards | None = None
         """Of madvise(MADV_GUARD_INSTALL): made when first used."""
@@ -148,6 +150,7 @@ class Mm:
         """dup_mm: a copy; private pages are copy-on-write, locks are not inherited.  ENOMEM."""
         try:
             other = Mm(self.kernel, self.space.fork())
+            other.dump_filter = self.dump_filter
         except MemoryError:
             raise LinuxError(ENOMEM) from None
         other.areas = self.areas.copy()

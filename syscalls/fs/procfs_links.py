@@ -246,13 +246,14 @@ def _anonymous(node: Inode, shown: bytes) -> Callable[[Task], Location]:
 def _namespaces(filesystem: ProcFs, target: Task, number: int) -> Node:
     def names(filesystem: ProcFs, target: Task, task: Task) -> dict[bytes, Inode]:
         out: dict[bytes, Inode] = {}
+        uid, gid = owner(target)
         for index, (name, kind, inode_number) in enumerate(_NAMESPACES, 1):
             shown = b"%s:[%d]" % (kind, inode_number)
             node = _namespace_file(filesystem, kind, inode_number)
             out[name] = MagicLink(
                 filesystem, shown,
                 _anonymous(node, shown),
-                number=number + (index << 8))
+                uid=uid, gid=gid, number=number + (index << 8))
         return out
 
     return TaskSubdirectory(filesystem, target, names, 0o511, number, guarded=True)
@@ -260,7 +261,8 @@ def _namespaces(filesystem: ProcFs, target: Task, number: int) -> Node:
 
 def _network(filesystem: ProcFs, target: Task, number: int) -> Node:
     from syscalls.fs.procfs_net import net_nodes
-    node = SimpleDirectory(filesystem, net_nodes(filesystem), 0o555, number=number)
+    uid, gid = target.cred.euid, target.cred.egid
+    node = SimpleDirectory(filesystem, net_nodes(filesystem), 0o555, uid=uid, gid=gid, number=number)
     node.fixed = True
     return node
 

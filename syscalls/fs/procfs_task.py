@@ -5,10 +5,24 @@ Every function gets the process looked at and the task that looks.
 
 from __future__ import annotations
 
-from syscalls.abi.errno import EACCES, EINVAL, EPERM, LinuxError
+from syscalls.abi.errno import EINVAL, EPERM, LinuxError
 from syscalls.abi.signal import SIG_IGN
-from syscalls.credentials import CAP_SYS_RESOURCE
 from syscalls.fs.procfs import ThreadsDirectory, may_access, text
+from syscalls.fs.procfs_numbers import (
+    S32_MAX,
+    S32_MIN,
+    coredump_filter,
+    kernel_integer,
+    oom_adj,
+    oom_score,
+    oom_score_adj,
+    set_coredump_filter,
+    set_oom_adj,
+    set_oom_score_adj,
+    set_timerslack,
+    stripped,
+    timerslack,
+)
 from syscalls.task import DEAD, RLIM_INFINITY, RLIMIT_RSS, RLIMIT_SIGPENDING, RUNNING, SLEEPING, STOPPED, TRACED, ZOMBIE
 
 TYPE_CHECKING = False
@@ -246,39 +260,6 @@ def io(target: Task, task: Task) -> bytes:
             "cancelled_write_bytes: 0\n").encode()
 
 
-def oom_score(target: Task, task: Task) -> bytes:
-    return b"%d\n" % max(0, 666 + target.group.oom_score_adj * 2 // 3)
-
-
-def oom_score_adj(target: Task, task: Task) -> bytes:
-    return b"%d\n" % target.group.oom_score_adj
-
-
-def set_oom_score_adj(target: Task, task: Task, data: bytes) -> int | None:
-    """EINVAL outside of -1000..1000; EACCES to lower it without CAP_SYS_RESOURCE."""
-    value = _number(data)
-    if not -1000 <= value <= 1000:
-        raise LinuxError(EINVAL)
-    if value < target.group.oom_score_adj_min and not task.cred.capable(CAP_SYS_RESOURCE):
-        raise LinuxError(EACCES)
-    target.group.oom_score_adj = value
-    if task.cred.capable(CAP_SYS_RESOURCE):
-        target.group.oom_score_adj_min = value
-    return None
-
-
-def oom_adj(target: Task, task: Task) -> bytes:
-    adjust = target.group.oom_score_adj
-    return b"%d\n" % (15 if adjust == 1000 else int(adjust * 17 / 1000))
-
-
-def _number(data: bytes) -> int:
-    try:
-        return int(data.rstrip(b"\n\0 ").decode("ascii"), 0)
-    except (UnicodeDecodeError, ValueError):
-        raise LinuxError(EINVAL) from None
-
-
 def cgroup(target: Task, task: Task) -> bytes:
     return b"0::/\n"
 
@@ -325,10 +306,6 @@ def personality(target: Task, task: Task) -> bytes:
     return b"%08x\n" % target.personality
 
 
-def coredump_filter(target: Task, task: Task) -> bytes:
-    return b"00000033\n"
-
-
 def loginuid(target: Task, task: Task) -> bytes:
     return b"4294967295"
 
@@ -353,16 +330,6 @@ def setgroups(target: Task, task: Task) -> bytes:
 def attribute(target: Task, task: Task) -> bytes:
     """/proc/PID/attr/current: there is no security module."""
     raise LinuxError(EINVAL)
-
-
-def timerslack(target: Task, task: Task) -> bytes:
-    return b"%d\n" % target.timer_slack_ns
-
-
-def set_timerslack(target: Task, task: Task, data: bytes) -> int | None:
-    value = _number(data)
-    target.timer_slack_ns = value or 50000
-    return None
 
 
 def timers(target: Task, task: Task) -> bytes:
@@ -429,7 +396,7 @@ def clear_refs(target: Task, task: Task) -> bytes:
 
 
 def set_clear_refs(target: Task, task: Task, data: bytes) -> int | None:
-    if not 1 <= _number(data) <= 5:
+    if not 1 <= kernel_integer(stripped(data), S32_MIN, S32_MAX, 10) <= 5:
         raise LinuxError(EINVAL)
     return None
 
@@ -471,11 +438,11 @@ TASK_ENTRIES: dict[bytes, Maker] = {
     b"cpuset": text(0o444, cpuset),
     b"cgroup": text(0o444, cgroup),
     b"oom_score": text(0o444, oom_score),
-    b"oom_adj": text(0o444, oom_adj),
+    b"oom_adj": text(0o644, oom_adj, set_oom_adj),
     b"oom_score_adj": text(0o644, oom_score_adj, set_oom_score_adj),
     b"loginuid": text(0o644, loginuid, set_loginuid),
     b"sessionid": text(0o444, loginuid),
-    b"coredump_filter": text(0o644, coredump_filter),
+    b"coredump_filter": text(0o644, coredump_filter, set_coredump_filter),
     b"io": text(0o400, io, guarded=True),
     b"uid_map": text(0o644, uid_map, set_map),
     b"gid_map": text(0o644, uid_map, set_map),
