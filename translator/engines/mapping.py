@@ -68,8 +68,18 @@ class MappingList:
             index += 1
         return self.maps[index:bisect_left(self.starts, end, index)]
 
-    def _carve(self, start: int, end: int) -> tuple[int, list[Mapping]]:
+    def _cut(self, start: int, end: int) -> tuple[int, list[Mapping]]:
         """Take [start, end) out of the list: where it was, and its pieces (still counted by their caches)."""
+        index, pieces = self._carve(start, end)
+        if pieces:
+            if pieces[0].start < start:
+                pieces[0] = pieces[0].part(start, pieces[0].end)
+            if pieces[-1].end > end:
+                pieces[-1] = pieces[-1].part(pieces[-1].start, end)
+        return index, pieces
+
+    def _carve(self, start: int, end: int) -> tuple[int, list[Mapping]]:
+        """The same, but the mappings as they were, whole."""
         starts, maps = self.starts, self.maps
         index = bisect_right(starts, start) - 1
         if index < 0 or maps[index].end <= start:
@@ -78,22 +88,20 @@ class MappingList:
         pieces = maps[index:after]
         if not pieces:
             return index, pieces
+        first, last = pieces[0], pieces[-1]
         kept = []
-        first = pieces[0]
+        kept_starts = []
         if first.start < start:
             kept.append(first.part(first.start, start))
-            pieces[0] = first.part(start, first.end)
-        last = pieces[-1]
+            kept_starts.append(first.start)
         if last.end > end:
             kept.append(last.part(end, last.end))
-            pieces[-1] = last.part(last.start, end)
+            kept_starts.append(end)
         for piece in kept:
             self._count(piece)
         maps[index:after] = kept
-        starts[index:after] = [piece.start for piece in kept]
-        if kept and kept[0].start < start:
-            index += 1
-        return index, pieces
+        starts[index:after] = kept_starts
+        return index + (first.start < start), pieces
 
     def _insert(self, index: int, mapping: Mapping) -> None:
         """Put a mapping into the hole at `index`, one with its neighbours where they are alike."""

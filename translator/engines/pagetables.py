@@ -156,7 +156,7 @@ class PageTables(MappingList):
             cache = self.store.cache_for(backing)
         mapping = Mapping(addr, end, prot, cache, offset, shared, False)
         self._count(mapping)  # before the old pieces go: they may be of the same file
-        index, pieces = self._carve(addr, end)
+        index, pieces = self._cut(addr, end)
         for piece in pieces:
             self._drop_piece(piece)
         self._insert(index, mapping)
@@ -167,7 +167,7 @@ class PageTables(MappingList):
                 pass  # it would only have saved page faults
 
     def unmap(self, addr: int, length: int) -> None:
-        pieces = self._carve(addr, addr + length)[1]
+        pieces = self._cut(addr, addr + length)[1]
         if not pieces:
             return
         for piece in pieces:
@@ -227,7 +227,7 @@ class PageTables(MappingList):
             start = stop
 
     def protect(self, addr: int, length: int, prot: int) -> None:
-        index, pieces = self._carve(addr, addr + length)
+        index, pieces = self._cut(addr, addr + length)
         for old in pieces:
             new = old
             if old.prot != prot:
@@ -286,10 +286,10 @@ class PageTables(MappingList):
         return entry
 
     def move(self, old: int, new: int, length: int) -> None:
-        target = self._carve(new, new + length)[1]
+        target = self._cut(new, new + length)[1]
         for piece in target:
             self._drop_piece(piece)
-        pieces = self._carve(old, old + length)[1]
+        pieces = self._cut(old, old + length)[1]
         words = self.words
         for index, count, addr in self._spans(old, old + length):
             for position, entry in enumerate(words[index:index + count].tolist()):

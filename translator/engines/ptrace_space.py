@@ -210,6 +210,9 @@ class PtraceSpace(MappingList):
                 self.urgent = True
             else:
                 self._waiting_start, self._waiting_end = addr, end
+        elif end == self._waiting_end and addr > self._waiting_start:
+            # The last part of a library, most likely, which ld.so looks into next.
+            self.urgent = True
         if pages is None:
             self._add(NR_MMAP, addr, length, prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, NO_FILE, 0)
             return
@@ -251,7 +254,7 @@ class PtraceSpace(MappingList):
 
     def protect(self, addr: int, length: int, prot: int) -> None:
         self._last = self._before = _NOTHING
-        index, pieces = self._carve(addr, addr + length)
+        index, pieces = self._cut(addr, addr + length)
         for old in pieces:
             new = old
             if old.prot != prot:
@@ -270,7 +273,7 @@ class PtraceSpace(MappingList):
             raise MemoryError("this range is pylx's own")
         self._last = self._before = _NOTHING
         self.unmap(new, length)
-        _, pieces = self._carve(old, old + length)
+        _, pieces = self._cut(old, old + length)
         for piece in pieces:
             moved = Mapping(piece.start - old + new, piece.end - old + new, piece.prot, piece.cache, piece.offset,
                             piece.shared, piece.owned)
@@ -342,14 +345,17 @@ class PtraceSpace(MappingList):
             at = mapping.end
         return end if end == addr + length else TASK_SIZE
 
-    def _recall(self, addr: int, end: int, right: int) -> bool:
-        """The same question about the mapping that was looked at before the last: a call often reads in one and writes
-        in another."""
-        before = self._before
-        if before.start <= addr and end <= before.end and before.prot & right:
-            self._before, self._last = self._last, before
-            return True
-        return False
+    def _lies_in_one(self, addr: int, end: int, right: int) -> bool:
+        """Whether [addr, end) is in one mapping that gives this right.  First the one that was looked at before the
+        last: a call often reads in one and writes in another."""
+        mapping = self._before
+        if not (mapping.start <= addr and end <= mapping.end):
+            found = self.find(addr)
+            if found is None or end > found.end:
+                return False
+            mapping = found
+        self._before, self._last = self._last, mapping
+        return bool(mapping.prot & right)
 
     def fault_at(self, addr: int, access: int) -> GuestFault:
         """Why the page at `addr` cannot be accessed."""
@@ -365,7 +371,7 @@ class PtraceSpace(MappingList):
             self.flush()
         last = self._last
         end = addr + length
-        if not ((last.start <= addr and end <= last.end and last.prot) or self._recall(addr, end, 7)):
+        if not ((last.start <= addr and end <= last.end and last.prot) or self._lies_in_one(addr, end, 7)):
             bad = self._first_bad(addr, length, 7)
             if bad != addr + length:
                 raise self.fault_at(bad, PROT_READ)
@@ -399,7 +405,7 @@ class PtraceSpace(MappingList):
         last = self._last
         end = addr + length
         if not ((last.start <= addr and end <= last.end and last.prot & PROT_WRITE)
-                or self._recall(addr, end, PROT_WRITE)):
+                or self._lies_in_one(addr, end, PROT_WRITE)):
             bad = self._first_bad(addr, length, PROT_WRITE)
             if bad != addr + length:
                 if bad > addr:
@@ -470,7 +476,8 @@ class PtraceSpace(MappingList):
             self.flush()
         last = self._last
         end = addr + _SHORT
-        if limit >= _SHORT and ((last.start <= addr and end <= last.end and last.prot) or self._recall(addr, end, 7)):
+        if limit >= _SHORT and ((last.start <= addr and end <= last.end and last.prot)
+                                or self._lies_in_one(addr, end, 7)):
             # Nearly always: a short one in a mapping that was looked at just now.
             try:
                 data = os.pread(self.process.memory, _SHORT, addr)
