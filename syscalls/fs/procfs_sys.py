@@ -196,6 +196,13 @@ def _special(filesystem: ProcFs) -> dict[str, TextFile]:
     return out
 
 
+class SysctlDirectory(SimpleDirectory):
+    """Its links are not counted (proc_sys_make_inode)."""
+
+    def links(self, task: Task) -> int:
+        return 1
+
+
 def sys_directory(filesystem: ProcFs) -> Node:
     """The tree of /proc/sys, made when first entered."""
     top: dict[bytes, Inode] = {}
@@ -212,14 +219,14 @@ def sys_directory(filesystem: ProcFs) -> Node:
                 _insert(filesystem, top, name.encode().split(b"/"), files[name])
         return top
 
-    return SimpleDirectory(filesystem, children, 0o555)
+    return SysctlDirectory(filesystem, children, 0o555)
 
 
 def _insert(filesystem: ProcFs, directory: dict[bytes, Inode], parts: list[bytes], node: Node) -> None:
     for part in parts[:-1]:
         child = directory.get(part)
         if child is None:
-            child = directory[part] = SimpleDirectory(filesystem, {}, 0o555)
+            child = directory[part] = SysctlDirectory(filesystem, {}, 0o555)
         assert isinstance(child, SimpleDirectory) and isinstance(child.children, dict)
         directory = child.children
     directory[parts[-1]] = node
