@@ -413,7 +413,7 @@ class PtraceSpace(MappingList):
                 raise self.fault_at(bad, PROT_WRITE)
         try:
             done = os.pwrite(self.process.memory, data, addr)
-        except OSError:
+        except (OSError, OverflowError):  # the latter: nothing, to a place that cannot be
             done = 0
         if done != length:
             self._store(addr + done, memoryview(data)[done:])
