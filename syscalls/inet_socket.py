@@ -34,6 +34,7 @@ from syscalls.abi.net import (
     IPV6_RECVPKTINFO,
     IPV6_RECVTCLASS,
     SO_BINDTODEVICE,
+    SO_BINDTOIFINDEX,
     SO_BROADCAST,
     SO_COOKIE,
     SO_DEBUG,
@@ -76,6 +77,7 @@ from syscalls.abi.net import (
 )
 from syscalls.credentials import CAP_NET_BIND_SERVICE
 from syscalls.host_socket import LOCAL_SEND_FLAGS, HostBackedSocket
+from syscalls.socket_options import CutValue
 from syscalls.sockets import POLLERR, POLLHUP, POLLIN, POLLOUT, Socket
 from syscalls.wait import sleep_on
 from translator.hosts.base import HostError
@@ -91,15 +93,17 @@ SOCKADDR_IN_SIZE, SOCKADDR_IN6_LEAST = 16, 24
 UNPRIVILEGED_PORT = 1024
 """Sysctl net.ipv4.ip_unprivileged_port_start."""
 TCP_ULP, TCP_REPAIR, TCP_ZEROCOPY_RECEIVE = 31, 19, 35
+ZEROCOPY_LEAST = 12
+"""Of struct tcp_zerocopy_receive, in bytes: address and length."""
 
 HOST_SETS = frozenset((
     SO_DEBUG, SO_REUSEADDR, SO_REUSEPORT, SO_DONTROUTE, SO_BROADCAST, SO_SNDBUF, SO_RCVBUF, SO_SNDBUFFORCE,
     SO_RCVBUFFORCE, SO_KEEPALIVE, SO_OOBINLINE, SO_NO_CHECK, SO_PRIORITY, SO_LINGER, SO_RCVLOWAT, SO_BINDTODEVICE,
     SO_TIMESTAMP_OLD, SO_TIMESTAMPNS_OLD, SO_TIMESTAMP_NEW, SO_TIMESTAMPNS_NEW, SO_MARK, SO_RXQ_OVFL,
-    SO_SELECT_ERR_QUEUE, SO_MAX_PACING_RATE))
+    SO_SELECT_ERR_QUEUE, SO_MAX_PACING_RATE, SO_INCOMING_CPU, SO_BINDTOIFINDEX))
 """SOL_SOCKET options that have to act on the host's socket too."""
 HOST_GETS = frozenset((SO_SNDBUF, SO_RCVBUF, SO_BINDTODEVICE, SO_INCOMING_CPU, SO_MEMINFO, SO_COOKIE,
-                       SO_MAX_PACING_RATE))
+                       SO_MAX_PACING_RATE, SO_RCVLOWAT, SO_BINDTOIFINDEX))
 HOST_ONLY = frozenset((SO_TIMESTAMPING_OLD, SO_TIMESTAMPING_NEW, SO_PEEK_OFF))
 
 CONTROL_OPTIONS = frozenset((
@@ -110,6 +114,8 @@ CONTROL_OPTIONS = frozenset((
     (SOL_SOCKET, SO_RXQ_OVFL), (SOL_SOCKET, SO_TIMESTAMPING_OLD), (SOL_SOCKET, SO_TIMESTAMPING_NEW)))
 """Options after which messages carry ancillary data."""
 
+OF_DATAGRAMS = frozenset(((IPPROTO_IPV6, 18),))
+"""Of the next, what is not for streams: IPV6_MULTICAST_HOPS."""
 EMULATED = {
     (IPPROTO_TCP, 1): 0, (IPPROTO_TCP, 2): 536, (IPPROTO_TCP, 3): 0, (IPPROTO_TCP, 4): 7200, (IPPROTO_TCP, 5): 75,
     (IPPROTO_TCP, 6): 9, (IPPROTO_TCP, 7): 6, (IPPROTO_TCP, 8): 60, (IPPROTO_TCP, 9): 0, (IPPROTO_TCP, 10): 0,
@@ -257,19 +263,15 @@ class InetSocket(HostBackedSocket):
         elif (level == IPPROTO_TCP and not self.stream) or (level == IPPROTO_IPV6 and self.family == AF_INET):
             raise LinuxError(ENOPROTOOPT)
         try:
-            size = getattr(value, "size", len(value))
-            if len(value) < min(size, 4):
-                # The host knows which options look at the value, and when.
-                refuse = getattr(self.host, "set_unreadable_option", None)
-                if refuse is not None:
-                    refuse(level, option, size)
-                raise LinuxError(EFAULT)
+            if isinstance(value, CutValue) and len(value) < 4:
+                self.set_unreadable(level, option, value)
+                return
             self.host.setsockopt(level, option, value)
         except HostError as error:
             if error.errno not in (ENOPROTOOPT, EOPNOTSUPP):
                 raise
             if level != SOL_SOCKET:
-                if (level, option) not in EMULATED:
+                if (level, option) not in EMULATED or (self.stream and (level, option) in OF_DATAGRAMS):
                     task.kernel.gap(task, f"setsockopt level {level}", option)
                     raise
                 if not value:
@@ -280,6 +282,13 @@ class InetSocket(HostBackedSocket):
                 set_common(task, self, option, value)
         if (level, option) in CONTROL_OPTIONS and value.strip(b"\0"):
             self.wants_control = True
+
+    def set_unreadable(self, level: int, option: int, value: CutValue) -> None:
+        """The host knows which options look at the value, when, and which have one for NULL."""
+        attempt = getattr(self.host, "set_unreadable_option", None)
+        if attempt is None:
+            raise LinuxError(EFAULT)
+        attempt(level, option, value.size, value.null)
 
     def before_data(self, task: Task, length: int, flags: int, address: bytes | None) -> None:
         """The host knows the order: it is asked to send memory that cannot be read."""
@@ -305,8 +314,8 @@ class InetSocket(HostBackedSocket):
                 return pack("<i", self.options.get((level, option), 0))
             from syscalls.socket_options import get_common
             return get_common(task, self, option, length)
-        if level == IPPROTO_TCP and option == TCP_ZEROCOPY_RECEIVE:
-            raise LinuxError(ENOPROTOOPT)
+        if level == IPPROTO_TCP and option == TCP_ZEROCOPY_RECEIVE and self.stream:
+            raise LinuxError(EINVAL if length < ZEROCOPY_LEAST else ENOPROTOOPT)
         try:
             return self.host.getsockopt(level, option, min(length, 65536))
         except HostError as error:

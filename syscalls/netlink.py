@@ -52,6 +52,10 @@ NLM_F_CAPPED = 0x100
 RTM_NEWLINK, RTM_GETLINK, RTM_NEWADDR, RTM_GETADDR, RTM_NEWROUTE, RTM_GETROUTE = 16, 18, 20, 22, 24, 26
 RTM_GETNEIGH, RTM_GETRULE, RTM_GETQDISC = 30, 34, 38
 NETLINK_ADD_MEMBERSHIP, NETLINK_DROP_MEMBERSHIP, NETLINK_PKTINFO = 1, 2, 3
+NETLINK_LISTEN_ALL_NSID = 8
+CAP_NET_BROADCAST = 11
+MROUTE_GROUPS = (30, 31)
+"""RTNLGRP_IPV4_MROUTE_R and its like of IPv6, whose members learn of routes of multicasts."""
 NETLINK_LIST_MEMBERSHIPS, NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK = 9, 10, 11, 12
 DUMP_SIZE = 8192
 """The most bytes of a dump that come as one message; reading one makes the next."""
@@ -76,6 +80,9 @@ class NetlinkSocket(Socket):
         self.stream = False
         self.port = 0
         self.groups = 0
+        """A bit for each group: only the first 32 have a place in addresses."""
+        self.has_groups = False
+        """There is room for them: made when they are first set."""
         self.peer_port = 0
         self.incoming: deque[bytes] = deque()
 
@@ -99,7 +106,8 @@ class NetlinkSocket(Socket):
             self.take_port(port)
         else:
             self.autobind(task)
-        self.groups = groups
+        self.has_groups = self.has_groups or bool(groups)
+        self.groups = self.groups & ~0xFFFFFFFF | groups
 
     def autobind(self, task: Task) -> None:
         """netlink_autobind: the process's number, or a negative one where that is taken."""
@@ -127,7 +135,7 @@ class NetlinkSocket(Socket):
         self.peer_port = int.from_bytes(address[4:8], "little")
 
     def getsockname(self, task: Task) -> bytes:
-        return sockaddr_nl(self.port, self.groups)
+        return sockaddr_nl(self.port, self.groups & 0xFFFFFFFF)
 
     def getpeername(self, task: Task) -> bytes:
         return sockaddr_nl(self.peer_port)
@@ -277,17 +285,20 @@ class NetlinkSocket(Socket):
             return
         if level != SOL_NETLINK:
             raise LinuxError(ENOPROTOOPT)
-        from syscalls.socket_options import first_bytes
+        from syscalls.socket_options import first_bytes, whole_size
         number = 0  # as which it takes what is too short
-        if getattr(value, "size", len(value)) >= 4:
+        if whole_size(value) >= 4:
             number = int.from_bytes(first_bytes(value, 4), "little")
         if option in (NETLINK_ADD_MEMBERSHIP, NETLINK_DROP_MEMBERSHIP):
+            self.has_groups = True
             if not 0 < number <= 64:
                 raise LinuxError(EINVAL)
-            if option == NETLINK_ADD_MEMBERSHIP:
-                self.groups |= 1 << (number - 1) & 0xFFFFFFFF
-            else:
-                self.groups &= ~(1 << (number - 1))
+            if number in MROUTE_GROUPS and self.protocol == NETLINK_ROUTE and not task.cred.capable(CAP_NET_ADMIN):
+                raise LinuxError(EPERM)
+            bit = 1 << (number - 1)
+            self.groups = self.groups | bit if option == NETLINK_ADD_MEMBERSHIP else self.groups & ~bit
+        elif option == NETLINK_LISTEN_ALL_NSID and not task.cred.capable(CAP_NET_BROADCAST):
+            raise LinuxError(EPERM)
         elif 0 < option <= NETLINK_GET_STRICT_CHK and option not in (6, 7, NETLINK_LIST_MEMBERSHIPS):
             self.options[level, option] = int(number != 0)
         else:
@@ -302,8 +313,8 @@ class NetlinkSocket(Socket):
             from syscalls.socket_options import get_common
             return get_common(task, self, option, length)
         if option == NETLINK_LIST_MEMBERSHIPS:
-            return pack("<I", self.groups & 0xFFFFFFFF)
-        if not NETLINK_PKTINFO <= option <= NETLINK_GET_STRICT_CHK:
+            return pack("<Q", self.groups) if self.has_groups else b""
+        if not NETLINK_PKTINFO <= option <= NETLINK_GET_STRICT_CHK or option in (6, 7):
             raise LinuxError(ENOPROTOOPT)
         if length < 4:
             raise LinuxError(EINVAL)

@@ -13,7 +13,6 @@ from syscalls.abi.errno import (
     EFAULT,
     EINVAL,
     ENODATA,
-    ENODEV,
     ENOPROTOOPT,
     EOPNOTSUPP,
     EPERM,
@@ -27,12 +26,7 @@ from syscalls.abi.net import (
     RMEM_DEFAULT,
     RMEM_MAX,
     SO_ACCEPTCONN,
-    SO_ATTACH_BPF,
-    SO_ATTACH_FILTER,
-    SO_ATTACH_REUSEPORT_CBPF,
-    SO_ATTACH_REUSEPORT_EBPF,
     SO_BINDTODEVICE,
-    SO_BINDTOIFINDEX,
     SO_BPF_EXTENSIONS,
     SO_BROADCAST,
     SO_BSDCOMPAT,
@@ -40,7 +34,6 @@ from syscalls.abi.net import (
     SO_BUSY_POLL,
     SO_COOKIE,
     SO_DEBUG,
-    SO_DETACH_FILTER,
     SO_DOMAIN,
     SO_DONTROUTE,
     SO_ERROR,
@@ -105,6 +98,7 @@ CAP_NET_ADMIN = 12
 TIMESTAMPING_MASK = (1 << 19) - 1
 OPT_ID, OPT_TSONLY, OPT_STATS, BIND_PHC, OPT_ID_TCP = 1 << 7, 1 << 11, 1 << 12, 1 << 15, 1 << 16
 """Of SOF_TIMESTAMPING_."""
+UNLIMITED_RATE = (1 << 64) - 1
 JIFFY_NS = 4_000_000
 """Timeouts are kept in ticks of a kernel with HZ=250, rounded up."""
 
@@ -113,8 +107,7 @@ _BOOLEAN = frozenset((
     SO_PASSCRED, SO_PASSSEC, SO_PASSPIDFD, SO_TIMESTAMP_OLD, SO_TIMESTAMPNS_OLD, SO_TIMESTAMP_NEW,
     SO_TIMESTAMPNS_NEW, SO_RXQ_OVFL, SO_WIFI_STATUS, SO_NOFCS, SO_LOCK_FILTER, SO_SELECT_ERR_QUEUE, SO_ZEROCOPY,
     SO_RCVMARK, SO_PREFER_BUSY_POLL))
-_NUMBER = frozenset((SO_PRIORITY, SO_RCVLOWAT, SO_MARK, SO_BUSY_POLL, SO_INCOMING_CPU, SO_BUF_LOCK,
-                     SO_BINDTOIFINDEX))
+_NUMBER = frozenset((SO_PRIORITY, SO_RCVLOWAT, SO_MARK, SO_BUSY_POLL, SO_INCOMING_CPU, SO_BUF_LOCK))
 _DEFAULTS = {SO_RCVLOWAT: 1, SO_SNDBUF: WMEM_DEFAULT, SO_RCVBUF: RMEM_DEFAULT, SO_INCOMING_CPU: -1,
              SO_SNDLOWAT: 1, SO_BPF_EXTENSIONS: 64}
 _CREDENTIAL_OPTIONS = (SO_PASSCRED, SO_PASSSEC, SO_PASSPIDFD)
@@ -123,12 +116,14 @@ _CREDENTIAL_OPTIONS = (SO_PASSCRED, SO_PASSSEC, SO_PASSPIDFD)
 class CutValue(bytes):
     """The readable beginning of an option's value: the rest is missed by those that look at it."""
 
-    def __new__(cls, readable: bytes, size: int) -> CutValue:
+    def __new__(cls, readable: bytes, size: int, null: bool) -> CutValue:
         return super().__new__(cls, readable)
 
-    def __init__(self, readable: bytes, size: int) -> None:
+    def __init__(self, readable: bytes, size: int, null: bool) -> None:
         self.size = size
         """Of the whole, in bytes."""
+        self.null = null
+        """Whether it is at no address at all, which IPv6 takes for 0."""
 
 
 def first_bytes(value: bytes, count: int) -> bytes:
@@ -138,13 +133,17 @@ def first_bytes(value: bytes, count: int) -> bytes:
     return value[:count]
 
 
+def whole_size(value: bytes) -> int:
+    """Of an option's value, in bytes, whether or not they can be read."""
+    return value.size if isinstance(value, CutValue) else len(value)
+
+
 def set_common(task: Task, socket: Socket, option: int, value: bytes) -> None:
     """sk_setsockopt.  EINVAL: value too short; EFAULT: it cannot be read; EDOM: bad microseconds; ENOPROTOOPT: no such
     option, or one that is only read."""
     if option == SO_BINDTODEVICE:
-        name = first_bytes(value, min(15, getattr(value, "size", len(value)))).partition(b"\0")[0]
-        if name and all(interface.name != name for interface in task.kernel.host.interfaces()):
-            raise LinuxError(ENODEV)
+        from syscalls.socket_rare_options import bind_to_name
+        bind_to_name(task, socket, value)
         return
     number: int = unpack("<i", first_bytes(value, 4))[0]
     if option in _BOOLEAN:
@@ -156,7 +155,7 @@ def set_common(task: Task, socket: Socket, option: int, value: bytes) -> None:
         elif ((option == SO_MARK or (option == SO_PRIORITY and not 0 <= number <= 6))
               and not task.cred.capable(CAP_NET_ADMIN)):
             raise LinuxError(EPERM)
-        elif option == SO_BUF_LOCK and number & ~3:
+        elif (option == SO_BUF_LOCK and number & ~3) or (option == SO_BUSY_POLL and number < 0):
             raise LinuxError(EINVAL)
         socket.options[SOL_SOCKET, option] = number
     elif option in (SO_SNDBUF, SO_SNDBUFFORCE):
@@ -181,22 +180,21 @@ def set_common(task: Task, socket: Socket, option: int, value: bytes) -> None:
             raise LinuxError(EOPNOTSUPP)
         socket.peek_offset = number  # type: ignore[attr-defined]
     elif option == SO_MAX_PACING_RATE:
-        first_bytes(value, 8 if getattr(value, "size", 0) >= 8 else 4)  # an unsigned long, of what has room for it
-        socket.options[SOL_SOCKET, option] = number & 0xFFFFFFFF
+        # An unsigned long, where there is room for it.
+        rate = number & 0xFFFFFFFF if number != -1 else UNLIMITED_RATE
+        if whole_size(value) >= 8:
+            rate = unpack("<Q", first_bytes(value, 8))[0]
+        socket.options[SOL_SOCKET, option] = rate
     elif option in (SO_TIMESTAMPING_OLD, SO_TIMESTAMPING_NEW):
         _check_timestamping(number)
         socket.options[SOL_SOCKET, SO_TIMESTAMPING_OLD] = number
         socket.options[SOL_SOCKET, SO_TIMESTAMPING_NEW] = number if option == SO_TIMESTAMPING_NEW else 0
     elif option == SO_BSDCOMPAT:
         pass
-    elif option in (SO_ATTACH_FILTER, SO_ATTACH_BPF, SO_ATTACH_REUSEPORT_CBPF, SO_ATTACH_REUSEPORT_EBPF):
-        # Attaching nothing and saying so: programs (udev, dhclient) use filters to see less, and check again.
-        task.kernel.gap(task, "socket filter", option)
-        raise LinuxError(EPERM)
-    elif option == SO_DETACH_FILTER:
-        from syscalls.abi.errno import ENOENT
-        raise LinuxError(ENOENT)
     else:
+        from syscalls.socket_rare_options import set_rare
+        if set_rare(task, socket, option, value, number):
+            return
         if option not in (SO_TYPE, SO_PROTOCOL, SO_DOMAIN, SO_ERROR, SO_SNDLOWAT, SO_ACCEPTCONN, SO_PEERCRED):
             task.kernel.gap(task, "setsockopt SOL_SOCKET", option)
         raise LinuxError(ENOPROTOOPT)
@@ -240,29 +238,37 @@ def get_common(task: Task, socket: Socket, option: int, length: int) -> bytes:
             raise LinuxError(EINVAL)
         return address
     if option == SO_COOKIE:
+        if length < 8:
+            raise LinuxError(EINVAL)
         return pack("<Q", socket.ino)
     if option == SO_PEEK_OFF:
         if socket.family == AF_NETLINK:
             raise LinuxError(EOPNOTSUPP)
         return pack("<i", getattr(socket, "peek_offset", -1))
     if option == SO_MAX_PACING_RATE:
-        return pack("<I", socket.options.get((SOL_SOCKET, option), 0xFFFFFFFF))
+        rate = socket.options.get((SOL_SOCKET, option), UNLIMITED_RATE)
+        return pack("<Q", rate) if length >= 8 else pack("<I", min(rate, 0xFFFFFFFF))
     if option in (SO_TIMESTAMPING_OLD, SO_TIMESTAMPING_NEW):  # struct so_timestamping: no clock is bound
         return pack("<ii", socket.options.get((SOL_SOCKET, option), 0), 0)
-    if option in (SO_BINDTODEVICE, SO_ATTACH_FILTER):
-        return b""
     if option in (SO_BSDCOMPAT, SO_INCOMING_NAPI_ID):
         return pack("<i", 0)
-    task.kernel.gap(task, "getsockopt SOL_SOCKET", option)
-    raise LinuxError(ENOPROTOOPT)
+    from syscalls.socket_rare_options import get_rare
+    try:
+        return get_rare(task, socket, option, length)
+    except LinuxError as error:
+        if error.errno == ENOPROTOOPT:
+            task.kernel.gap(task, "getsockopt SOL_SOCKET", option)
+        raise
 
 
 def _check_boolean(task: Task, socket: Socket, option: int, number: int) -> None:
     if option == SO_DEBUG and number and not task.cred.capable(CAP_NET_ADMIN):
         raise LinuxError(EACCES)
     inet = socket.family in (AF_INET, AF_INET6)
-    if option in (SO_REUSEPORT, SO_ZEROCOPY) and number and not inet:
+    if not inet and ((option == SO_REUSEPORT and number) or option == SO_ZEROCOPY):
         raise LinuxError(EOPNOTSUPP)
+    if option == SO_PREFER_BUSY_POLL and number and not task.cred.capable(CAP_NET_ADMIN):
+        raise LinuxError(EPERM)
     if option in _CREDENTIAL_OPTIONS and (inet or (option == SO_PASSPIDFD and socket.family != AF_UNIX)):
         raise LinuxError(EOPNOTSUPP)
     if option == SO_ZEROCOPY and not 0 <= number <= 1:

@@ -26,6 +26,7 @@ from syscalls.abi.net import (
     SHUT_RDWR,
     SO_PASSCRED,
     SO_PASSPIDFD,
+    SO_PASSRIGHTS,
     SO_PEERPIDFD,
     SOCK_DGRAM,
     SOCK_RAW,
@@ -186,6 +187,9 @@ class UnixSocket(Socket):
 
     def packet(self, task: Task, data: bytes, cost: int, receiver: UnixSocket, control: Control | None) -> Packet:
         """A charged packet with what goes along: credentials if either side asked for them, and rights."""
+        if control is not None and control.rights and not receiver.options.get(
+                (SOL_SOCKET, SO_PASSRIGHTS), 1):
+            raise LinuxError(EPERM)
         packet = Packet(data, self, cost)
         self.used += cost
         if control is not None and control.credentials is not None:

@@ -26,6 +26,7 @@ POLLIN, POLLOUT, POLLERR, POLLHUP, POLLRDHUP = 1, 4, 8, 0x10, 0x2000
 TO_READ = POLLIN | POLLERR | POLLHUP | POLLRDHUP
 TO_WRITE = POLLOUT | POLLERR | POLLHUP
 AF_UNIX, SOL_SOCKET, SOL_IPV6, SO_RCVLOWAT = 1, 1, 41, 18
+SOL_NETLINK, NETLINK_LIST_MEMBERSHIPS = 270, 9
 SOMAXCONN, SOCKADDR_STORAGE, MAX_RW_COUNT, VLEN_MAX = 4096, 128, 0x7FFFF000, 1024
 RLIMIT_NOFILE = 7
 OPTION_MAX = 65536
@@ -479,7 +480,7 @@ def option_value(task: Task, addr: int, length: int) -> bytes:
         return task.mem.read(addr, length) if length else b""
     except LinuxError:
         from syscalls.socket_options import CutValue
-        return CutValue(task.mem.input(addr, length) if task.mem.readable(addr, length) else b"", length)
+        return CutValue(task.mem.input(addr, length) if task.mem.readable(addr, length) else b"", length, not addr)
 
 
 @syscall(54, support=PARTIAL("socket filters are refused"), needs=("sockets.options", "sockets.interfaces"),
@@ -504,7 +505,13 @@ def getsockopt(task: Task, fd: Fd, level: S32, optname: S32, optval: Addr, optle
         if level != SOL_IPV6 or sock.family != AF_INET6:
             raise LinuxError(EINVAL)
         room = 4  # do_ipv6_getsockopt takes it for a large one, and has an int
-    value = sock.getsockopt(task, level, optname, room)[:room]
+    value = sock.getsockopt(task, level, optname, room)
+    if (level, optname) == (SOL_NETLINK, NETLINK_LIST_MEMBERSHIPS):
+        # As many words as have room, and how long all of it is.
+        task.mem.write(optval, value[:room & ~3])
+        task.mem.put_u32(optlen, len(value))
+        return 0
+    value = value[:room]
     task.mem.write(optval, value)
     task.mem.put_u32(optlen, len(value))
     return 0

@@ -162,6 +162,10 @@ def sockopt_fields(call: Call, _: int) -> Fields:
         return at(call, 3, (0, 4, PID))
     if level == 1 and name == 57:     # SO_COOKIE
         return at(call, 3, (0, 8, Bijection("cookie")))
+    if level == 6 and name == 11:     # TCP_INFO: when something was last sent or received
+        return at(call, 3, (44, 16, ANY_TIME))
+    if level == 6 and name == 24:     # TCP_TIMESTAMP
+        return at(call, 3, (0, 4, ANY_TIME))
     return []
 
 

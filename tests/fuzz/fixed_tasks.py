@@ -383,8 +383,43 @@ FIXED_TASKS = {
         Call(1 + 3 * index, "statmount", (Data(64), Data(256), Const(room), Const(0))),
         Call(2 + 3 * index, "statmount", (Data(64), Const(-1), Const(room), Const(0))),
         Call(3 + 3 * index, "listmount", (Data(64), Data(256), Const(room), Const(index & 1)))))),
+    "options of sockets that few set": Program((
+        Call(1, "socket", (Const(1), Const(1), Const(0))), Call(2, "socket", (Const(2), Const(1), Const(0))),
+        Call(3, "socket", (Const(16), Const(3), Const(0))), Store(64, b"\1\0\0\0\3\0\0\0" + bytes(8)),
+        Store(80, b"\4\0\0\0"), Store(84, b"\x08\0\0\0"),
+        *(operation for index, (fd, option) in enumerate(product(
+            (1, 2, 3), (25, 27, 46, 47, 49, 50, 52, 53, 55, 57, 60, 61, 62, 62, 68, 69, 70, 73, 74, 80, 82, 83)))
+          for operation in (
+            Call(10 + 5 * index, "setsockopt", (Result(fd), Const(1), Const(option), Data(64), Const(4))),
+            Call(11 + 5 * index, "setsockopt", (Result(fd), Const(1), Const(option), Data(64), Const(8))),
+            Store(80, b"\4\0\0\0\x08\0\0\0"),
+            Call(12 + 5 * index, "getsockopt", (Result(fd), Const(1), Const(option), Data(128), Data(80))),
+            Call(13 + 5 * index, "getsockopt", (Result(fd), Const(1), Const(option), Data(128), Data(84))))))),
+    "options at no address, of IPv6": Program((
+        Call(1, "socket", (Const(10), Const(1), Const(0))), Call(2, "socket", (Const(10), Const(2), Const(0))),
+        *(Call(10 + index, "setsockopt", (Result(fd), Const(level), Const(option), Const(address), Const(4)))
+          for index, (fd, level, option, address) in enumerate(product(
+              (1, 2), (41, 0), (1, 16, 18, 20, 26, 49, 66, 67, 99), (0, 16)))))),
+    "groups of netlink": Program((
+        Call(1, "socket", (Const(16), Const(3), Const(0))), Store(64, b"\4\0\0\0\x10\0\0\0"), Store(72, b"\2\0\0\0"),
+        Call(2, "getsockopt", (Result(1), Const(270), Const(9), Data(128), Data(64))),
+        Call(3, "setsockopt", (Result(1), Const(270), Const(1), Data(72), Const(4))), Store(64, b"\4\0\0\0"),
+        Call(4, "getsockopt", (Result(1), Const(270), Const(9), Data(128), Data(64))),
+        Call(5, "getsockopt", (Result(1), Const(270), Const(9), Data(144), Data(68))), Store(72, b"\x1e\0\0\0"),
+        Call(6, "setsockopt", (Result(1), Const(270), Const(1), Data(72), Const(4))),
+        Call(7, "setsockopt", (Result(1), Const(270), Const(8), Data(72), Const(4))),
+        Call(8, "getsockopt", (Result(1), Const(270), Const(6), Data(144), Data(68))))),
+    "descriptors that nobody wants": Program((
+        Call(1, "socketpair", (Const(1), Const(1), Const(0), Data(64))), Load(2, 64), Load(3, 68), Store(72, bytes(4)),
+        Call(4, "setsockopt", (Result(2), Const(1), Const(83), Data(72), Const(4))),
+        Store(256, b"\x14" + bytes(7) + b"\1\0\0\0\1\0\0\0" + bytes(8)), StoreValue(272, 4, Result(2)),
+        Store(320, bytes(56)), StoreValue(320 + 16, 8, Data(400)), StoreValue(320 + 24, 8, Const(1)),
+        StoreValue(320 + 32, 8, Data(256)), StoreValue(320 + 40, 8, Const(24)), StoreValue(400, 8, Data(64)),
+        StoreValue(408, 8, Const(2)), Call(5, "sendmsg", (Result(3), Data(320), Const(0x40))),
+        Call(6, "sendmsg", (Result(2), Data(320), Const(0x40))))),
 }
-SINCE = {"requests for mounts": (6, 18), "nothing is executed from where only the kernel is": (6, 18),
+SINCE = {"options of sockets that few set": (6, 18), "descriptors that nobody wants": (6, 18),
+         "requests for mounts": (6, 18), "nothing is executed from where only the kernel is": (6, 18),
          "guard regions": (6, 13),
          "futex2: nodes, kinds that differ": (6, 16), "the inode of a process": (6, 18),
          "positions of what has none": (6, 9), "the names in the directory of a process": (6, 1),

@@ -201,10 +201,10 @@ class LinuxSocket:
     def setsockopt(self, level: int, option: int, value: bytes) -> None:
         _check(_libc.setsockopt(_int(self._fd), _int(level), _int(option), value, ctypes.c_uint32(len(value))))
 
-    def set_unreadable_option(self, level: int, option: int, length: int) -> None:
-        """Fail as setting an option to what cannot be read fails."""
-        _check(_libc.setsockopt(_int(self._fd), _int(level), _int(option), ctypes.c_void_p(_UNREADABLE),
-                                ctypes.c_uint32(length)))
+    def set_unreadable_option(self, level: int, option: int, length: int, null: bool) -> None:
+        """Do as setting an option to what cannot be read does, mostly fail; `null`: to what is at NULL."""
+        _check(_libc.setsockopt(_int(self._fd), _int(level), _int(option),
+                                ctypes.c_void_p(None if null else _UNREADABLE), ctypes.c_uint32(length)))
 
     def _name(self, call: str) -> bytes:
         address = ctypes.create_string_buffer(_LONGEST_ADDRESS)
