@@ -48,7 +48,12 @@ def _open(task: Task, dirfd: int, path: bytes, flags: int, mode: int, resolve: i
         import_everything(task.kernel)
     if len(files.files) >= limit and all(fd in files.files for fd in range(limit)):
         raise LinuxError(EMFILE)  # before a file is made
-    return installed(task, task.kernel.vfs.start_open(task, path, flags, mode, dirfd, resolve), flags)
+    if not flags & (O_CREAT | O_TMPFILE_BIT):
+        mode = 0  # build_open_how: it counts only when a file may be made
+    result = task.kernel.vfs.start_open(task, path, flags, mode & S_IALLUGO, dirfd, resolve)
+    if isinstance(result, FileDescription):
+        return files.install(result, bool(flags & O_CLOEXEC), limit)
+    return _installed(task, result, flags)
 
 
 def installed(task: Task, result: FileDescription | Awaitable[FileDescription], flags: int) -> int | Awaitable[int]:
@@ -63,11 +68,6 @@ async def _installed(task: Task, opening: Awaitable[FileDescription], flags: int
     return task.files.install(file, bool(flags & O_CLOEXEC), task.group.rlimits[RLIMIT_NOFILE][0])
 
 
-def _mode(flags: int, mode: int) -> int:
-    """build_open_how: the mode counts only when a file may be made."""
-    return mode & S_IALLUGO if flags & (O_CREAT | O_TMPFILE_BIT) else 0
-
-
 OPEN = PARTIAL("O_DIRECT is accepted and goes through the host's cache all the same")
 DIRECT = {"O_DIRECT": 0o40000}
 OPENING = ("files.tree", "files.mode-bits", "files.tmpfile", "files.case-sensitive", "files.any-name")
@@ -75,19 +75,17 @@ OPENING = ("files.tree", "files.mode-bits", "files.tmpfile", "files.case-sensiti
 
 @syscall(2, support=OPEN, needs=OPENING, unsupported=DIRECT)
 def open(task: Task, path: Path, flags: Flags[OpenFlags], mode: Mode) -> int | Awaitable[int]:
-    wanted = flags & VALID_OPEN_FLAGS | O_LARGEFILE
-    return _open(task, AT_FDCWD, path, wanted, _mode(wanted, mode))
+    return _open(task, AT_FDCWD, path, flags & VALID_OPEN_FLAGS | O_LARGEFILE, mode)
 
 
 @syscall(85, needs=("files.tree", "files.mode-bits", "files.case-sensitive", "files.any-name"))
 def creat(task: Task, path: Path, mode: Mode) -> int | Awaitable[int]:
-    return _open(task, AT_FDCWD, path, O_CREAT | O_WRONLY | O_TRUNC | O_LARGEFILE, mode & S_IALLUGO)
+    return _open(task, AT_FDCWD, path, O_CREAT | O_WRONLY | O_TRUNC | O_LARGEFILE, mode)
 
 
 @syscall(257, since="2.6.16", support=OPEN, needs=OPENING, unsupported=DIRECT)
 def openat(task: Task, dirfd: DirFd, path: Path, flags: Flags[OpenFlags], mode: Mode) -> int | Awaitable[int]:
-    wanted = flags & VALID_OPEN_FLAGS | O_LARGEFILE
-    return _open(task, dirfd, path, wanted, _mode(wanted, mode))
+    return _open(task, dirfd, path, flags & VALID_OPEN_FLAGS | O_LARGEFILE, mode)
 
 
 @syscall(437, since="5.6", support=OPEN, needs=OPENING, unsupported=DIRECT)

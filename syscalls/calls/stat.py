@@ -182,7 +182,10 @@ def _readlink(task: Task, dirfd: int, path: bytes, buf: int, size: int) -> int:
         raise LinuxError(EINVAL)
     vfs = task.kernel.vfs
     if path:
-        target = vfs.readlink(task, path, dirfd)[:size]
+        link = vfs.readlink(task, path, dirfd)
+        if link is None:
+            return -EINVAL  # so often that an exception would cost: realpath(3) asks of each directory
+        target = link[:size]
     else:
         inode = vfs.resolve(task, path, dirfd, empty_path=dirfd != AT_FDCWD).inode
         if inode.mode & S_IFMT != S_IFLNK:

@@ -201,20 +201,16 @@ class Vfs:
                 return found[2]
         return self.resolve(task, path, dirfd, follow=follow, empty_path=empty_path).inode.stat(task)
 
-    def readlink(self, task: Task, path: bytes, dirfd: int = AT_FDCWD) -> bytes:
-        """What the link at a path says.  EINVAL for what is none, and what resolve raises."""
+    def readlink(self, task: Task, path: bytes, dirfd: int = AT_FDCWD) -> bytes | None:
+        """What the link at a path says; None for what is none.  Raises what resolve does."""
         if not path:
             raise LinuxError(ENOENT)
         found = find(task, path, self._start(task, path, dirfd), False, False)
         if found is not None:
             filesystem, target, stat = found
-            if stat.mode & S_IFMT != S_IFLNK:
-                raise LinuxError(EINVAL)
-            return filesystem.target(target, stat)
+            return filesystem.target(target, stat) if stat.mode & S_IFMT == S_IFLNK else None
         inode = self.resolve(task, path, dirfd, follow=False).inode
-        if inode.mode & S_IFMT != S_IFLNK:
-            raise LinuxError(EINVAL)
-        return inode.readlink(task)
+        return inode.readlink(task) if inode.mode & S_IFMT == S_IFLNK else None
 
     def _empty(self, task: Task, dirfd: int, allowed: bool) -> Location:
         if not allowed:
