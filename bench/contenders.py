@@ -8,6 +8,7 @@ the free ones, too).
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -66,6 +67,16 @@ def works(contender: Contender) -> bool:
     except (OSError, subprocess.TimeoutExpired):
         return False
     return done.returncode == 0
+
+
+def version(contender: Contender) -> str:
+    """What a peer's command says of itself; empty for pylx and the machine."""
+    if not contender.needs:
+        return ""
+    done = subprocess.run([contender.needs, "--version"], capture_output=True, text=True, timeout=PROBE_SECONDS,
+                          check=False)
+    found = re.search(r"\d+\.\d[\w.~+-]*", done.stdout + done.stderr)
+    return found[0] if found else ""
 
 
 def choose(wanted: list[str]) -> list[Contender]:

@@ -98,7 +98,9 @@ def conditions(facts: dict[str, Any]) -> str:
     return (f"{of['cpus']} x {of['cpu']}, {of['memory_gib']:.0f} GiB, Linux {of['kernel']}, Python {of['python']}, "
             f"load {facts['load_before']:.1f} before and {facts['load_after']:.1f} after; {facts['date']}, "
             f"{facts['rounds']} interleaved rounds in rotating order, {facts['minutes']:.0f} minutes; "
-            f"files on {facts['file_system']}.")
+            f"files on {facts['file_system']}."
+            + (f" Peers: {', '.join(f'{name} {version}' for name, version in facts['peers'].items())}."
+               if facts["peers"] else ""))
 
 
 def page(template: Path, rows: list[Row], contenders: list[Contender], results: Results, facts: dict[str, Any],

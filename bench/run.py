@@ -92,6 +92,7 @@ def main() -> None:
         costs = call_costs(chosen, scratch, progress) if any(row.group == "micro" for row in chosen_rows) else {}
     progress.end()
     facts = {"machine": report.machine(), "date": report.today(), "rounds": rounds, "load_before": load_before,
+             "peers": {each.needs: known.version(each) for each in chosen if each.needs},
              "load_after": os.getloadavg()[0], "minutes": (time.monotonic() - start) / 60, "file_system": file_system}
     for group in report.GROUPS:
         if any(row.group == group for row in chosen_rows):
