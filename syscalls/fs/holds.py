@@ -10,6 +10,8 @@ from translator.hosts.base import HostError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from syscalls.fs.hostfs import HostFs
+    from syscalls.fs.mounts import Dentry
+    from translator.hosts.base import HostHold
 
 
 def hold_below(filesystem: HostFs, directory: bytes) -> None:
@@ -21,13 +23,38 @@ def hold_below(filesystem: HostFs, directory: bytes) -> None:
         dentry = pin()
         if dentry is None or not below(path, directory):
             continue
-        holds: list[object] = []
+        holds: list[HostHold] = []
         try:
             while not holds or (path != directory and below(path, directory)):
                 holds.append(filesystem.tree.hold(path))
                 path = parent_path(path)
         except HostError:
             continue  # it is out of reach already, or the host holds nothing
-        dentry.keep(*holds)
+        dentry.hold = holds[0]
+        dentry.keep(*holds[1:])
         filesystem.holding = True
         filesystem.forget_trust()
+
+
+class Removal:
+    """A name of the host that goes: who has its file by that name only, a directory or one opened with O_PATH, keeps
+    it."""
+
+    __slots__ = ("dentry", "filesystem", "hold", "path")
+
+    def __init__(self, filesystem: HostFs, path: bytes) -> None:
+        self.filesystem = filesystem
+        self.path = path
+        self.hold: HostHold | None = None
+        pin = filesystem.pins.get(path)
+        self.dentry: Dentry | None = None if pin is None else pin()
+        if self.dentry is not None:
+            try:
+                self.hold = filesystem.tree.hold(path)
+            except HostError:
+                pass  # as good as out of reach
+
+    def done(self) -> None:
+        if self.dentry is not None and self.hold is not None:
+            self.dentry.hold = self.hold
+            self.filesystem.tree.names_changed([], self.path)

@@ -10,7 +10,7 @@ from syscalls.abi.fs import (
     FALLOC_FL_ZERO_RANGE,
     O_APPEND,
 )
-from syscalls.fs.regular import RegularDescription
+from syscalls.fs.regular import RegularDescription, within_limit
 from translator.hosts.base import HostError
 
 TYPE_CHECKING = False
@@ -197,6 +197,7 @@ class HostDescription(RegularDescription):
 
     def unreadable_at(self, task: Task, length: int, offset: int) -> None:
         """Behind the end it is the file system's affair whether the file grows up to there (ext4's does)."""
+        within_limit(task, offset, length)
         probe = getattr(self.file, "write_unreadable", None)
         if probe is not None and offset > self.size():
             probe(length, offset)

@@ -26,7 +26,7 @@ from syscalls.abi.fs import (
     S_ISGID,
 )
 from syscalls.fs.directory import OpenDirectory
-from syscalls.fs.holds import hold_below
+from syscalls.fs.holds import Removal, hold_below
 from syscalls.fs.hostfile import Handle, HostBacking, HostDescription
 from syscalls.fs.inode import S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, FileSystem, Inode, Stat, StatFs
 from syscalls.fs.mounts import Dentry, join, parent_path
@@ -247,10 +247,8 @@ class HostInode(Inode):
             stat = self.handle.file.stat()
             if self.handle.hidden is not None:
                 stat.nlink -= 1
-        elif self.dentry.deleted:
-            raise LinuxError(ENOENT)
         else:
-            stat = self.filesystem.tree.lstat(self.dentry.path)
+            stat = self.filesystem.tree.lstat(self.path())
         self.mode = stat.mode
         self.dev = stat.dev
         self.ino = stat.ino
@@ -260,16 +258,18 @@ class HostInode(Inode):
 
     def refresh(self) -> None:
         try:
-            if not self.dentry.deleted:
-                self._look()
-        except HostError:
-            pass  # it is gone from the host: what is known of it stays
+            self._look()
+        except (HostError, LinuxError):
+            pass  # it is gone: what is known of it stays
 
     def path(self) -> bytes:
-        """ENOENT when the name is gone."""
-        if self.dentry.deleted:
+        """ENOENT when the name is gone, and nothing else leads there."""
+        dentry = self.dentry
+        if dentry.deleted:
+            if hasattr(dentry, "hold"):
+                return dentry.hold.path
             raise LinuxError(ENOENT)
-        return self.dentry.path
+        return dentry.path
 
     def pinned(self, dentry: Dentry) -> None:
         self.dentry = dentry
@@ -282,7 +282,7 @@ class HostInode(Inode):
         if stat is not None:
             self.fresh = None
             return stat
-        if self.dentry.deleted and self.handle is None:
+        if self.dentry.deleted and self.handle is None and not hasattr(self.dentry, "hold"):
             # A removed working directory: what is still known of it.
             return Stat(dev=self.dev, ino=self.ino, mode=self.mode, nlink=0, uid=self.uid, gid=self.gid)
         return self._look()
@@ -495,20 +495,36 @@ class HostInode(Inode):
             self.filesystem.tree.link(inode.handle.hidden[1], path)
         elif inode.handle is not None and inode.dentry.deleted:
             self.filesystem.tree.link_open(inode.handle.file, path)
+        elif inode.dentry.deleted:
+            raise LinuxError(ENOENT)
         else:
             self.filesystem.tree.link(inode.path(), path)
 
     def unlink(self, task: Task, name: bytes) -> None:
-        self.filesystem.tree.unlink(self._child(name))
+        path = self._child(name)
+        pin = self.filesystem.pins.get(path)
+        dentry = None if pin is None else pin()
+        if dentry is None or not hasattr(dentry, "kept"):  # open, if at all, by a handle
+            self.filesystem.tree.unlink(path)
+            return
+        removal = Removal(self.filesystem, path)
+        self.filesystem.tree.unlink(path)
+        removal.done()
 
     def rmdir(self, task: Task, name: bytes) -> None:
-        self.filesystem.tree.rmdir(self._child(name))
+        path = self._child(name)
+        removal = Removal(self.filesystem, path)
+        self.filesystem.tree.rmdir(path)
+        removal.done()
 
     def rename(self, task: Task, name: bytes, target: Inode, new_name: bytes, flags: int) -> None:
         assert isinstance(target, HostInode)
         old, new = self._child(name), target._child(new_name)
+        removal = Removal(self.filesystem, new) if not flags & RENAME_EXCHANGE else None
         try:
             self.filesystem.tree.rename(old, new, flags)
+            if removal is not None:
+                removal.done()
         except HostError as error:
             if not flags & RENAME_EXCHANGE or error.errno not in (EINVAL, ENOSYS):
                 raise

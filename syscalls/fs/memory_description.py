@@ -5,7 +5,7 @@ from __future__ import annotations
 from syscalls.abi.errno import EPERM, LinuxError
 from syscalls.abi.fs import FALLOC_FL_PUNCH_HOLE, O_APPEND
 from syscalls.fs.fileattr import FS_NOATIME_FL
-from syscalls.fs.regular import RegularDescription
+from syscalls.fs.regular import RegularDescription, within_limit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ class MemoryDescription(RegularDescription):
     def unreadable_at(self, task: Task, length: int, offset: int) -> None:
         """shmem_write_begin, shmem_write_end: nothing is copied, but there is a page for it, and the file grows up to
         there (since Linux 6.16)."""
+        within_limit(task, offset, length)
         if self.inode.sealed:
             self._check_seals(offset + length)
         self.inode.touch_page(offset)

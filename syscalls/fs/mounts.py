@@ -17,12 +17,15 @@ if TYPE_CHECKING:
 
     from syscalls.fs.inode import FileSystem, Inode
     from syscalls.task import Task
+    from translator.hosts.base import HostHold
 
 
 class Dentry:
     """path: inside the file system, without a leading slash; b"" is its root."""
 
-    __slots__ = ("__weakref__", "deleted", "kept", "path", "pinned")
+    __slots__ = ("__weakref__", "deleted", "hold", "kept", "path", "pinned")
+    hold: HostHold
+    """Of a few only: what keeps a host's file within reach that its path does not lead to."""
     kept: list[object]
     """Of a few only: what ends with it."""
 

@@ -46,7 +46,7 @@ def within_limit(task: Task, offset: int, length: int) -> int:
 def exceed_limit(task: Task) -> None:
     from syscalls.siginfo import SigInfo
     from syscalls.signals import send_task
-    send_task(task, SigInfo(SIGXFSZ, 0))
+    send_task(task, SigInfo(SIGXFSZ, 0, task.group.pid, task.cred.uid))
     raise LinuxError(EFBIG)
 
 

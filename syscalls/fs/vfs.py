@@ -338,7 +338,8 @@ class Vfs:
         if flags & O_TMPFILE_BIT:
             return self._open_tmpfile(task, location, flags, mode)
         if flags & O_PATH:
-            return PathDescription(flags & ~O_CLOEXEC, location.pin(), location.inode)
+            location.pin().dentry.keep()
+            return PathDescription(flags & ~O_CLOEXEC, location, location.inode)
         return self.open_location(task, location, flags)
 
     def _create_straight(self, task: Task, path: bytes, start: Location, flags: int,

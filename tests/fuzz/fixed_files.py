@@ -6,6 +6,7 @@ from syscalls.fuzz.program import (
     DATA_ROOM,
     Arena,
     Call,
+    Code,
     Const,
     Content,
     Data,
@@ -106,4 +107,22 @@ FIXED_FILES = {
     "nothing is written anywhere": Program((
         Call(1, "getgroups", (Const(65535), Const(1 << 63))), Call(2, "getgroups", (Const(0), Const(-1))),
         Call(3, "getgroups", (Const(1), Const(-1))))),
+    "bytes that cannot be read, past the limit of files": Program((
+        Call(1, "memfd_create", (Data(64), Const(0))), *names(b"f"), Call(2, "open", (Data(0x100), Const(2))),
+        StoreValue(0x300, 8, Code(0)), StoreValue(0x308, 8, Const(0x04000004)), StoreValue(0x310, 8, Code(1)),
+        Call(3, "rt_sigaction", (Const(25), Data(0x300), Const(0), Const(8))),
+        *(Call(10 + number, "pwrite64", (Result(fd), Const(1), Const(24), Const(1 << 40)))
+          for number, fd in enumerate((1, 2))))),
+    "what was removed stays with who has it open": Program((
+        *names(b"e", b"f", b"d", b"l", b"d/in"), Call(1, "mkdir", (Data(0x200), Const(0o755))),
+        Call(2, "open", (Data(0x200), Const(0))), Call(3, "open", (Data(0x140), Const(0x200000))),
+        Call(4, "open", (Data(0x1C0), Const(0x220000))), Call(5, "rmdir", (Data(0x200),)),
+        Call(6, "unlink", (Data(0x140),)), Call(7, "unlink", (Data(0x1C0),)),
+        Call(8, "fchmod", (Result(2), Const(0o700))), Call(9, "fstat", (Result(2), Data(0x400))),
+        Call(10, "utimensat", (Result(2), Const(0), Const(0), Const(0))), Call(11, "openat", (
+            Result(2), Data(0x140), Const(0o102), Const(0o600))),
+        Call(12, "fchdir", (Result(2),)), Store(0x240, b".\0"), Call(13, "chmod", (Data(0x240), Const(0o711))),
+        Call(14, "stat", (Data(0x240), Data(0x400))), Call(15, "fstat", (Result(3), Data(0x400))),
+        Call(16, "readlinkat", (Result(4), Data(63), Data(0x500), Const(64))),
+        Call(17, "fstat", (Result(4), Data(0x400))))),
 }

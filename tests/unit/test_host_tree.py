@@ -62,6 +62,7 @@ def test_what_is_held_stays_within_reach(host: Host, tmp_path: Path, confined: b
     assert tree.lstat(b"c/b/newer").mode & 0o777 == 0o600
     tree.names_changed([], b"c/b")
     assert errno_of(tree.lstat, b"c/b") == errno.ENOENT and not tree.holding()
+    assert tree.lstat(hold.path).ino == inside and tree.lstat(hold.path + b"/newer").mode & 0o777 == 0o600
     hold = tree.hold(b"gone/b")
     assert tree.holding()
     del hold

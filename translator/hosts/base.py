@@ -258,21 +258,26 @@ class HostTree(Protocol):
     def setxattr(self, path: bytes, name: bytes, value: bytes, flags: int) -> None: ...
     def listxattr(self, path: bytes) -> list[bytes]: ...
     def removexattr(self, path: bytes, name: bytes) -> None: ...
-    def hold(self, path: bytes) -> object:
-        """Keep what is there within reach: until the object that is returned dies, walks to `path` and to what is below
-        it need no right to search what is above.  HostError ENOSYS where the host cannot."""
+    def hold(self, path: bytes) -> HostHold:
+        """Keep what is there within reach: until the object that is returned dies, walks to its path and to what is
+        below need no right to search what is above.  HostError ENOSYS where the host cannot."""
 
     def holding(self) -> bool:
         """Whether anything is held: then the host refuses less than it would refuse the guest: the caller checks."""
 
     def names_changed(self, moves: list[tuple[bytes, bytes]], removed: bytes | None) -> None:
-        """A name was removed, and then names were renamed, all at once: what is held goes with them."""
+        """A name was removed, and then names were renamed, all at once: what is held goes with them.  What was removed
+        stays within reach by another path, which its HostHold tells."""
 
     def watch(self, path: bytes, changed: Callable[[int, bytes, int], None], mask: int) -> HostWatch:
         """Report changes made by others: changed(IN_ mask, name, cookie), called from Poller.poll.  ENOSYS: only
         the guests' own changes are seen."""
 
     def close(self) -> None: ...
+
+
+class HostHold(Protocol):
+    path: bytes
 
 
 class HostWatch(Protocol):

@@ -22,7 +22,8 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_
 
 
 class Hold:
-    """A descriptor of what is held: a directory open for reading, when that may be, otherwise its place only."""
+    """A descriptor of what is held: a directory open for reading, when that may be, otherwise its place only.
+    path: where the tree reaches it now."""
 
     __slots__ = ("__weakref__", "fd", "holds", "path")
 
@@ -50,14 +51,19 @@ class Hold:
 
 
 class Holds:
-    """The holds of a tree, by path."""
+    """The holds of a tree."""
 
-    __slots__ = ("_by_path",)
+    __slots__ = ("_by_path", "_gone")
 
     def __init__(self) -> None:
         self._by_path: dict[bytes, ref[Hold]] = {}
+        self._gone: dict[bytes, ref[Hold]] = {}
+        """Of what lost its name since: by a name that no file can have."""
 
     def __bool__(self) -> bool:
+        return bool(self._by_path or self._gone)
+
+    def have_paths(self) -> bool:
         return bool(self._by_path)
 
     def add(self, path: bytes, open_path: Callable[[bytes, int], int]) -> Hold:
@@ -73,7 +79,7 @@ class Holds:
         return hold
 
     def at(self, path: bytes) -> Hold | None:
-        found = self._by_path.get(path)
+        found = self._by_path.get(path) or self._gone.get(path)
         return None if found is None else found()
 
     def nearest(self, path: bytes) -> tuple[int, bytes] | None:
@@ -103,10 +109,15 @@ class Holds:
 
     def removed(self, path: bytes) -> None:
         """The name is gone: what is there next is something else."""
-        self._by_path.pop(path, None)
+        held = self._by_path.pop(path, None)
+        hold = None if held is None else held()
+        if held is not None and hold is not None:
+            hold.path = b"\0%d" % hold.fd
+            self._gone[hold.path] = held
 
     def dropped(self, hold: Hold) -> None:
-        known = self._by_path.get(hold.path)
-        if known is not None and known() in (None, hold):
-            del self._by_path[hold.path]
+        for table in (self._by_path, self._gone):
+            known = table.get(hold.path)
+            if known is not None and known() in (None, hold):
+                del table[hold.path]
         os.close(hold.fd)

@@ -158,7 +158,7 @@ class LinuxTree:
         return self._ask(path, calls.full_stat)
 
     def lookup(self, path: bytes) -> tuple[int, HostStat]:
-        if self._openat2 and 0 < len(path) <= _LONGEST and not self._holds:  # nearly always, and without detours
+        if self._openat2 and 0 < len(path) <= _LONGEST and not self._holds.have_paths():  # nearly always
             try:
                 return len(path), self._stat(path)
             except HostError as failed:
@@ -173,7 +173,7 @@ class LinuxTree:
             return self._lookup_above(path, failed.errno)
 
     def find(self, path: bytes, btime: bool = False) -> HostStat | None:
-        if not self._openat2 or len(path) > _LONGEST or self._holds:
+        if not self._openat2 or len(path) > _LONGEST or self._holds.have_paths():
             return None
         try:
             return self._full_stat(path) if btime else self._stat(path)
@@ -205,7 +205,8 @@ class LinuxTree:
         return len(path), self._stat_path(path)
 
     def readlink(self, path: bytes) -> bytes:
-        directory, name = self._parent(path)
+        hold = self._holds.at(path)
+        directory, name = self._parent(path) if hold is None else (os.dup(hold.fd), b"")
         try:
             return os.readlink(name, dir_fd=directory)
         except OSError as error:
@@ -256,7 +257,7 @@ class LinuxTree:
             raise
 
     def create(self, path: bytes, flags: int, mode: int) -> HostFile | None:
-        if not self._openat2 or len(path) > _LONGEST or self._holds:
+        if not self._openat2 or len(path) > _LONGEST or self._holds.have_paths():
             return None
         how = self._hows.get((flags, mode))
         if how is None:
@@ -446,7 +447,7 @@ class LinuxTree:
         return self._holds.add(path, self._open_path)
 
     def holding(self) -> bool:
-        return bool(self._holds)
+        return self._holds.have_paths()
 
     def names_changed(self, moves: list[tuple[bytes, bytes]], removed: bytes | None) -> None:
         if removed is not None:

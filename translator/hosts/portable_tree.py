@@ -43,7 +43,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from translator.hosts.base import HostWatch
+    from translator.hosts.base import HostHold, HostWatch
 
 _NOREPLACE, _EXCHANGE = 1, 2
 _O_CREAT, _O_EXCL, _O_DIRECTORY = 0o100, 0o200, 0o200000
@@ -319,7 +319,7 @@ class PortableTree:
         self._path(path)
         raise HostError(EOPNOTSUPP)
 
-    def hold(self, path: bytes) -> object:
+    def hold(self, path: bytes) -> HostHold:
         raise HostError(ENOSYS)
 
     def holding(self) -> bool:
