@@ -4,13 +4,12 @@ these by reference, while files of the host are found by their paths.
 
 from __future__ import annotations
 
-from syscalls.fs.mounts import below, parent_path
+from syscalls.fs.mounts import Dentry, below, parent_path, pin_dentry
 from translator.hosts.base import HostError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from syscalls.fs.hostfs import HostFs
-    from syscalls.fs.mounts import Dentry
     from translator.hosts.base import HostHold
 
 
@@ -36,6 +35,17 @@ def hold_below(filesystem: HostFs, directory: bytes) -> None:
         filesystem.forget_trust()
 
 
+def hold_too(filesystem: HostFs, dentry: Dentry) -> None:
+    """A place below what is held, that a walk has come to from there."""
+    above = filesystem.tree.held_above(dentry.path)
+    if above:
+        try:
+            dentry.hold = filesystem.tree.hold(dentry.path)
+        except HostError:
+            return
+        dentry.keep(*above)
+
+
 class Removal:
     """A name of the host that goes: who has its file by that name only, a directory or one opened with O_PATH, keeps
     it."""
@@ -57,4 +67,5 @@ class Removal:
     def done(self) -> None:
         if self.dentry is not None and self.hold is not None:
             self.dentry.hold = self.hold
+            self.dentry.parent = pin_dentry(self.filesystem, Dentry(parent_path(self.path)))
             self.filesystem.tree.names_changed([], self.path)

@@ -26,7 +26,7 @@ from syscalls.abi.fs import (
     S_ISGID,
 )
 from syscalls.fs.directory import OpenDirectory
-from syscalls.fs.holds import Removal, hold_below
+from syscalls.fs.holds import Removal, hold_below, hold_too
 from syscalls.fs.hostfile import Handle, HostBacking, HostDescription
 from syscalls.fs.inode import S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, FileSystem, Inode, Stat, StatFs
 from syscalls.fs.mounts import Dentry, join, parent_path
@@ -104,6 +104,9 @@ class HostFs(FileSystem):
             return False
         self.trusted = cred
         return True
+
+    def pinned(self, dentry: Dentry) -> None:
+        hold_too(self, dentry)
 
     def names_changed(self, moves: list[tuple[bytes, bytes]], removed: bytes | None) -> None:
         self.tree.names_changed(moves, removed)
@@ -407,6 +410,9 @@ class HostInode(Inode):
         self.fresh = None
 
     # --- directories
+
+    def removed(self) -> bool:
+        return self.dentry.deleted
 
     def _child(self, name: bytes) -> bytes:
         return join(self.path(), name)

@@ -90,6 +90,10 @@ class Inode:
     def refresh(self) -> None:
         """Look again at the mode and the owner, of an inode that is kept while others may change them by its name."""
 
+    def removed(self) -> bool:
+        """Of a directory: it has no name any more, and nothing can be made in it (IS_DEADDIR)."""
+        return False
+
     def identity(self, task: Task) -> tuple[int, int]:
         """(st_dev, st_ino): what locks, watches, FIFOs and sockets of this file are kept by."""
         stat = self.stat(task)
@@ -194,6 +198,9 @@ class FileSystem:
 
     holding = False
     """Files are kept within reach that walks might not get to: the system hears of changed names."""
+
+    def pinned(self, dentry: Dentry) -> None:
+        """While something is held, another dentry is."""
 
     def names_changed(self, moves: list[tuple[bytes, bytes]], removed: bytes | None) -> None:
         """As HostTree.names_changed."""

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 class Dentry:
     """path: inside the file system, without a leading slash; b"" is its root."""
 
-    __slots__ = ("__weakref__", "deleted", "hold", "kept", "path", "pinned")
+    __slots__ = ("__weakref__", "deleted", "hold", "kept", "parent", "path", "pinned")
+    parent: Dentry
+    """Of a removed directory that was held: what `..` is."""
     hold: HostHold
     """Of a few only: what keeps a host's file within reach that its path does not lead to."""
     kept: list[object]
@@ -70,6 +72,8 @@ def pin_dentry(filesystem: FileSystem, dentry: Dentry) -> Dentry:
     pin.table = pins
     pins[dentry.path] = pin
     dentry.pinned = True
+    if filesystem.holding:
+        filesystem.pinned(dentry)
     return dentry
 
 

@@ -70,6 +70,12 @@ def _new_name(vfs: Vfs, task: Task, path: bytes, dirfd: int, kind: int) -> tuple
     return parent, walk.name
 
 
+def _look_again(vfs: Vfs, task: Task, directory: Inode) -> None:
+    """Before checks that are the host's otherwise: nobody has looked at a working directory, where the walk began."""
+    if vfs.host_checks(task, directory):
+        directory.refresh()
+
+
 def make_directory(vfs: Vfs, task: Task, path: bytes, dirfd: int, mode: int) -> None:
     parent, name = _new_name(vfs, task, path, dirfd, S_IFDIR)
     parent.inode.mkdir(task, name, S_IFDIR | mode & (0o777 | S_ISVTX) & ~task.fs.umask)
@@ -85,6 +91,7 @@ def make_node(vfs: Vfs, task: Task, path: bytes, dirfd: int, mode: int, rdev: in
         raise LinuxError(EINVAL)
     parent, name = _new_name(vfs, task, path, dirfd, kind or S_IFREG)
     if kind in (S_IFCHR, S_IFBLK):
+        _look_again(vfs, task, parent.inode)
         may_create(task, parent.inode)  # who may write there comes before who may make devices
     may_mknod(task, mode, rdev)
     inode = parent.inode.mknod(task, name, mode if kind else mode | S_IFREG, rdev)
@@ -113,6 +120,7 @@ def make_link(vfs: Vfs, task: Task, old: Location, path: bytes, dirfd: int) -> N
         there = locate(task, old.mount, parent_path(old.dentry.path), None) if old.dentry.path else old
         check_refer(task, there, parent, inode, None, False, False)
     if inode.mode & S_IFMT == S_IFDIR or not vfs.host_checks(task, parent.inode):
+        _look_again(vfs, task, parent.inode)
         may_create(task, parent.inode)
     if inode.mode & S_IFMT == S_IFDIR or inode.append_only or inode.immutable:
         raise LinuxError(EPERM)
@@ -132,6 +140,7 @@ def _victim(vfs: Vfs, task: Task, walk: Walk, is_directory: bool) -> tuple[Locat
         from syscalls.landlock import check_remove
         check_remove(task, parent, is_directory)
     if not vfs.host_checks(task, parent.inode) or (inode.mode & S_IFMT == S_IFDIR) != is_directory:
+        _look_again(vfs, task, parent.inode)
         may_delete(task, parent.inode, inode)
     return parent, inode
 
@@ -258,18 +267,18 @@ def _check_rename(vfs: Vfs, task: Task, old: Walk, new: Walk, inode: Inode, targ
             may_create(task, new_directory)
         else:
             may_delete(task, new_directory, target)
-        if old.parent_path != new.parent_path:
-            # A directory that moves gets a new `..`.
-            if is_directory:
-                permission(task, inode, MAY_WRITE)
-            if exchange and target is not None and target.mode & S_IFMT == S_IFDIR:
-                permission(task, target, MAY_WRITE)
     if target is not None and not exchange and not vfs.host_checks(task, new_directory):
         # (A host that checks does that in the right order, after who may.)
         if is_directory and target.mode & S_IFMT != S_IFDIR:
             raise LinuxError(ENOTDIR)
         if not is_directory and target.mode & S_IFMT == S_IFDIR:
             raise LinuxError(EISDIR)
+    if old.parent_path != new.parent_path and not vfs.host_checks(task, old_directory):
+        # A directory that moves gets a new `..`.
+        if is_directory:
+            permission(task, inode, MAY_WRITE)
+        if exchange and target is not None and target.mode & S_IFMT == S_IFDIR:
+            permission(task, target, MAY_WRITE)
 
 
 class _RenameEvents:

@@ -100,7 +100,10 @@ def check_sticky(task: Task, directory: Inode, uid: int) -> bool:
 
 
 def may_create(task: Task, directory: Inode) -> None:
-    """EACCES.  ENOENT in proc, where the look-up of a name that is not there fails for good (proc_lookup)."""
+    """EACCES.  ENOENT in a removed directory; and in proc, where the look-up of a name that is not there fails for good
+    (proc_lookup)."""
+    if directory.removed():
+        raise LinuxError(ENOENT)
     if getattr(getattr(directory, "filesystem", None), "name", "") == "proc":
         raise LinuxError(ENOENT)
     permission(task, directory, MAY_WRITE | MAY_EXEC)

@@ -246,6 +246,9 @@ class MemoryDirectory(MemoryNode):
     def size(self) -> int:
         return DIRENT_SIZE * (len(self.children) + 2)
 
+    def removed(self) -> bool:
+        return self.nlink == 0
+
     def lookup(self, task: Task, name: bytes) -> Inode:
         node = self.children.get(name)
         if node is None:

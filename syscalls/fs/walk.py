@@ -159,13 +159,20 @@ class Walk:
             assert mount.point is not None
             path = mount.point.path
             mount = mount.parent
-        if path != mount.root:
+        gone, inode = self.inode, None
+        if isinstance(gone, HostInode) and gone.dentry.deleted and hasattr(gone.dentry, "parent"):
+            parent = gone.dentry.parent
+            path = parent.path
+            if parent.deleted:
+                inode = HostInode(gone.filesystem, parent, None)
+        elif path != mount.root:
             path = parent_path(path)
-        mount, path = enter(mount, path)
+        if inode is None:
+            mount, path = enter(mount, path)
         if mount is not self.mount and self.resolve & RESOLVE_NO_XDEV:
             raise LinuxError(EXDEV)
         self.mount, self.path = mount, path
-        self.inode = None
+        self.inode = inode
 
     def _arrive(self, path: bytes, inode: Inode | None) -> None:
         """Go to the child `path` of this mount, and into what is mounted there."""
@@ -230,7 +237,15 @@ class Walk:
         if self.inode is not None and self.inode.filesystem is filesystem:
             current = self.inode
             if isinstance(current, HostInode) and current.dentry.deleted:
-                raise LinuxError(ENOENT)
+                current.refresh()
+                permission(self.task, current, MAY_EXEC)
+                if len(names) > 1 or todo:
+                    raise LinuxError(ENOENT)
+                self.parent_mount, self.parent_path, self.parent_inode = mount, base, current
+                self.name = name
+                self.missing = True
+                self.path, self.inode = target, None
+                return None
         found, stat = filesystem.tree.lookup(target)
         kind = stat.mode & S_IFMT
         if found == len(target):

@@ -262,6 +262,9 @@ class HostTree(Protocol):
         """Keep what is there within reach: until the object that is returned dies, walks to its path and to what is
         below need no right to search what is above.  HostError ENOSYS where the host cannot."""
 
+    def held_above(self, path: bytes) -> list[HostHold]:
+        """Of the directories on the way to `path`, those that are held."""
+
     def holding(self) -> bool:
         """Whether anything is held: then the host refuses less than it would refuse the guest: the caller checks."""
 

@@ -17,6 +17,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from translator.hosts.base import HostHold
+
 _PATH_ONLY = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 
@@ -91,6 +93,16 @@ class Holds:
                 return hold.fd, path[cut + 1:]
             cut = path.rfind(b"/", 0, cut)
         return None
+
+    def above(self, path: bytes) -> list[HostHold]:
+        found: list[HostHold] = []
+        cut = path.rfind(b"/")
+        while cut > 0:
+            hold = self.at(path[:cut])
+            if hold is not None:
+                found.append(hold)
+            cut = path.rfind(b"/", 0, cut)
+        return found
 
     def moved(self, moves: list[tuple[bytes, bytes]]) -> None:
         """Names were renamed, all at once."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import TypeVar
 
-    from translator.hosts.base import HostWatch
+    from translator.hosts.base import HostHold, HostWatch
     from translator.hosts.linux_holds import Hold
     from translator.hosts.linux_poll import LinuxPoller
 
@@ -445,6 +445,9 @@ class LinuxTree:
 
     def hold(self, path: bytes) -> Hold:
         return self._holds.add(path, self._open_path)
+
+    def held_above(self, path: bytes) -> list[HostHold]:
+        return self._holds.above(path)
 
     def holding(self) -> bool:
         return self._holds.have_paths()

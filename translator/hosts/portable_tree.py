@@ -322,6 +322,9 @@ class PortableTree:
     def hold(self, path: bytes) -> HostHold:
         raise HostError(ENOSYS)
 
+    def held_above(self, path: bytes) -> list[HostHold]:
+        return []
+
     def holding(self) -> bool:
         return False
 
