@@ -62,6 +62,8 @@ class FileDescription:
     FMODE_LSEEK)."""
     noop_seek = False
     """lseek succeeds and does nothing (noop_llseek: FMODE_LSEEK without FMODE_PREAD)."""
+    moves = True
+    """Reading and writing move the position, be it one that a call was given."""
     splice_source = True
     """It can be read by splice and sendfile, where other things allow that."""
     splice_target = True
@@ -406,3 +408,16 @@ class DirectoryDescription(FileDescription):
 
     def pread(self, task: Task, length: int, offset: int) -> bytes:
         raise LinuxError(EISDIR)
+
+
+NOWHERE = frozenset(("eventfd", "eventpoll", "inotify", "landlock-ruleset", "mqueue", "namespace", "pidfd", "signalfd",
+                     "socket", "timerfd"))
+"""Kinds of files on mounts that only the kernel has, from which nothing is executed (SB_I_NOEXEC)."""
+
+
+def is_noexec(file: FileDescription) -> bool:
+    """path_noexec: the file lies on a mount of MS_NOEXEC, or on one that only the kernel has."""
+    location = file.location
+    if file.kind in NOWHERE or (file.kind == "pipe" and location is None):
+        return True
+    return location is not None and bool(location.mount.flags & 8)

@@ -11,6 +11,7 @@ from syscalls.abi.errno import (
     EFAULT,
     EINPROGRESS,
     EINVAL,
+    ENODEV,
     ENOPROTOOPT,
     EOPNOTSUPP,
     EPERM,
@@ -81,11 +82,13 @@ from syscalls.socket_options import CutValue
 from syscalls.sockets import POLLERR, POLLHUP, POLLIN, POLLOUT, Socket
 from syscalls.wait import sleep_on
 from translator.hosts.base import HostError
+from translator.machine import PROT_READ
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from syscalls.task import Task
     from translator.hosts.base import HostSocket
+    from translator.machine import Backing
 
 CAP_NET_RAW = 13
 SOCKADDR_IN_SIZE, SOCKADDR_IN6_LEAST = 16, 24
@@ -289,6 +292,15 @@ class InetSocket(HostBackedSocket):
         if attempt is None:
             raise LinuxError(EFAULT)
         attempt(level, option, value.size, value.null)
+
+    def backing(self, task: Task, shared: bool, prot: int) -> Backing:
+        """tcp_mmap: room for what TCP_ZEROCOPY_RECEIVE would show there, which is nothing."""
+        if not self.stream:
+            raise LinuxError(ENODEV)
+        if prot & ~PROT_READ:
+            raise LinuxError(EPERM)
+        from syscalls.shared_memory import SharedMemory
+        return SharedMemory(task.kernel, 0)
 
     def before_data(self, task: Task, length: int, flags: int, address: bytes | None) -> None:
         """The host knows the order: it is asked to send memory that cannot be read."""

@@ -8,7 +8,7 @@ or a directory above it, for the port; or, for scopes, because the other task is
 from __future__ import annotations
 
 from syscalls.abi.errno import EACCES, EINVAL, EPERM, EXDEV, LinuxError
-from syscalls.fd import O_RDWR, POLLERR, FileDescription
+from syscalls.fd import O_RDWR, FileDescription
 from syscalls.fs.anon import AnonymousFile
 from syscalls.fs.inode import S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK
 from syscalls.fs.mounts import parent_path
@@ -41,6 +41,7 @@ class Ruleset(AnonymousFile):
 
     kind = "landlock-ruleset"
     pollable = noop_seek = False
+    reads_vectors = writes_vectors = False
 
     def __init__(self, task: Task, fs: int, net: int, scoped: int) -> None:
         super().__init__(task, O_RDWR)
@@ -55,8 +56,8 @@ class Ruleset(AnonymousFile):
     def write(self, task: Task, data: bytes) -> int:
         raise LinuxError(EINVAL)
 
-    def ready(self, mask: int) -> int:
-        return POLLERR
+    def check_write(self, count: int) -> None:
+        raise LinuxError(EINVAL)
 
     def layer(self) -> Layer:
         return Layer(self.fs, self.net, self.scoped, dict(self.paths), dict(self.ports))

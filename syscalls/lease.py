@@ -89,15 +89,16 @@ def _check_open(kernel: Kernel, task: Task, file: FileDescription, identity: Ide
     """check_conflicting_open: a read lease needs that nobody writes, a write lease that nobody else has it open.  What
     was never opened for writing, as the descriptor that memfd_create makes, does not count as a writer."""
     writers = kernel.vfs.writers
-    if type == F_WRLCK and file.writable and file not in writers:
+    if type == F_WRLCK and file.writable and file not in writers and file.kind != "mqueue":
         raise LinuxError(EAGAIN)
     seen: set[int] = set()
     for table in {id(other.files): other.files for other in kernel.tasks.values() if not other.dead}.values():
         for other in table.files.values():
-            if id(other) in seen or other.kind != "file" or other.inode is None:
+            if id(other) in seen or other.kind not in ("file", "mqueue") or other.inode is None:
                 continue
             seen.add(id(other))
-            if other not in writers and (type == F_RDLCK or other.writable):
+            is_writer = other in writers or (other.kind == "mqueue" and other.writable)
+            if not is_writer and (type == F_RDLCK or other.writable):
                 continue
             if type == F_WRLCK and other is file:
                 continue

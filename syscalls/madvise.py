@@ -50,7 +50,7 @@ from syscalls.guards import install
 from syscalls.mm import page_align
 from syscalls.shared_memory import SharedMemory
 from syscalls.vma import Vma
-from translator.machine import PAGE_MASK, PROT_READ, PROT_WRITE
+from translator.machine import PAGE_MASK, PROT_EXEC, PROT_READ, PROT_WRITE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -207,3 +207,12 @@ def _remove(mm: Mm, area: Vma, low: int, high: int) -> None:
         backing.punch(offset, high - low)
     else:
         raise LinuxError(EOPNOTSUPP)
+
+
+def populate(mm: Mm, start: int, end: int) -> None:
+    """Fault pages in (mm_populate): failures do not matter."""
+    for area in mm.areas.overlapping(start, end):
+        if area.prot & (PROT_READ | PROT_WRITE | PROT_EXEC):
+            low, high = max(area.start, start), min(area.end, end)
+            write = area.prot & PROT_WRITE and not (area.flags & VM_SHARED and area.prot & PROT_READ)
+            mm.space.reach(low, high - low, PROT_WRITE if write else PROT_READ)

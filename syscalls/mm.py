@@ -14,6 +14,7 @@ from syscalls.abi.errno import (
     EEXIST,
     EFAULT,
     EINVAL,
+    ENODEV,
     ENOMEM,
     EOPNOTSUPP,
     EOVERFLOW,
@@ -35,6 +36,7 @@ from syscalls.abi.mm import (
     MAP_PRIVATE,
     MAP_SHARED,
     MAP_SHARED_VALIDATE,
+    MAP_SYNC,
     MAP_TYPE,
     MMAP_MIN_ADDR,
     PROT_EXEC,
@@ -57,6 +59,7 @@ from syscalls.abi.mm import (
     VM_SHARED,
     VM_WIPEONFORK,
 )
+from syscalls.fd import is_noexec
 from syscalls.mapped import mapped_file
 from syscalls.task import RLIMIT_AS, RLIMIT_DATA, RLIMIT_MEMLOCK, RLIMIT_STACK
 from syscalls.usermem import UserMemory
@@ -84,9 +87,6 @@ MIN_GAP, MAX_GAP = 128 << 20, TASK_SIZE // 6 * 5
 MAY_ALL = VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC
 DEFAULT_STACK_LIMIT = 8 << 20
 CAP_IPC_LOCK, CAP_SYS_RAWIO = 14, 17
-NOWHERE = frozenset(("eventfd", "eventpoll", "inotify", "landlock-ruleset", "mqueue", "namespace", "pidfd", "signalfd",
-                     "socket", "timerfd"))
-"""Kinds of files on mounts that only the kernel has, from which nothing is executed (SB_I_NOEXEC)."""
 OVERCOMMIT_LOOK = 1 << 30
 """Only requests above this are compared with the memory there is."""
 
@@ -304,7 +304,7 @@ class Mm:
         if not flags & MAP_FIXED and addr:
             addr &= ~PAGE_MASK  # round_hint_to_min: a hint in the first page is none
             addr = max(addr, MMAP_MIN_ADDR) if addr else 0
-        if prot & PROT_READ and task.personality & READ_IMPLIES_EXEC and (file is None or not _is_noexec(file)):
+        if prot & PROT_READ and task.personality & READ_IMPLIES_EXEC and (file is None or not is_noexec(file)):
             prot |= PROT_EXEC
         length = page_align(length)
         if length >= 1 << 64:
@@ -325,7 +325,7 @@ class Mm:
         backing: Backing | None = None
         name = None
         if file is not None:
-            vm_flags, backing = self._file_mapping(task, prot, flags, vm_flags, file, offset, length)
+            vm_flags, backing = self._file_mapping(task, prot, flags, vm_flags, file, offset, addr, length)
         elif kind == MAP_SHARED:
             if flags & MAP_GROWSDOWN:
                 raise LinuxError(EINVAL)
@@ -370,11 +370,12 @@ class Mm:
         if vm_flags & VM_LOCKED:
             self.locked_bytes += length
         if vm_flags & VM_LOCKED or flags & (MAP_POPULATE | MAP_NONBLOCK) == MAP_POPULATE:
-            self.populate(addr, end)
+            from syscalls.madvise import populate
+            populate(self, addr, end)
         return addr
 
     def _file_mapping(self, task: Task, prot: int, flags: int, vm_flags: int, file: FileDescription, offset: int,
-                      length: int) -> tuple[int, Backing]:
+                      addr: int, length: int) -> tuple[int, Backing]:
         """The file's part of do_mmap: rights and the object to map."""
         inode = getattr(file, "inode", None)
         has_end = inode is None or inode.mode & 0o170000 in (0o100000, 0o060000)
@@ -382,7 +383,10 @@ class Mm:
             raise LinuxError(EOVERFLOW)  # file_mmap_ok
         kind = flags & MAP_TYPE
         shared = kind in (MAP_SHARED, MAP_SHARED_VALIDATE)
-        if kind == MAP_SHARED_VALIDATE and flags & ~(LEGACY_MAP_MASK | MAP_TYPE | MAP_FIXED_NOREPLACE):
+        known = LEGACY_MAP_MASK | MAP_TYPE | MAP_FIXED_NOREPLACE
+        if inode is not None and inode.filesystem.knows_map_sync:
+            known |= MAP_SYNC
+        if kind == MAP_SHARED_VALIDATE and flags & ~known:
             raise LinuxError(EOPNOTSUPP)
         if shared:
             vm_flags |= VM_SHARED | VM_MAYSHARE
@@ -396,24 +400,28 @@ class Mm:
             raise LinuxError(EINVAL)
         if not file.readable:
             raise LinuxError(EACCES)
-        if _is_noexec(file):
+        if is_noexec(file):
             if prot & PROT_EXEC:
                 raise LinuxError(EPERM)
             vm_flags &= ~VM_MAYEXEC
-        backing = file.backing(task, shared, prot & 7)
+        try:
+            if kind == MAP_SHARED_VALIDATE and flags & MAP_SYNC:
+                raise LinuxError(EOPNOTSUPP)  # no memory of its own behind the file system (DAX)
+            backing = file.backing(task, shared, prot & 7)
+        except LinuxError as error:
+            if flags & MAP_FIXED and error.errno != ENODEV:
+                # By the time that the file is asked, what was there is gone.
+                self.check_unsealed(addr, addr + length)
+                self.forget(addr, addr + length)
+                self.space.unmap(addr, length)
+            raise
         if flags & MAP_GROWSDOWN:
             raise LinuxError(EINVAL)
         if shared and getattr(file, "write_sealed", False):
             vm_flags &= ~VM_MAYWRITE
+        if file.kind == "socket":
+            vm_flags &= ~(VM_MAYWRITE | VM_MAYEXEC)
         return vm_flags, backing
-
-    def populate(self, start: int, end: int) -> None:
-        """Fault pages in (mm_populate): failures do not matter."""
-        for area in self.areas.overlapping(start, end):
-            if area.prot & (PROT_READ | PROT_WRITE | PROT_EXEC):
-                low, high = max(area.start, start), min(area.end, end)
-                write = area.prot & PROT_WRITE and not (area.flags & VM_SHARED and area.prot & PROT_READ)
-                self.space.reach(low, high - low, PROT_WRITE if write else PROT_READ)
 
     def forget(self, start: int, end: int) -> None:
         """The areas of a range go; the engine is told by the caller (a new mapping, or unmap)."""
@@ -587,11 +595,3 @@ class Mm:
         if area.flags & VM_LOCKED:
             self.locked_bytes += growth
         return True
-
-
-def _is_noexec(file: FileDescription) -> bool:
-    """path_noexec: the file lies on a mount of MS_NOEXEC, or on one that only the kernel has."""
-    location = file.location
-    if file.kind in NOWHERE or (file.kind == "pipe" and location is None):
-        return True
-    return location is not None and bool(location.mount.flags & 8)

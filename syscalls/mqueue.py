@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from struct import Struct
 
-from syscalls.abi.errno import EAGAIN, EBUSY, EMFILE, EMSGSIZE, LinuxError
+from syscalls.abi.errno import EAGAIN, EBUSY, EINVAL, EMFILE, EMSGSIZE, ENXIO, LinuxError
+from syscalls.abi.fs import SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SEEK_SET
 from syscalls.abi.poll import POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM
 from syscalls.fd import FileDescription
 from syscalls.fs.anon import AnonymousInode
@@ -68,17 +69,22 @@ class Notification:
             socket.release()
 
 
+FILENT_SIZE = 80
+"""Of the line of text that read(2) gives, in bytes; a truncation changes what is told, not the line."""
+
+
 class QueueInode(AnonymousInode):
-    __slots__ = ("nlink",)
+    __slots__ = ("nlink", "size")
 
     def __init__(self, task: Task, filesystem: FileSystem, mode: int) -> None:
         super().__init__(task, filesystem, mode)
         self.nlink = 1
+        self.size = FILENT_SIZE
 
     def stat(self, task: Task) -> Stat:
         out = super().stat(task)
         out.nlink = self.nlink
-        out.size = 80  # FILENT_SIZE: the line of text that read(2) gives
+        out.size = self.size
         return out
 
 
@@ -163,7 +169,8 @@ class QueueDescription(FileDescription):
 
     kind = "mqueue"
     pollable = True
-    reads_vectors = False
+    seekable = True
+    reads_vectors = splice_source = splice_target = False
 
     def __init__(self, posix_queue: PosixQueue, name: bytes, flags: int) -> None:
         super().__init__(flags, None, posix_queue.inode)
@@ -177,14 +184,39 @@ class QueueDescription(FileDescription):
 
     def read(self, task: Task, length: int) -> bytes:
         """mqueue_read_file: a line of text about the state, from the position on."""
+        part = self.pread(task, length, self.offset)
+        self.offset += len(part)
+        return part
+
+    def pread(self, task: Task, length: int, offset: int) -> bytes:
         queue = self.posix_queue
         note = queue.notification
         text = b"QSIZE:%-10d NOTIFY:%-5d SIGNO:%-5d NOTIFY_PID:%-6d\n" % (
             sum(len(data) for _, data in queue.messages), note.method if note else 0,
             note.signo if note and note.method == SIGEV_SIGNAL else 0, note.task.group.pid if note else 0)
-        part = text[self.offset:self.offset + length]
-        self.offset += len(part)
-        return part
+        return text[offset:offset + length]
+
+    def pwrite(self, task: Task, data: bytes, offset: int) -> int:
+        raise LinuxError(EINVAL)
+
+    def seek(self, task: Task, offset: int, whence: int) -> int:
+        """default_llseek."""
+        size = self.posix_queue.inode.size
+        if whence in (SEEK_DATA, SEEK_HOLE):
+            if offset >= size:
+                raise LinuxError(ENXIO)
+            offset = offset if whence == SEEK_DATA else size
+        elif whence in (SEEK_CUR, SEEK_END):
+            offset += self.offset if whence == SEEK_CUR else size
+        elif whence != SEEK_SET:
+            raise LinuxError(EINVAL)
+        if offset < 0:
+            raise LinuxError(EINVAL)
+        self.offset = offset
+        return offset
+
+    def truncate(self, task: Task, length: int) -> None:
+        self.posix_queue.inode.size = length
 
     def ready(self, mask: int) -> int:
         queue = self.posix_queue

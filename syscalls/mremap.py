@@ -128,7 +128,8 @@ def _grow_in_place(mm: Mm, area: Vma, growth: int) -> bool:
     mm.areas.insert(area.moved(start, end, offset))
     if area.flags & VM_LOCKED:
         mm.locked_bytes += growth
-        mm.populate(start, end)
+        from syscalls.madvise import populate
+        populate(mm, start, end)
     return True
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from struct import pack
 
-from syscalls.abi.errno import EADDRNOTAVAIL, EINVAL, ENODEV, ENOTTY, EOPNOTSUPP, EPERM, LinuxError
+from syscalls.abi.errno import EADDRNOTAVAIL, EINVAL, ENODEV, ENOENT, ENOTTY, EOPNOTSUPP, EPERM, LinuxError
 from syscalls.abi.net import (
     AF_INET,
     AF_INET6,
+    AF_NETLINK,
     AF_UNIX,
     ARPHRD_ETHER,
     ARPHRD_LOOPBACK,
@@ -36,6 +37,8 @@ from syscalls.abi.net import (
     SIOCGIFNETMASK,
     SIOCGIFTXQLEN,
     SIOCGPGRP,
+    SIOCGSTAMP_OLD,
+    SIOCGSTAMPNS_OLD,
     SIOCSIFADDR,
     SIOCSIFFLAGS,
     SIOCSIFHWADDR,
@@ -64,15 +67,22 @@ _BY_NAME = frozenset((SIOCGIFFLAGS, SIOCGIFADDR, SIOCGIFDSTADDR, SIOCGIFBRDADDR,
                       SIOCGIFMTU, SIOCGIFHWADDR, SIOCGIFINDEX, SIOCGIFTXQLEN, SIOCGIFMAP))
 
 
+_NOT_OF_NETLINK = frozenset((FIONREAD, TIOCOUTQ))
+
+
 def socket_ioctl(task: Task, socket: Socket, code: int, arg: int) -> int:
     """EFAULT, ENODEV for an unknown interface, ENOTTY for an unknown code."""
+    if code in _NOT_OF_NETLINK and socket.family == AF_NETLINK:
+        raise LinuxError(ENOTTY)
     if code == FIONREAD:
         task.mem.put_u32(arg, socket.pending(task))
     elif code == TIOCOUTQ:
         task.mem.put_u32(arg, socket.unsent())
     elif code == SIOCATMARK:
         if socket.type != SOCK_STREAM or socket.family not in (AF_INET, AF_INET6, AF_UNIX):
-            raise LinuxError(EOPNOTSUPP if socket.family == AF_UNIX else ENOTTY)
+            if socket.family == AF_UNIX:
+                raise LinuxError(EOPNOTSUPP)
+            _of_no_device(task, arg)
         # The host does not tell where the mark is: no urgent data is next.
         task.mem.put_u32(arg, 0)
     elif code in (FIOSETOWN, SIOCSPGRP):
@@ -91,15 +101,30 @@ def socket_ioctl(task: Task, socket: Socket, code: int, arg: int) -> int:
     elif code in _BY_NAME:
         name = task.mem.read(arg, IFNAMSIZ)[:15].partition(b"\0")[0]
         task.mem.write(arg + IFNAMSIZ, answer(find_interface(task.kernel, name), code))
+    elif code in (SIOCGSTAMP_OLD, SIOCGSTAMPNS_OLD):
+        # Nothing that came is stamped, unless messages tell it.
+        raise LinuxError(ENOENT if socket.family in (AF_INET, AF_INET6) else ENOTTY)
+    elif code in (SIOCADDRT, SIOCDELRT) and socket.family not in (AF_INET, AF_INET6):
+        _of_no_device(task, arg)
     elif code in _CHANGES:
         _change(task, code, task.mem.read(arg, IFREQ))
     elif code == SIOCETHTOOL:
+        request = task.mem.read(arg, IFREQ)
+        task.mem.u32(int.from_bytes(request[IFNAMSIZ:IFNAMSIZ + 8], "little"))
+        find_interface(task.kernel, request[:IFNAMSIZ - 1].partition(b"\0")[0])
         raise LinuxError(EOPNOTSUPP)
     else:
         if code != SIOCUNIXFILE and code >> 8 == 0x89:
             task.kernel.gap(task, "ioctl on a socket", code)
+            _of_no_device(task, arg)
         raise LinuxError(ENOTTY)
     return 0
+
+
+def _of_no_device(task: Task, arg: int) -> None:
+    """dev_ioctl of what it does not know: the request is read before that is found out.  ENOTTY, EFAULT."""
+    task.mem.read(arg, IFREQ)
+    raise LinuxError(ENOTTY)
 
 
 def _change(task: Task, code: int, request: bytes) -> None:

@@ -32,6 +32,7 @@ PIDFS = PidFileSystem(21)
 
 class PidInode(AnonymousInode):
     __slots__ = ()
+    inner_type = S_IFREG
 
     def __init__(self, task: Task) -> None:
         super().__init__(task, PIDFS, 0o700)  # without a type, as what it was before

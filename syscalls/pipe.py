@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import deque
 
 from syscalls.abi.errno import EAGAIN, EBUSY, EINVAL, ENOTTY, ENXIO, EPERM, EPIPE, LinuxError
+from syscalls.abi.fs import O_APPEND, O_LARGEFILE
 from syscalls.credentials import CAP_SYS_RESOURCE
 from syscalls.fd import (
     O_ACCMODE,
@@ -420,6 +421,7 @@ async def open_fifo(task: Task, inode: Inode, flags: int, location: Location) ->
         if not pipe.readers and not pipe.writers:
             kernel.fifos.pop(key, None)
         raise
-    end = PipeEnd(pipe, flags & (O_ACCMODE | STATUS_FLAGS | 0o2000), inode, location, seen, key)
+    end = PipeEnd(pipe, flags & (O_ACCMODE | STATUS_FLAGS | O_APPEND | O_LARGEFILE), inode, location, seen, key)
+    end.nowait = False
     end.kernel_fifos = kernel.fifos
     return end

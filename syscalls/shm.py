@@ -78,7 +78,8 @@ def _map(task: Task, addr: int, length: int, prot: int, flags: int, vm_flags: in
                         segment.name()))
     if vm_flags & VM_LOCKED:
         mm.locked_bytes += length
-        mm.populate(addr, addr + length)
+        from syscalls.madvise import populate
+        populate(mm, addr, addr + length)
     return addr
 
 

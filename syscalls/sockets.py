@@ -79,6 +79,7 @@ class SocketInode(Inode):
         self.uid = uid
         self.gid = gid
         self.time_ns = now_ns
+        self.atime_ns = self.mtime_ns = self.ctime_ns = 0
         self.protocol_name = protocol_name
 
     def listxattr(self, task: Task) -> list[bytes]:
@@ -90,15 +91,23 @@ class SocketInode(Inode):
         return self.protocol_name + b"\0"
 
     def stat(self, task: Task) -> Stat:
-        # sockfs keeps no times (they read as 0); fchown and fchmod of a socket do work.
-        return Stat(dev=self.filesystem.device, ino=self.ino, mode=self.mode, uid=self.uid, gid=self.gid)
+        # sockfs sets no times (they read as 0 until something is changed).
+        return Stat(dev=self.filesystem.device, ino=self.ino, mode=self.mode, uid=self.uid, gid=self.gid,
+                    atime_ns=self.atime_ns, mtime_ns=self.mtime_ns, ctime_ns=self.ctime_ns)
 
     def chmod(self, task: Task, mode: int) -> None:
         self.mode = S_IFSOCK | mode & 0o7777
+        self.ctime_ns = task.kernel.clock.realtime()
 
     def chown(self, task: Task, uid: int, gid: int) -> None:
         self.uid = self.uid if uid == -1 else uid
         self.gid = self.gid if gid == -1 else gid
+        self.ctime_ns = task.kernel.clock.realtime()
+
+    def utime(self, task: Task, atime_ns: int | None, mtime_ns: int | None) -> None:
+        self.atime_ns = self.atime_ns if atime_ns is None else atime_ns
+        self.mtime_ns = self.mtime_ns if mtime_ns is None else mtime_ns
+        self.ctime_ns = task.kernel.clock.realtime()
 
 
 class Network:

@@ -170,7 +170,7 @@ def _vector(task: Task, file: FileDescription, opcode: int, flags: int, buf: int
 
 async def _transfer(task: Task, file: FileDescription, writes: bool, vector: Vector, offset: int, flags: int) -> int:
     """The result for the event.  What blocks, blocks the submission, as Linux's pipes and sockets do."""
-    from syscalls.calls.io import readv_vector, writev_vector
+    from syscalls.calls.io import readv_vector, write_data, writev_vector
     from syscalls.calls.preadv import preadv_now, pwritev_now
     from syscalls.rw_flags import RWF_APPEND, RWF_DSYNC, RWF_NOAPPEND, RWF_NOWAIT, RWF_SYNC
     kept = file.flags
@@ -191,6 +191,9 @@ async def _transfer(task: Task, file: FileDescription, writes: bool, vector: Vec
             result = (writev_vector if writes else readv_vector)(task, file, vector)
         else:
             # The file itself is asked even for nothing (aio_read calls read_iter).
+            if writes and file.kind == "socket":
+                result = write_data(task, file, b"")
+                return result if isinstance(result, int) else await result
             if writes:
                 file.check_write(0)
             elif file.record_size > 1:

@@ -99,7 +99,7 @@ def _setfl(task: Task, fd: int, file: FileDescription, arg: int) -> int:
     return 0
 
 
-NO_FASYNC = ("eventfd", "eventpoll", "epoll", "timerfd", "signalfd", "pidfd")
+NO_FASYNC = ("eventfd", "eventpoll", "epoll", "mqueue", "timerfd", "signalfd", "pidfd")
 """Kinds that can be polled but have no fasync operation: they ignore O_ASYNC."""
 
 

@@ -63,7 +63,7 @@ def ioctl(task: Task, fd: Fd, code: U32, arg: Addr) -> int | Coroutine[Any, Any,
         return _attributes(task, file, file.inode, code, arg)
     if code == FIBMAP and file.inode is not None and file.inode.mode & S_IFMT == S_IFREG:
         raise LinuxError(EINVAL if task.cred.capable(CAP_SYS_RAWIO) else EPERM)
-    if file.kind == "file" and code == FIONREAD and file.seekable:
+    if file.kind in ("file", "mqueue") and code == FIONREAD and file.seekable:
         task.mem.put_u32(arg, max(0, file.stat(task).size - file.seek(task, 0, 1)))
         return 0
     if file.landlock is not None and file.inode is not None and file.inode.mode & S_IFMT in (S_IFCHR, S_IFBLK):

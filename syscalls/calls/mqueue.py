@@ -19,7 +19,7 @@ from syscalls.abi.errno import (
     LinuxError,
 )
 from syscalls.calls.descriptors import install
-from syscalls.fd import O_CLOEXEC, O_NONBLOCK, O_PATH, POLLIN, POLLOUT
+from syscalls.fd import O_NONBLOCK, O_PATH, POLLIN, POLLOUT
 from syscalls.table import syscall
 from syscalls.usermem import readable_name
 from syscalls.wait import sleep_on
@@ -65,7 +65,7 @@ def mq_open(task: Task, name: Path, flags: Flags[MqFlags], mode: Mode, attr: In[
         file = QueuePath(queue, name, flags)  # F_GETFL shows all of them, as there is no open to act on any
     else:
         file = QueueDescription(queue, name, flags & (3 | O_NONBLOCK))
-    return install(task, file, bool(flags & O_CLOEXEC))
+    return install(task, file, True)
 
 
 def _check_name(name: bytes) -> None:

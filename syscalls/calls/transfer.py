@@ -171,7 +171,7 @@ async def sendfile(task: Task, out_fd: Fd, in_fd: Fd, offset: InOut[S64Value], c
                 got = await _write(task, target, data[sent:] if sent else data, None)
                 sent += got
                 done += got
-                position += got
+                position += got if source.moves else 0
                 if not target.stream:
                     break
             if sent < len(data):
@@ -197,8 +197,8 @@ async def _file_to_pipe(task: Task, source: FileDescription, pipe: Pipe, count: 
         data = await _read(task, source, count, position if source.seekable else None, nonblock)
         done = pipe.put_spliced(data)
     if offset:
-        task.mem.put_u64(offset, position + done)
-    elif source.seekable:
+        task.mem.put_u64(offset, position + done if source.moves else position)
+    elif source.seekable and source.moves:
         source.offset = position + done
     return done
 
@@ -237,18 +237,19 @@ async def splice(task: Task, fd_in: Fd, off_in: InOut[S64Value], fd_out: Fd, off
             raise LinuxError(EINVAL)
         done = await _pipe_to_file(task, in_pipe, target, end, length, nonblock or bool(source.flags & O_NONBLOCK))
         if end is not None:
-            task.mem.put_u64(off_out, end + done)
+            task.mem.put_u64(off_out, end + done if target.moves else end)
         return done
     if out_pipe is not None:
         if start is not None and (not source.seekable or start < 0):
             raise LinuxError(EINVAL)
         nonblock = nonblock or bool(target.flags & O_NONBLOCK)
         await _wait_room(task, out_pipe, nonblock)
+        _check_readable_by_splice(source)
         room = (out_pipe.max_slots - len(out_pipe.slot_ends)) * 4096
         data = await _read(task, source, min(length, room), start, nonblock)
         done = out_pipe.put_spliced(data)
         if start is not None:
-            task.mem.put_u64(off_in, start + done)
+            task.mem.put_u64(off_in, start + done if source.moves else start)
         return done
     raise LinuxError(EINVAL)
 
@@ -410,9 +411,10 @@ def _copy_range(task: Task, source: FileDescription, position_in: int, target: F
                 length: int) -> int:
     """vfs_copy_file_range: its checks in its order, then the copy."""
     stat_in, stat_out = source.stat(task), target.stat(task)
-    if S_IFDIR in (stat_in.mode & S_IFMT, stat_out.mode & S_IFMT):
+    types = source.inner_type or stat_in.mode & S_IFMT, target.inner_type or stat_out.mode & S_IFMT
+    if S_IFDIR in types:
         raise LinuxError(EISDIR)
-    if stat_in.mode & S_IFMT != S_IFREG or stat_out.mode & S_IFMT != S_IFREG:
+    if types != (S_IFREG, S_IFREG):
         raise LinuxError(EINVAL)
     if not source.readable or not target.writable or target.flags & O_APPEND:
         raise LinuxError(EBADF)

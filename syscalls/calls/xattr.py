@@ -113,7 +113,7 @@ def _check(task: Task, location: Location | None, inode: Inode, name: bytes, mas
             raise LinuxError(EPERM if mask == MAY_WRITE else ENODATA)
         return
     if name.startswith(b"user."):
-        kind = inode.mode & S_IFMT
+        kind = inode.mode & S_IFMT or inode.inner_type
         if kind not in (S_IFREG, S_IFDIR):
             raise LinuxError(EPERM if mask == MAY_WRITE else ENODATA)
         if kind == S_IFDIR and inode.mode & S_ISVTX and mask == MAY_WRITE and not owner_or_capable(task, inode):

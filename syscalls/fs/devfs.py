@@ -57,6 +57,7 @@ class Device(FileDescription):
 
     kind = "device"
     seekable = True
+    moves = False
 
     def __init__(self, task: Task, inode: Inode, flags: int, location: Location) -> None:
         super().__init__(flags & KEPT_FLAGS, location, inode)

@@ -85,6 +85,10 @@ class HostFs(FileSystem):
             self._name = _NAMES.get(self.tree.statfs(b"").type, "ext4")
         return self._name
 
+    @property
+    def knows_map_sync(self) -> bool:  # type: ignore[override]
+        return self.name in ("ext2", "ext4", "xfs")
+
     # --- whom the host can check
 
     def trusts(self, cred: Credentials) -> bool:

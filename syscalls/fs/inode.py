@@ -166,6 +166,9 @@ class Inode:
 
     # --- symbolic links
 
+    inner_type = 0
+    """The S_IFMT bits that the kernel itself goes by, where stat tells none."""
+
     def readlink(self, task: Task) -> bytes:
         raise LinuxError(EINVAL)
 
@@ -211,6 +214,8 @@ class FileSystem:
     """Whose permissions the host checks rightly, as far as is known (HostFs.trusts)."""
     by_path = False
     """The file system finds a path of many components at once: it is a HostFs."""
+    knows_map_sync = False
+    """mmap with MAP_SYNC gets as far as to ask for memory that needs no page cache (FOP_MMAP_SYNC)."""
     sparse_positions = False
     """Positions in its directories are far apart, as ext4's are, which are hashes of the names: what is between two
     stands for the next entry, and the end is the largest number (ext4_dir_llseek)."""

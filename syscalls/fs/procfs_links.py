@@ -187,6 +187,7 @@ _NAMESPACES = ((b"cgroup", b"cgroup", 0xEFFFFFFB), (b"ipc", b"ipc", 0xEFFFFFFF),
                (b"uts", b"uts", 0xEFFFFFFE))
 
 
+NS_GET_MNTNS_ID = 0x8008B705
 NS_GET_USERNS, NS_GET_PARENT, NS_GET_NSTYPE, NS_GET_OWNER_UID = 0xB701, 0xB702, 0xB703, 0xB704
 CLONE_FLAGS = {b"cgroup": 0x02000000, b"ipc": 0x08000000, b"mnt": 0x00020000, b"net": 0x40000000, b"pid": 0x20000000,
                b"time": 0x80, b"user": 0x10000000, b"uts": 0x04000000}
@@ -217,6 +218,12 @@ class NamespaceDescription(FileDescription):
             return CLONE_FLAGS[node.kind]
         if code == NS_GET_PARENT:
             raise LinuxError(EPERM if node.kind in (b"pid", b"user") else EINVAL)
+        if code == NS_GET_MNTNS_ID:
+            if node.kind != b"mnt":
+                raise LinuxError(EINVAL)
+            from syscalls.fs.statmount import NAMESPACE_ID
+            task.mem.put_u64(arg, NAMESPACE_ID)
+            return 0
         if code == NS_GET_OWNER_UID:
             if node.kind != b"user":
                 raise LinuxError(EINVAL)

@@ -207,7 +207,7 @@ class TextDescription(FileDescription):
 
     kind = "file"
     seekable = True
-    nowait = False
+    nowait = direct_io = False
 
     def __init__(self, flags: int, location: Location, inode: TextFile) -> None:
         super().__init__(flags, location, inode)

@@ -417,8 +417,70 @@ FIXED_TASKS = {
         StoreValue(320 + 32, 8, Data(256)), StoreValue(320 + 40, 8, Const(24)), StoreValue(400, 8, Data(64)),
         StoreValue(408, 8, Const(2)), Call(5, "sendmsg", (Result(3), Data(320), Const(0x40))),
         Call(6, "sendmsg", (Result(2), Data(320), Const(0x40))))),
+    "a message queue as a file": Program((
+        Store(64, b"q1\0"), Store(80, bytes(8) + b"\2" + bytes(7) + b"\x10" + bytes(47)),
+        Call(1, "mq_open", (Data(64), Const(0o4102), Const(0o600), Data(80))), Call(2, "fcntl", (Result(1), Const(1))),
+        Call(3, "lseek", (Result(1), Const(5), Const(0))), Call(4, "read", (Result(1), Data(256), Const(8))),
+        Call(5, "pread64", (Result(1), Data(272), Const(8), Const(2))), Call(6, "ioctl", (Result(1), Const(0x541B),
+                                                                                         Data(288))),
+        *(Call(10 + index, "lseek", (Result(1), Const(offset), Const(whence)))
+          for index, (offset, whence) in enumerate(product((0, -1, 70, 1 << 40), (2, 3, 4)))),
+        Call(30, "pwrite64", (Result(1), Data(64), Const(3), Const(0))), Call(31, "ftruncate", (Result(1), Const(3))),
+        Call(32, "fstat", (Result(1), Data(320))), Call(33, "fcntl", (Result(1), Const(1024), Const(0))),
+        Call(34, "ioctl", (Result(1), Const(0x5452), Data(64))), Call(35, "pipe2", (Data(600), Const(0))),
+        Load(36, 604), Call(37, "splice", (Result(1), Const(0), Result(36), Const(0), Const(3), Const(2))))),
+    "devices keep their position": Program((
+        Store(64, b"/dev/null\0"), Store(80, b"/dev/zero\0"), Call(1, "open", (Data(64), Const(2))),
+        Call(2, "open", (Data(80), Const(2))), Call(3, "pipe2", (Data(96), Const(0))), Load(4, 96), Load(5, 100),
+        Call(6, "splice", (Result(1), Const(0), Result(5), Const(0), Const(3), Const(2))),
+        Call(7, "splice", (Result(2), Data(128), Result(5), Const(0), Const(3), Const(2))),
+        Call(8, "splice", (Result(4), Const(0), Result(1), Data(136), Const(3), Const(2))),
+        Call(9, "sendfile", (Result(5), Result(2), Data(144), Const(3))),
+        Call(10, "sendfile", (Result(1), Result(2), Data(152), Const(3))))),
+    "a FIFO that was opened by its name": Program((
+        Store(64, b"p\0"), Call(1, "open", (Data(64), Const(0o4002))), Call(2, "fcntl", (Result(1), Const(3))),
+        StoreValue(80, 8, Data(256)), StoreValue(88, 8, Const(4)),
+        Call(3, "preadv2", (Result(1), Data(80), Const(1), Const(-1), Const(-1), Const(8))))),
+    "a ruleset as a file": Program((
+        Store(64, b"\1" + bytes(7)), Call(1, "landlock_create_ruleset", (Data(64), Const(8), Const(0))),
+        StoreValue(80, 4, Result(1)), Store(84, b"\xff\xff\0\0"), Call(2, "poll", (Data(80), Const(1), Const(0))),
+        Call(3, "write", (Result(1), Const(16), Const(4))), StoreValue(96, 8, Data(256)), StoreValue(104, 8, Const(4)),
+        Call(4, "preadv2", (Result(1), Data(96), Const(1), Const(-1), Const(-1), Const(8))))),
+    "ioctls and times of sockets": Program((
+        Call(1, "socket", (Const(1), Const(1), Const(0))), Call(2, "socket", (Const(2), Const(2), Const(0))),
+        Call(3, "socket", (Const(16), Const(3), Const(0))), Store(64, b"\1" + bytes(63)),
+        *(Call(10 + index, "ioctl", (Result(fd), Const(code), address)) for index, (fd, code, address) in enumerate(
+            product((1, 2, 3), (0x5411, 0x541B, 0x8905, 0x8906, 0x8907, 0x890B, 0x8911, 0x8946),
+                    (Data(64), Const(0))))),
+        *(operation for fd in (1, 2, 3) for operation in (
+            Call(90 + fd, "utimensat", (Result(fd), Const(0), Const(0), Const(0))),
+            Call(100 + fd, "shutdown", (Result(fd), Const(3))))))),
+    "a connection that is mapped": Program((
+        Call(1, "socket", (Const(2), Const(1), Const(0))),
+        *(operation for index, (prot, flags) in enumerate(product((0, 1, 3, 4), (0x11, 0x12))) for operation in (
+            Call(2 + 3 * index, "mmap", (Arena(0), Const(8192), Const(prot), Const(flags), Result(1), Const(0))),
+            Probe(3 + 3 * index, Arena(0)),
+            Call(4 + 3 * index, "mprotect", (Arena(0), Const(4096), Const(3))))))),
+    "a pidfd is regular for copies and attributes": Program((
+        Call(1, "getpid"), Call(2, "pidfd_open", (Result(1), Const(0))), Store(64, b"user.a\0"), Store(80, b"e\0"),
+        Call(3, "fgetxattr", (Result(2), Data(64), Data(256), Const(10))), Call(4, "open", (Data(80), Const(2))),
+        Call(5, "copy_file_range", (Result(2), Const(0), Result(4), Const(0), Const(4), Const(0))))),
+    "nothing is written asynchronously to sockets": Program((
+        Call(1, "io_setup", (Const(4), Data(0x100))), Load(2, 0x100, 8),
+        Call(3, "socket", (Const(1), Const(0o4001), Const(0))), Call(4, "socket", (Const(2), Const(0o4002), Const(0))),
+        Store(0x200, bytes(16) + b"\1" + bytes(47)), StoreValue(0x300, 8, Data(0x200)),
+        *(operation for index, fd in enumerate((3, 4)) for operation in (
+            StoreValue(0x214, 4, Result(fd)), Call(10 + index, "io_submit", (Result(2), Const(1), Data(0x300))))),
+        Call(20, "io_getevents", (Result(2), Const(0), Const(4), Data(0x500), Const(0))))),
+    "asking for synchronous mappings": Program((
+        Store(64, b"f\0"), Call(1, "open", (Data(64), Const(0))),
+        Call(2, "mmap", (Const(0), Const(4096), Const(3), Const(0x80003), Result(1), Const(0))),
+        Call(3, "mmap", (Const(0), Const(4096), Const(1), Const(0x80003), Result(1), Const(0))),
+        Call(4, "memfd_create", (Data(64), Const(0))),
+        Call(5, "mmap", (Const(0), Const(4096), Const(1), Const(0x80003), Result(4), Const(0))))),
 }
-SINCE = {"options of sockets that few set": (6, 18), "descriptors that nobody wants": (6, 18),
+SINCE = {"a pidfd is regular for copies and attributes": (6, 18), "a ruleset as a file": (6, 12),
+         "options of sockets that few set": (6, 18), "descriptors that nobody wants": (6, 18),
          "requests for mounts": (6, 18), "nothing is executed from where only the kernel is": (6, 18),
          "guard regions": (6, 13),
          "futex2: nodes, kinds that differ": (6, 16), "the inode of a process": (6, 18),
