@@ -340,11 +340,11 @@ class HostInode(Inode):
             raise LinuxError(EOPNOTSUPP) from None
 
     def chmod(self, task: Task, mode: int) -> None:
-        if mode & 0o500 != 0o500 and self.mode & S_IFMT == S_IFDIR and not self.dentry.deleted:
-            hold_below(self.filesystem, self.dentry.path)
         if self.handle is not None:
             self.handle.file.chmod(mode)
         else:
+            if mode & 0o500 != 0o500 and self.mode & S_IFMT == S_IFDIR and not self.dentry.deleted:
+                hold_below(self.filesystem, self.dentry.path)
             self.filesystem.tree.chmod(self.path(), mode)
         self._changed()
 

@@ -273,6 +273,8 @@ class GuestRunner:
                 except MemoryError:
                     self._lost(cpu)
                     return
+                if notes is not None and not self.running:
+                    flag[0] = 0  # set by the leader's stop: nobody else can have stopped
             if cpu.tid != tid or cpu.extended is not None:
                 return
             served += 1
