@@ -90,7 +90,7 @@ def mbind(task: Task, start: Addr, length: Size, mode: U64, mask: In[NodeMask], 
     elif not mm.areas.covers(start, start + size):
         raise LinuxError(EFAULT)
     kept = None if kind == MPOL_DEFAULT else (policy[0] | mode & MPOL_MODE_FLAGS, policy[1], -1)
-    for area in mm.areas.remove(start, start + size):
+    for area in mm.areas.take(start, start + size):
         mm.areas.insert(area.placed(kept))
     return 0
 
@@ -204,6 +204,6 @@ def set_mempolicy_home_node(task: Task, start: Addr, length: Size, node: U64, fl
         kind, nodes, _ = area.policy
         if kind & ~MPOL_MODE_FLAGS not in (MPOL_BIND, MPOL_PREFERRED_MANY):
             raise LinuxError(EOPNOTSUPP)
-        for part in mm.areas.remove(max(area.start, start), min(area.end, end)):
+        for part in mm.areas.take(max(area.start, start), min(area.end, end)):
             mm.areas.insert(part.placed((kind, nodes, node)))
     return 0

@@ -20,7 +20,8 @@ from bench.rows import Row, rows
 
 NATIVE, PEER, OTHER = Contender("native", ()), Contender("peer", ("/opt/peer", "-f")), Contender("other", ("other",))
 FACTS = {"machine": {"cpu": "X", "cpus": 2, "kernel": "6.1", "python": "3.11", "memory_gib": 4.0}, "date": "2026-01-01",
-         "rounds": 3, "load_before": 0.1, "load_after": 0.2, "minutes": 3.0, "file_system": "tmpfs"}
+         "rounds": 3, "peers": {"peer": "1.2.3"}, "load_before": 0.1, "load_after": 0.2, "minutes": 3.0,
+         "file_system": "tmpfs"}
 
 
 def results() -> tuple[list[Row], dict[str, dict[str, Cell]]]:
