@@ -209,8 +209,9 @@ def rename(vfs: Vfs, task: Task, old_path: bytes, old_dirfd: int, new_path: byte
     inode = old.location().inode
     if new.too_long:
         raise LinuxError(ENAMETOOLONG)
-    if new.missing and new.parent_mount.filesystem.name == "proc":
-        raise LinuxError(ENOENT)  # as may_create
+    if new.missing and (new.parent_mount.filesystem.name == "proc" or (
+            new.parent_inode is not None and new.parent_inode.removed())):
+        raise LinuxError(ENOENT)  # as may_create, but found at once
     is_directory = inode.mode & S_IFMT == S_IFDIR
     if flags & RENAME_NOREPLACE and not new.missing:
         raise LinuxError(EEXIST)

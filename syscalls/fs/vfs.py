@@ -224,9 +224,12 @@ class Vfs:
             raise LinuxError(ENOENT)
         return self.anonymous_location(file.inode, file.describe())
 
-    def _walk(self, task: Task, path: bytes, start: Location, follow: bool, resolve: int = 0) -> Walk:
+    def _walk(self, task: Task, path: bytes, start: Location, follow: bool, resolve: int = 0, *,
+              creating: bool = False) -> Walk:
         root = start if resolve & (RESOLVE_IN_ROOT | RESOLVE_BENEATH) else task.fs.root
-        return Walk(task, start, root, resolve).run(path, follow)
+        walk = Walk(task, start, root, resolve)
+        walk.creating = creating
+        return walk.run(path, follow)
 
     def _found(self, walk: Walk) -> Location:
         location = walk.location()
@@ -319,7 +322,7 @@ class Vfs:
             bare = path.rstrip(b"/")
             if bare and bare != path:
                 follow = False  # a name with a slash after it is not made, and not followed either
-            walk = self._walk(task, bare or path, start, follow, resolve)
+            walk = self._walk(task, bare or path, start, follow, resolve, creating=True)
             walk.slash = walk.slash or bool(bare and bare != path)
             location, created = self._create_for_open(task, walk, flags, mode)
             if location.inode.mode & S_IFMT == S_IFDIR:

@@ -36,8 +36,8 @@ class Walk:
     """A walk and its result: `mount`, `path` and `inode` are where it stands; inode None after a walk that ended at a
     name which does not exist (`missing`), or at a directory nobody has looked at yet."""
 
-    __slots__ = ("inode", "kind", "links", "missing", "mount", "name", "parent_inode", "parent_mount", "parent_path",
-                 "path", "resolve", "root", "slash", "task", "too_long")
+    __slots__ = ("creating", "inode", "kind", "links", "missing", "mount", "name", "parent_inode", "parent_mount",
+                 "parent_path", "path", "resolve", "root", "slash", "task", "too_long")
 
     def __init__(self, task: Task, start: Location, root: Location, resolve: int) -> None:
         self.task = task
@@ -47,6 +47,8 @@ class Walk:
         self.path = start.dentry.path
         self.inode: Inode | None = start.inode
         self.links = 0
+        self.creating = False
+        """For O_CREAT: a link to `name/` is not followed to the name, which cannot be made (open_last_lookups)."""
         self.missing = False
         self.kind = ROOT
         self.name = b""
@@ -303,6 +305,9 @@ class Walk:
             raise LinuxError(ENOENT)
         if not todo and target[-1:] == b"/":
             self.slash = True
+            if self.creating:
+                directory, slash, _ = target.rstrip(b"/").rpartition(b"/")
+                target = directory + slash + b"."
         if target[:1] == b"/":
             self._to_root()
         else:

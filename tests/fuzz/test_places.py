@@ -16,6 +16,8 @@ from tests.runner import FULL
 ROUNDS = 60 if FULL else 6
 PROGRAMS = 20
 CALLS = 120
+DEPTH = 12
+"""So far below the directory of all programs that none climbs to it."""
 PATHS = (b"a", b"b", b"f", b"g", b".", b"..", b"../f", b"../b", b"a/b", b"a/f", b"../a", b"../..", b"../../a", b"./f",
          b"k", b"a/", b"f/", b"../a/b/f", b"a/b/f", b"k/f", b"../k", b"")
 MODES = (0, 0o755, 0o755, 0o700, 0o500, 0o300, 0o400, 0o100, 0o777)
@@ -32,6 +34,8 @@ def places(seed: int) -> Program:
     rng = random.Random(seed)
     operations: list[Operation] = [Store(NAMES + 32 * number, name + b"\0") for number, name in enumerate(PATHS)]
     a, b, f = b"a", b"a/b", b"a/b/f"
+    for slot in range(1000, 1000 + DEPTH):
+        operations += [Call(slot, "mkdir", (path(a), Const(0o755))), Call(slot + DEPTH, "chdir", (path(a),))]
     operations += [Call(1, "mkdir", (path(a), Const(0o755))), Call(2, "mkdir", (path(b), Const(0o755))),
                    Call(3, "open", (path(f), Const(O_CREAT), Const(0o644))),
                    Call(4, "symlink", (path(a), path(b"k"))), Call(5, "open", (path(b"."), Const(0))),
