@@ -70,8 +70,10 @@ def mmap(task: Task, addr: Addr, length: Size, prot: U64, flags: U64, fd: U64, o
     elif flags & MAP_HUGETLB:
         if not length:
             raise LinuxError(EINVAL)
-        # No huge page is configured: as with vm.nr_hugepages = 0, and EINVAL for sizes the CPU does not have.
-        raise LinuxError(ENOMEM if flags >> 26 & 0x3F in (0, 21, 30) else EINVAL)
+        # No huge page is configured: as with vm.nr_hugepages = 0, and EINVAL for sizes the CPU does not have, and for
+        # a place inside one.
+        size = flags >> 26 & 0x3F or 21
+        raise LinuxError(ENOMEM if size in (21, 30) and not offset & (1 << size) - 1 else EINVAL)
     return task.mm.map(task, addr, length, prot, flags, file, offset)
 
 

@@ -9,6 +9,9 @@ from syscalls.abi.mm import (
     MPOL_F_ADDR,
     MPOL_F_MEMS_ALLOWED,
     MPOL_F_NODE,
+    MPOL_F_NUMA_BALANCING,
+    MPOL_F_RELATIVE_NODES,
+    MPOL_F_STATIC_NODES,
     MPOL_LOCAL,
     MPOL_MF_VALID,
     MPOL_MODE_FLAGS,
@@ -46,25 +49,29 @@ def _nodes(task: Task, mask: int, maximum: int) -> int:
 def _check_mode(mode: int) -> int:
     """sanitize_mpol_flags: the mode without its flags.  EINVAL."""
     kind = mode & 0xFFFFFFFF & ~MPOL_MODE_FLAGS
-    if kind > MPOL_WEIGHTED or (mode & 0x4000 and mode & 0x8000):
+    if kind > MPOL_WEIGHTED or (mode & MPOL_F_STATIC_NODES and mode & MPOL_F_RELATIVE_NODES):
+        raise LinuxError(EINVAL)
+    if mode & MPOL_F_NUMA_BALANCING and kind not in (MPOL_BIND, MPOL_PREFERRED_MANY):
         raise LinuxError(EINVAL)
     return kind
 
 
 def _check_policy(mode: int, nodes: int) -> tuple[int, int]:
-    """mpol_new and mpol_set_nodemask: the mode and the allowed nodes."""
+    """mpol_new and mpol_set_nodemask: the mode with its flags, and the nodes that are told back.  EINVAL."""
     kind = _check_mode(mode)
+    flags = mode & MPOL_MODE_FLAGS
     if kind == MPOL_DEFAULT:
         if nodes:
             raise LinuxError(EINVAL)
-    elif kind == MPOL_LOCAL:
-        if nodes or mode & (0x4000 | 0x8000):
+        return 0, 0
+    if kind == MPOL_LOCAL or (kind == MPOL_PREFERRED and not nodes):
+        if nodes or flags:
             raise LinuxError(EINVAL)
-    elif kind == MPOL_PREFERRED and not nodes:
-        kind = MPOL_LOCAL
-    elif not nodes & 1:
+        return MPOL_LOCAL, 0
+    # Relative ones are counted round through the nodes there are.
+    if not (nodes if flags & MPOL_F_RELATIVE_NODES else nodes & 1):
         raise LinuxError(EINVAL)
-    return kind, nodes & 1
+    return kind | flags, nodes if flags else nodes & 1
 
 
 @syscall(237, since="2.6.7", support=_ONE_NODE)
@@ -89,7 +96,7 @@ def mbind(task: Task, start: Addr, length: Size, mode: U64, mask: In[NodeMask], 
             raise LinuxError(EFAULT)
     elif not mm.areas.covers(start, start + size):
         raise LinuxError(EFAULT)
-    kept = None if kind == MPOL_DEFAULT else (policy[0] | mode & MPOL_MODE_FLAGS, policy[1], -1)
+    kept = None if kind == MPOL_DEFAULT else (*policy, -1)
     for area in mm.areas.take(start, start + size):
         mm.areas.insert(area.placed(kept))
     return 0
@@ -98,8 +105,7 @@ def mbind(task: Task, start: Addr, length: Size, mode: U64, mask: In[NodeMask], 
 @syscall(238, since="2.6.7", support=_ONE_NODE)
 def set_mempolicy(task: Task, mode: S32, mask: In[NodeMask], maximum: U64) -> int:
     _check_mode(mode)
-    kind, nodes = _check_policy(mode, _nodes(task, mask, maximum))
-    task.memory_policy = (mode if kind != MPOL_DEFAULT else 0, nodes)
+    task.memory_policy = _check_policy(mode, _nodes(task, mask, maximum))
     return 0
 
 

@@ -197,13 +197,19 @@ def sched_setattr(task: Task, pid: Pid, attr: In[SchedAttr], flags: U32) -> int:
     if policy >= 1 << 31:
         raise LinuxError(EINVAL)
     target = find_task(task, pid)
+    reset_on_fork = bool(wanted & FLAG_RESET_ON_FORK)
     if wanted & FLAG_KEEP_POLICY:
-        policy = target.sched_policy
-    if wanted & FLAG_KEEP_PARAMS:
-        priority, nice, deadline = target.sched_priority, target.nice, list(target.sched_deadline)
+        policy, reset_on_fork = target.sched_policy, target.sched_reset_on_fork
+    if wanted & FLAG_KEEP_PARAMS:  # those that count now (get_params)
+        if target.sched_policy == SCHED_DEADLINE:
+            deadline = list(target.sched_deadline)
+        elif target.sched_policy in REALTIME:
+            priority = target.sched_priority
+        else:
+            nice = target.nice
     if wanted & ~ATTR_FLAGS:
         raise LinuxError(EINVAL)
-    _set_policy(task, target, policy, priority, bool(wanted & FLAG_RESET_ON_FORK), nice,
+    _set_policy(task, target, policy, priority, reset_on_fork, nice,
                 (deadline[0], deadline[1], deadline[2] or deadline[1]))
     return 0
 

@@ -478,6 +478,26 @@ FIXED_TASKS = {
         Call(3, "mmap", (Const(0), Const(4096), Const(1), Const(0x80003), Result(1), Const(0))),
         Call(4, "memfd_create", (Data(64), Const(0))),
         Call(5, "mmap", (Const(0), Const(4096), Const(1), Const(0x80003), Result(4), Const(0))))),
+    "memory policies as they are told back": Program((
+        Call(1, "mmap", (Arena(0), Const(0x4000), Const(3), Const(0x32), Const(-1), Const(0))),
+        *(operation for index, (mode, nodes) in enumerate(product(
+            (1, 2, 3, 0x4001, 0x4002, 0x8002, 0x2001, 0x2002, 0x8001), (0, 1, 2, 3))) for operation in (
+            Store(64, bytes([nodes]) + bytes(7)),
+            Call(10 + 5 * index, "set_mempolicy", (Const(mode), Data(64), Const(64))),
+            Call(11 + 5 * index, "get_mempolicy", (Data(128), Data(136), Const(64), Const(0), Const(0))),
+            Call(12 + 5 * index, "mbind", (Arena(0), Const(4096), Const(mode), Data(64), Const(64), Const(0))),
+            Call(13 + 5 * index, "get_mempolicy", (Data(144), Data(152), Const(64), Arena(0), Const(2))))))),
+    "a place inside a huge page": Program((
+        Call(1, "mmap", (Const(0), Const(1), Const(3), Const(0x40022), Const(-1), Const(4096))),
+        Call(2, "mmap", (Const(0), Const(1), Const(3), Const(0x40022), Const(-1), Const(1 << 21))))),
+    "attributes of the scheduler that stay": Program(tuple(operation for index, (flags, policy, nice, priority) in (
+        enumerate((
+        (1, 0, 5, 0), (8, 3, 5, 0), (8, 0, 5, 1), (0x10, 0, 0, 0), (0x10, 1, 0, 1), (0x18, 1, 0, 0), (0, 0, 5, 0),
+        ))) for operation in (
+        Store(64, b"".join(number.to_bytes(width, "little") for number, width in (
+            (48, 4), (policy, 4), (flags, 8), (nice, 4), (priority, 4))) + bytes(24)),
+        Call(1 + 2 * index, "sched_setattr", (Const(0), Data(64), Const(0))),
+        Call(2 + 2 * index, "sched_getattr", (Const(0), Data(128), Const(48), Const(0)))))),
 }
 SINCE = {"a pidfd is regular for copies and attributes": (6, 18), "a ruleset as a file": (6, 12),
          "options of sockets that few set": (6, 18), "descriptors that nobody wants": (6, 18),
