@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from syscalls.abi.errno import EAGAIN, ECONNABORTED, EFAULT, EINVAL, ENOBUFS, ENOTSOCK, EOPNOTSUPP, EPIPE, LinuxError
+from syscalls.abi.errno import (
+    EAGAIN,
+    ECONNABORTED,
+    EFAULT,
+    EINVAL,
+    ENOBUFS,
+    ENOTCONN,
+    ENOTSOCK,
+    EOPNOTSUPP,
+    EPIPE,
+    LinuxError,
+)
 from syscalls.abi.net import AF_INET, AF_INET6
 from syscalls.table import PARTIAL, syscall
 from syscalls.wait import Interrupted, retry, sleep_on
@@ -26,6 +37,7 @@ POLLIN, POLLOUT, POLLERR, POLLHUP, POLLRDHUP = 1, 4, 8, 0x10, 0x2000
 TO_READ = POLLIN | POLLERR | POLLHUP | POLLRDHUP
 TO_WRITE = POLLOUT | POLLERR | POLLHUP
 AF_UNIX, SOL_SOCKET, SOL_IPV6, SO_RCVLOWAT = 1, 1, 41, 18
+TCP_ESTABLISHED = 1
 SOL_NETLINK, NETLINK_LIST_MEMBERSHIPS = 270, 9
 SOMAXCONN, SOCKADDR_STORAGE, MAX_RW_COUNT, VLEN_MAX = 4096, 128, 0x7FFFF000, 1024
 RLIMIT_NOFILE = 7
@@ -304,7 +316,9 @@ def _sendmsg(task: Task, sock: Socket, msg: int, flags: int) -> Result:
                     if earlier.errno != EFAULT:
                         raise
             elif sock.type == SOCK_SEQPACKET:
-                sock.unreadable_data(task, 0)
+                sock.raise_error()
+                if sock.state != TCP_ESTABLISHED:
+                    raise LinuxError(ENOTCONN) from None
         raise
     try:
         data = task.mem.gather(vector)

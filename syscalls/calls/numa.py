@@ -158,11 +158,10 @@ def _other(task: Task, pid: int) -> Task:
 def migrate_pages(task: Task, pid: Pid, maximum: U64, old: In[NodeMask], new: In[NodeMask]) -> int:
     _nodes(task, old, maximum)
     target = _nodes(task, new, maximum)
-    if _other(task, pid).dead:
-        raise LinuxError(EINVAL)
+    other = _other(task, pid)
     if target & ~1 and not task.cred.capable(23):
         raise LinuxError(EPERM)  # nodes outside the task's own
-    if not target & 1:
+    if not target & 1 or other.dead:
         raise LinuxError(EINVAL)
     return 0
 

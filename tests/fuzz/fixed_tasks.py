@@ -498,6 +498,16 @@ FIXED_TASKS = {
             (48, 4), (policy, 4), (flags, 8), (nice, 4), (priority, 4))) + bytes(24)),
         Call(1 + 2 * index, "sched_setattr", (Const(0), Data(64), Const(0))),
         Call(2 + 2 * index, "sched_getattr", (Const(0), Data(128), Const(48), Const(0)))))),
+    "a bad control message of a packet": Program((
+        Call(1, "socketpair", (Const(1), Const(5), Const(0), Data(256))), Load(2, 256), Load(3, 260),
+        Call(4, "shutdown", (Result(2), Const(1))), StoreValue(864, 8, Data(768)), StoreValue(872, 8, Const(64)),
+        Call(5, "sendmsg", (Result(2), Data(832), Const(0))), Call(6, "close", (Result(3),)),
+        Call(7, "sendmsg", (Result(2), Data(832), Const(0))), Call(8, "socket", (Const(1), Const(5), Const(0))),
+        Call(9, "sendmsg", (Result(8), Data(832), Const(0))))),
+    "pages of an ended process to nodes that are not there": Program((
+        Block(1, "fork", ()), Store(64, b"\xca" + bytes(7)),
+        Call(2, "migrate_pages", (Result(1), Const(65), Data(72), Data(64))), Store(64, b"\1"),
+        Call(3, "migrate_pages", (Result(1), Const(65), Data(72), Data(64))))),
 }
 SINCE = {"a pidfd is regular for copies and attributes": (6, 18), "a ruleset as a file": (6, 12),
          "options of sockets that few set": (6, 18), "descriptors that nobody wants": (6, 18),
