@@ -62,6 +62,8 @@ def set_xflags(task: Task, location: Location | None, inode: Inode, wanted: int,
     if not cow_extsize:
         ignored |= XFLAG_COWEXTSIZE
     more = wanted & ~ignored & ~sum(FROM_XFLAGS) or extsize or cow_extsize
-    if project or (more and not inode.ignores_xflags):
+    if (project or more) and not inode.ignores_xflags:
         raise LinuxError(EOPNOTSUPP)
     inode.set_file_flags(task, flags)
+    if project:
+        raise LinuxError(EOPNOTSUPP)  # ext4 finds that out last
