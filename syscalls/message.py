@@ -6,6 +6,7 @@ from struct import Struct, pack, unpack_from
 
 from syscalls.abi.errno import EINVAL, EMFILE, EMSGSIZE, ENOBUFS, LinuxError
 from syscalls.abi.net import (
+    AF_NETLINK,
     AF_UNIX,
     MSG_CMSG_CLOEXEC,
     MSG_CTRUNC,
@@ -71,10 +72,10 @@ def read_control(task: Task, socket: Socket, header: Header) -> Control | None:
             raise LinuxError(EINVAL)
         data = raw[position + CMSG.size:position + size]
         position += align(size)
-        if level != SOL_SOCKET or socket.family != AF_UNIX:
+        if level != SOL_SOCKET or socket.family not in (AF_UNIX, AF_NETLINK):
             if level != SOL_SOCKET or kind not in (SCM_RIGHTS, SCM_CREDENTIALS):
                 control.raw.append((level, kind, data))
-        elif kind == SCM_RIGHTS:
+        elif kind == SCM_RIGHTS and socket.family == AF_UNIX:
             _add_rights(task, control, data)
         elif kind == SCM_CREDENTIALS:
             if len(data) != 12:

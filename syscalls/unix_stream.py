@@ -162,6 +162,8 @@ class UnixStream(UnixConnection):
     """SOCK_STREAM: bytes, with boundaries only where rights and credentials are."""
 
     def send(self, task: Task, data: bytes, flags: int, address: bytes | None, control: Control | None) -> int:
+        if flags & MSG_OOB and not data:
+            raise LinuxError(EOPNOTSUPP)
         peer = self._receiver(address)
         if flags & MSG_OOB:
             task.kernel.gap(task, "MSG_OOB on AF_UNIX", flags)

@@ -190,6 +190,24 @@ def time_left(call: Call, result: int, memory: Memory, bijections: Bijections) -
         memory[1][start:start + 16] = memory[0][start:start + 16]
 
 
+CREDENTIALS = (28).to_bytes(8, "little") + b"\1\0\0\0\2\0\0\0"
+"""The head of an ancillary message with the credentials of who sent it: SCM_CREDENTIALS of SOL_SOCKET."""
+
+
+def senders(call: Call, result: int, memory: Memory, bijections: Bijections) -> None:
+    """The processes in the credentials that came with messages, and what is left of recvmmsg's time."""
+    left, right = memory
+    at = left.find(CREDENTIALS)
+    while at >= 0:
+        start, end = at + len(CREDENTIALS), at + len(CREDENTIALS) + 4
+        one, other = (int.from_bytes(side[start:end], "little") for side in memory)
+        if right[at:start] == CREDENTIALS and bijections.match(PID, one, other):
+            right[start:end] = left[start:end]
+        at = left.find(CREDENTIALS, end)
+    if call.name == "recvmmsg":
+        time_left(call, result, memory, bijections)
+
+
 RANDOM = Any("random bytes")
 
 
@@ -233,7 +251,7 @@ SPECIAL: dict[str, Special] = {
     "getcwd": Special(memory=cwd_text),
     "futex": Special(fields=futex_fields),
     "listmount": Special(fields=lambda call, result: at(call, 1, (0, DATA_ROOM, Any("each side's own mounts")))),
-    "recvmmsg": Special(memory=time_left),
+    **dict.fromkeys(("recvmsg", "recvmmsg"), Special(memory=senders)),
     "io_setup": Special(fields=lambda call, _: at(call, 1, (0, 8, Bijection("address")))),
     "timer_create": Special(fields=lambda call, _: at(call, 2, (0, 4, Bijection("timer", True)))),
     "sched_getattr": Special(fields=lambda call, _: at(call, 1, (24, 8, Any("the scheduler's slice, by processors")))),

@@ -508,6 +508,26 @@ FIXED_TASKS = {
         Block(1, "fork", ()), Store(64, b"\xca" + bytes(7)),
         Call(2, "migrate_pages", (Result(1), Const(65), Data(72), Data(64))), Store(64, b"\1"),
         Call(3, "migrate_pages", (Result(1), Const(65), Data(72), Data(64))))),
+    "who sent what, by its credentials": Program((
+        Call(1, "socketpair", (Const(1), Const(2), Const(0), Data(64))), Load(2, 64), Load(3, 68),
+        Store(72, b"\1\0\0\0"), Call(4, "setsockopt", (Result(2), Const(1), Const(16), Data(72), Const(4))),
+        Call(5, "write", (Result(3), Data(64), Const(4))), StoreValue(128, 8, Data(256)), StoreValue(136, 8, Const(4)),
+        StoreValue(160 + 16, 8, Data(128)), StoreValue(160 + 24, 8, Const(1)), StoreValue(160 + 32, 8, Data(320)),
+        StoreValue(160 + 40, 8, Const(64)), Call(6, "recvmsg", (Result(2), Data(160), Const(0))))),
+    "control messages to netlink": Program((
+        Call(1, "socket", (Const(16), Const(3), Const(0))), StoreValue(128, 8, Data(256)), StoreValue(136, 8, Const(4)),
+        StoreValue(160 + 16, 8, Data(128)), StoreValue(160 + 24, 8, Const(1)), StoreValue(160 + 32, 8, Data(320)),
+        StoreValue(160 + 40, 8, Const(32)),
+        *(operation for index, (length, level, kind) in enumerate((
+            (20, 1, 1), (16, 1, 1), (28, 1, 2), (20, 1, 2), (20, 1, 99), (20, 0, 8))) for operation in (
+            Store(320, length.to_bytes(8, "little") + level.to_bytes(4, "little") + kind.to_bytes(4, "little")),
+            Call(2 + index, "sendmsg", (Result(1), Data(160), Const(0))))))),
+    "nothing out of band": Program((
+        Call(1, "socketpair", (Const(1), Const(1), Const(0), Data(64))), Load(2, 64), Call(3, "shutdown",
+                                                                                         (Result(2), Const(2))),
+        Call(4, "sendto", (Result(2), Data(64), Const(0), Const(1), Const(0), Const(0))),
+        Call(5, "socket", (Const(1), Const(1), Const(0))),
+        Call(6, "sendto", (Result(5), Data(64), Const(0), Const(1), Const(0), Const(0))))),
 }
 SINCE = {"a pidfd is regular for copies and attributes": (6, 18), "a ruleset as a file": (6, 12),
          "options of sockets that few set": (6, 18), "descriptors that nobody wants": (6, 18),
