@@ -77,6 +77,8 @@ def socket_ioctl(task: Task, socket: Socket, code: int, arg: int) -> int:
     if code == FIONREAD:
         task.mem.put_u32(arg, socket.pending(task))
     elif code == TIOCOUTQ:
+        if socket.listening and socket.family != AF_UNIX:
+            raise LinuxError(EINVAL)
         task.mem.put_u32(arg, socket.unsent())
     elif code == SIOCATMARK:
         if socket.type != SOCK_STREAM or socket.family not in (AF_INET, AF_INET6, AF_UNIX):

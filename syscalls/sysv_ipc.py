@@ -442,6 +442,8 @@ class MessageQueue(IpcObject):
                 type, data = self.messages[index]
                 if len(data) > room and not flags & MSG_NOERROR:
                     raise LinuxError(E2BIG)
+                if flags & MSG_COPY and len(data) > room:
+                    raise LinuxError(EINVAL)  # a copy is whole (copy_msg)
                 break
             if flags & IPC_NOWAIT:
                 raise LinuxError(ENOMSG)

@@ -14,7 +14,7 @@ from syscalls.abi.errno import (
     EPIPE,
     LinuxError,
 )
-from syscalls.abi.net import AF_INET, AF_INET6
+from syscalls.abi.net import AF_INET, AF_INET6, AF_NETLINK
 from syscalls.table import PARTIAL, syscall
 from syscalls.wait import Interrupted, retry, sleep_on
 from translator.hosts.base import HostError
@@ -309,13 +309,13 @@ def _sendmsg(task: Task, sock: Socket, msg: int, flags: int) -> Result:
     except LinuxError as error:
         # Most look at their state before the contents of this; AF_UNIX at most at whether there is a connection.
         if error.errno not in (EFAULT, ENOBUFS):
-            if sock.family != AF_UNIX:
+            if sock.family not in (AF_UNIX, AF_NETLINK):
                 try:
                     sock.unreadable_data(task, total, flags, address)
                 except (LinuxError, HostError) as earlier:
                     if earlier.errno != EFAULT:
                         raise
-            elif sock.type == SOCK_SEQPACKET:
+            elif sock.type == SOCK_SEQPACKET and sock.family == AF_UNIX:
                 sock.raise_error()
                 if sock.state != TCP_ESTABLISHED:
                     raise LinuxError(ENOTCONN) from None

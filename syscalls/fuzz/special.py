@@ -190,6 +190,26 @@ def time_left(call: Call, result: int, memory: Memory, bijections: Bijections) -
         memory[1][start:start + 16] = memory[0][start:start + 16]
 
 
+def own_name(call: Call, result: int, memory: Memory, bijections: Bijections) -> None:
+    """Names that the kernel chose: of AF_UNIX five digits, of the internet a port, of netlink the process's number."""
+    start = offset(call, 1)
+    if start is None or result < 0 or start + 8 > DATA_ROOM:
+        return
+    left, right = (bytes(side[start:start + 8]) for side in memory)
+    if left[:3] == right[:3] == b"\1\0\0" and len(left.rstrip(b"\0")) == len(right.rstrip(b"\0")) == 8 and all(
+            AUTOMATIC_NAME.fullmatch(side[3:]) for side in (left, right)):
+        memory[1][start:start + 8] = left
+        return
+    rule = {2: PORT, 10: PORT, 16: PID}.get(left[0])
+    width = 2 if rule is PORT else 4
+    at = 2 if rule is PORT else 4
+    if rule is not None and left[:2] == right[:2] and bijections.match(
+            rule, int.from_bytes(left[at:at + width], "big"), int.from_bytes(right[at:at + width], "big")):
+        memory[1][start + at:start + at + width] = left[at:at + width]
+
+
+PORT = Bijection("port")
+AUTOMATIC_NAME = re.compile(rb"[0-9a-f]{5}")
 CREDENTIALS = (28).to_bytes(8, "little") + b"\1\0\0\0\2\0\0\0"
 """The head of an ancillary message with the credentials of who sent it: SCM_CREDENTIALS of SOL_SOCKET."""
 
@@ -250,6 +270,7 @@ SPECIAL: dict[str, Special] = {
     "readlinkat": Special(memory=link_text),
     "getcwd": Special(memory=cwd_text),
     "futex": Special(fields=futex_fields),
+    "getsockname": Special(memory=own_name),
     "listmount": Special(fields=lambda call, result: at(call, 1, (0, DATA_ROOM, Any("each side's own mounts")))),
     **dict.fromkeys(("recvmsg", "recvmmsg"), Special(memory=senders)),
     "io_setup": Special(fields=lambda call, _: at(call, 1, (0, 8, Bijection("address")))),

@@ -528,6 +528,22 @@ FIXED_TASKS = {
         Call(4, "sendto", (Result(2), Data(64), Const(0), Const(1), Const(0), Const(0))),
         Call(5, "socket", (Const(1), Const(1), Const(0))),
         Call(6, "sendto", (Result(5), Data(64), Const(0), Const(1), Const(0), Const(0))))),
+    "copies of messages are whole": Program((
+        Call(1, "msgget", (Const(0), Const(0o1600))), Store(64, b"\1" + bytes(15)),
+        Call(2, "msgsnd", (Result(1), Data(64), Const(8), Const(0))),
+        Call(3, "msgrcv", (Result(1), Data(128), Const(4), Const(0), Const(0o54000))),
+        Call(4, "msgrcv", (Result(1), Data(128), Const(4), Const(0), Const(0o44000))),
+        Call(5, "msgrcv", (Result(1), Data(128), Const(8), Const(0), Const(0o54000))))),
+    "names that the kernel chose": Program((
+        Store(64, b"\1\0"), Store(72, b"\2" + bytes(15)), Store(96, b"\x10" + bytes(11)),
+        *(operation for index, (domain, kind, at, size) in enumerate(((1, 1, 64, 2), (2, 2, 72, 16), (16, 3, 96, 12)))
+          for operation in (
+            Call(1 + 3 * index, "socket", (Const(domain), Const(kind), Const(0))), Store(112, b"\x10\0\0\0"),
+            Call(2 + 3 * index, "bind", (Result(1 + 3 * index), Data(at), Const(size))),
+            Call(3 + 3 * index, "getsockname", (Result(1 + 3 * index), Data(128), Data(112))))))),
+    "bytes that a listening socket has not sent": Program((
+        Call(1, "socket", (Const(2), Const(1), Const(0))), Call(2, "listen", (Result(1), Const(1))),
+        Call(3, "ioctl", (Result(1), Const(0x5411), Data(64))))),
 }
 SINCE = {"a pidfd is regular for copies and attributes": (6, 18), "a ruleset as a file": (6, 12),
          "options of sockets that few set": (6, 18), "descriptors that nobody wants": (6, 18),
