@@ -253,21 +253,25 @@ class VmaList:
         areas = self.areas
         if area.forks < 0:
             area.forks = self.forks
-        size = area.end - area.start
-        self.total_bytes += size
-        if area.is_data:
-            self.data_bytes += size
-        index = bisect_right(self.starts, area.start)
-        first = last = index
         start, end, offset = area.start, area.end, area.offset
+        self.total_bytes += end - start
+        if area.is_data:
+            self.data_bytes += end - start
+        first = last = bisect_right(self.starts, start)
+        if not merge:
+            areas.insert(first, area)
+            self.starts.insert(first, start)
+            return area
         forks = area.forks
-        if merge and index and self._join(areas[index - 1], area):
+        before = areas[first - 1] if first else None
+        if before is not None and before.end == start and self._join(before, area):
             first -= 1
-            start, offset = areas[first].start, areas[first].offset
-            forks = max(forks, areas[first].forks)
-        if merge and index < len(areas) and self._join(area, areas[index]):
-            end = areas[index].end
-            forks = max(forks, areas[index].forks)
+            start, offset = before.start, before.offset
+            forks = max(forks, before.forks)
+        after = areas[last] if last < len(areas) else None
+        if after is not None and after.start == end and self._join(area, after):
+            end = after.end
+            forks = max(forks, after.forks)
             last += 1
         if first != last:
             area = area.moved(start, end, offset)
