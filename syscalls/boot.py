@@ -83,6 +83,8 @@ def make_first_task(kernel: Kernel, options: BootOptions) -> Task:
     task.files = FdTable()
     root = kernel.vfs.root
     task.fs = FsContext(root, root, host.umask())
+    if not options.deterministic:
+        task.nice = host.nice()
     return task
 
 

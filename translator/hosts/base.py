@@ -446,6 +446,9 @@ class Host(Protocol):
     def umask(self) -> int:
         """The umask pylx was started with; the host's own is set to 0 from then on."""
 
+    def nice(self) -> int:
+        """The niceness pylx was started with; 0 on hosts without one."""
+
     def rlimit(self, resource: int) -> tuple[int, int]:
         """Linux RLIMIT_ number -> (soft, hard), infinity as 2**64-1, as pylx was started with."""
 

@@ -153,6 +153,9 @@ class LinuxHost:
     def umask(self) -> int:
         return self._umask
 
+    def nice(self) -> int:
+        return os.getpriority(os.PRIO_PROCESS, 0)
+
     def rlimit(self, resource: int) -> tuple[int, int]:
         limits = self._limits.get(resource)
         if limits is None:

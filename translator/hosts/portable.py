@@ -138,6 +138,9 @@ class PortableHost:
     def umask(self) -> int:
         return 0o022 if sys.platform == "win32" else self._umask
 
+    def nice(self) -> int:
+        return 0 if sys.platform == "win32" else os.getpriority(os.PRIO_PROCESS, 0)
+
     def rlimit(self, resource: int) -> tuple[int, int]:
         if not 0 <= resource < 16:
             raise HostError(EINVAL)
