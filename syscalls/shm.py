@@ -11,6 +11,7 @@ from syscalls.abi.mm import (
     SHM_DEST,
     SHM_EXEC,
     SHM_HUGETLB,
+    SHM_LOCKED,
     SHM_R,
     SHM_RDONLY,
     SHM_REMAP,
@@ -26,7 +27,7 @@ from syscalls.abi.mm import (
 from syscalls.mm import MAY_ALL, Mm, page_align
 from syscalls.shared_memory import SharedMemory
 from syscalls.sysv_ipc import IpcObject, IpcTable
-from syscalls.task import RLIMIT_MEMLOCK
+from syscalls.task import RLIM_INFINITY, RLIMIT_MEMLOCK
 from syscalls.vma import Vma
 from translator.machine import PAGE_MASK, PAGE_SIZE, PROT_EXEC, PROT_READ, PROT_WRITE
 
@@ -55,6 +56,8 @@ class Segment(IpcObject):
         self.atime = self.dtime = 0
         self.cpid = task.group.pid
         self.lpid = 0
+        self.locker = -1
+        """The user whose limit it counts against while it is locked."""
 
     def name(self) -> bytes:
         """As /proc/pid/maps shows it."""
@@ -114,6 +117,20 @@ class ShmNamespace:
         for segment in list(self.table.objects.values()):
             if segment.mode & SHM_DEST and not self.attached(segment):
                 self.delete(segment)
+
+    def lock(self, task: Task, segment: Segment) -> None:
+        """SHM_LOCK.  ENOMEM: the user would have more locked than RLIMIT_MEMLOCK (user_shm_lock)."""
+        if segment.mode & SHM_LOCKED:
+            return
+        uid = task.cred.uid
+        limit = task.group.rlimits[RLIMIT_MEMLOCK][0]
+        if limit != RLIM_INFINITY and not task.cred.capable(CAP_IPC_LOCK):
+            locked = sum(page_align(other.size) for other in self.table.objects.values()
+                         if other.mode & SHM_LOCKED and other.locker == uid)
+            if locked + page_align(segment.size) > limit & -PAGE_SIZE:
+                raise LinuxError(ENOMEM)
+        segment.mode |= SHM_LOCKED
+        segment.locker = uid
 
     def delete(self, segment: Segment) -> None:
         self.table.remove(segment)

@@ -55,7 +55,11 @@ class TimerFd(AnonymousFile):
             self.timer = None
 
     def _catch_up(self) -> None:
-        """Count the periods since it fired, and start the next one."""
+        """Notice that it is due, count the periods since it fired, and start the next one."""
+        if self.deadline and not self.expired and self.deadline <= self.now():
+            # The kernel's own timers are looked at between slices only.
+            self._stop()
+            self._fire()
         if self.expired and self.interval:
             passed = max(0, self.now() - self.deadline) // self.interval + 1
             self.deadline += passed * self.interval
@@ -86,7 +90,9 @@ class TimerFd(AnonymousFile):
         if length < 8:
             raise LinuxError(EINVAL)
         if not self.ticks:
-            raise LinuxError(EAGAIN)
+            self._catch_up()
+            if not self.ticks:
+                raise LinuxError(EAGAIN)
         self._catch_up()
         ticks = self.ticks
         self.ticks = 0
@@ -96,6 +102,8 @@ class TimerFd(AnonymousFile):
         """The ticks are gone, as on Linux."""
 
     def ready(self, mask: int) -> int:
+        if not self.ticks and not self.expired:
+            self._catch_up()
         return POLLIN & mask if self.ticks else 0
 
     def ioctl(self, task: Task, code: int, arg: int) -> int:

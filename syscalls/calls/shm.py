@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from syscalls.abi.errno import EFAULT, EINVAL, LinuxError
+from syscalls.abi.errno import EFAULT, EINVAL, EPERM, LinuxError
 from syscalls.abi.mm import (
     IPC_INFO,
     IPC_RMID,
@@ -23,6 +23,7 @@ from syscalls.abi.mm import (
     SHM_UNLOCK,
 )
 from syscalls.table import PARTIAL, syscall
+from syscalls.task import RLIMIT_MEMLOCK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def shmdt(task: Task, addr: Addr) -> int:
 
 @syscall(31)
 def shmctl(task: Task, number: S32, command: S32, buffer: InOut[ShmidDs]) -> int:
-    from syscalls.shm import namespace
+    from syscalls.shm import CAP_IPC_LOCK, namespace
     if number < 0 or command < 0:
         raise LinuxError(EINVAL)
     segments = namespace(task.kernel)
@@ -74,9 +75,14 @@ def shmctl(task: Task, number: S32, command: S32, buffer: InOut[ShmidDs]) -> int
         task.mem.write(buffer, segments.describe(segment))
         return segment.id if command != IPC_STAT else 0
     if command in (SHM_LOCK, SHM_UNLOCK):
-        if not task.cred.capable(14):
+        if not task.cred.capable(CAP_IPC_LOCK):
             segment.check_owner(task)
-        segment.mode = segment.mode & ~SHM_LOCKED | (SHM_LOCKED if command == SHM_LOCK else 0)
+            if command == SHM_LOCK and not task.group.rlimits[RLIMIT_MEMLOCK][0]:
+                raise LinuxError(EPERM)
+        if command == SHM_LOCK:
+            segments.lock(task, segment)
+        else:
+            segment.mode &= ~SHM_LOCKED
         return 0
     segment.check_owner(task)
     if command == IPC_RMID:

@@ -322,6 +322,19 @@ FIXED_TASKS = {
         Store(0x200, bytes(56)), StoreValue(0x200, 8, Data(0x100)), StoreValue(0x208, 4, Const(16)),
         StoreValue(0x220, 8, Data(0x300)), StoreValue(0x228, 8, Const(24)),
         Call(2, "sendmsg", (Result(1), Data(0x200), Const(0))))),
+    "locked segments count": Program((
+        Call(1, "shmget", (Const(0), Const(2**31 - 1), Const(384))), Call(2, "shmctl", (Result(1), Const(11), Data(0))),
+        Call(3, "shmget", (Const(0), Const(5 << 20), Const(384))), Call(4, "shmctl", (Result(3), Const(11), Data(0))),
+        Call(5, "shmget", (Const(0), Const(5 << 20), Const(384))), Call(6, "shmctl", (Result(5), Const(11), Data(0))),
+        Call(7, "shmctl", (Result(3), Const(12), Data(0))), Call(8, "shmctl", (Result(5), Const(11), Data(0))),
+        Store(64, bytes(16)), Call(9, "setrlimit", (Const(8), Data(64))),
+        Call(10, "shmctl", (Result(5), Const(11), Data(0))), Call(11, "shmctl", (Result(5), Const(12), Data(0))),
+        Call(12, "shmctl", (Result(1), Const(11), Data(0))))),
+    "a timer that is long due is read": Program((
+        Call(1, "timerfd_create", (Const(0), Const(0x80800))),
+        Store(64, (10).to_bytes(8, "little") + bytes(8) + (1000).to_bytes(8, "little") + b"\5" + bytes(7)),
+        Call(2, "timerfd_settime", (Result(1), Const(1), Data(64), Const(0))), Store(128, b"\3\0\0\0\1\0\0\0"),
+        Call(3, "poll", (Data(128), Const(0), Const(0))), Call(4, "read", (Result(1), Data(256), Const(4))))),
     "a limit of no CPU time": Program((
         Store(64, bytes(8) + b"\xff" * 8), Call(1, "setrlimit", (Const(0), Data(64))),
         Call(2, "getrlimit", (Const(0), Data(128))))),
