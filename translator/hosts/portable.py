@@ -139,7 +139,9 @@ class PortableHost:
         return 0o022 if sys.platform == "win32" else self._umask
 
     def nice(self) -> int:
-        return 0 if sys.platform == "win32" else os.getpriority(os.PRIO_PROCESS, 0)
+        if sys.platform == "win32":
+            return 0
+        return os.getpriority(os.PRIO_PROCESS, 0)
 
     def rlimit(self, resource: int) -> tuple[int, int]:
         if not 0 <= resource < 16:
