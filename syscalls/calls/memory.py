@@ -376,6 +376,10 @@ def _transfer(task: Task, pid: int, local: int, local_count: int, remote: int, r
     for base, to, length in _pieces(wanted, to_vector):
         try:
             data = source.input(base, length)
+            distance = to - base
+            if 0 < distance < length == len(data):
+                # Within one page, byte after byte: what was put down is read again (REP MOVSB, where it is fast).
+                data = (data[:distance] * (length // distance + 1))[:length]
             got = sink.scatter([(to, length)], data)
         except LinuxError:
             if done:
