@@ -150,14 +150,13 @@ class Mm:
         """dup_mm: a copy; private pages are copy-on-write, locks are not inherited.  ENOMEM."""
         try:
             other = Mm(self.kernel, self.space.fork())
-            other.dump_filter = self.dump_filter
         except MemoryError:
             raise LinuxError(ENOMEM) from None
         other.areas = self.areas.copy()
         other.areas.is_written = other.is_written
         for name in ("mmap_base", "start_code", "end_code", "start_data", "end_data", "start_brk", "brk",
                      "start_stack", "arg_start", "arg_end", "env_start", "env_end", "auxv", "exe",
-                     "membarrier_registrations"):
+                     "membarrier_registrations", "dump_filter"):
             setattr(other, name, getattr(self, name))
         if self.exe_file is not None:
             other.exe_file = self.exe_file.retain()
@@ -383,11 +382,12 @@ class Mm:
             raise LinuxError(EOVERFLOW)  # file_mmap_ok
         kind = flags & MAP_TYPE
         shared = kind in (MAP_SHARED, MAP_SHARED_VALIDATE)
-        known = LEGACY_MAP_MASK | MAP_TYPE | MAP_FIXED_NOREPLACE
-        if inode is not None and inode.filesystem.knows_map_sync:
-            known |= MAP_SYNC
-        if kind == MAP_SHARED_VALIDATE and flags & ~known:
-            raise LinuxError(EOPNOTSUPP)
+        if kind == MAP_SHARED_VALIDATE:
+            known = LEGACY_MAP_MASK | MAP_TYPE | MAP_FIXED_NOREPLACE
+            if inode is not None and inode.filesystem.knows_map_sync:
+                known |= MAP_SYNC
+            if flags & ~known:
+                raise LinuxError(EOPNOTSUPP)
         if shared:
             vm_flags |= VM_SHARED | VM_MAYSHARE
             if not file.writable:

@@ -54,10 +54,13 @@ class TimerFd(AnonymousFile):
             self.timer.cancel()
             self.timer = None
 
+    def _is_due(self) -> bool:
+        """It has not fired only because the kernel's timers are looked at between slices."""
+        return self.deadline != 0 and not self.expired and self.deadline <= self.now()
+
     def _catch_up(self) -> None:
-        """Notice that it is due, count the periods since it fired, and start the next one."""
-        if self.deadline and not self.expired and self.deadline <= self.now():
-            # The kernel's own timers are looked at between slices only.
+        """Count the periods since it fired, and start the next one."""
+        if self._is_due():
             self._stop()
             self._fire()
         if self.expired and self.interval:
@@ -89,11 +92,9 @@ class TimerFd(AnonymousFile):
     def read(self, task: Task, length: int) -> bytes:
         if length < 8:
             raise LinuxError(EINVAL)
-        if not self.ticks:
-            self._catch_up()
-            if not self.ticks:
-                raise LinuxError(EAGAIN)
         self._catch_up()
+        if not self.ticks:
+            raise LinuxError(EAGAIN)
         ticks = self.ticks
         self.ticks = 0
         return ticks.to_bytes(8, "little")
@@ -102,9 +103,7 @@ class TimerFd(AnonymousFile):
         """The ticks are gone, as on Linux."""
 
     def ready(self, mask: int) -> int:
-        if not self.ticks and not self.expired:
-            self._catch_up()
-        return POLLIN & mask if self.ticks else 0
+        return POLLIN & mask if self.ticks or self._is_due() else 0
 
     def ioctl(self, task: Task, code: int, arg: int) -> int:
         if code != TFD_IOC_SET_TICKS:

@@ -341,7 +341,7 @@ class Vfs:
         if flags & O_TMPFILE_BIT:
             return self._open_tmpfile(task, location, flags, mode)
         if flags & O_PATH:
-            location.pin().dentry.keep()
+            location.pin().dentry.keep()  # by its name only: whoever removes that holds the file (HostInode.unlink)
             return PathDescription(flags & ~O_CLOEXEC, location, location.inode)
         return self.open_location(task, location, flags)
 

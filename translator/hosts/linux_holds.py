@@ -55,18 +55,13 @@ class Hold:
 class Holds:
     """The holds of a tree."""
 
-    __slots__ = ("_by_path", "_gone")
+    __slots__ = ("by_path", "gone")
 
     def __init__(self) -> None:
-        self._by_path: dict[bytes, ref[Hold]] = {}
-        self._gone: dict[bytes, ref[Hold]] = {}
+        self.by_path: dict[bytes, ref[Hold]] = {}
+        """Walks to what is below these paths start there."""
+        self.gone: dict[bytes, ref[Hold]] = {}
         """Of what lost its name since: by a name that no file can have."""
-
-    def __bool__(self) -> bool:
-        return bool(self._by_path or self._gone)
-
-    def have_paths(self) -> bool:
-        return bool(self._by_path)
 
     def add(self, path: bytes, open_path: Callable[[bytes, int], int]) -> Hold:
         known = self.at(path)
@@ -77,11 +72,11 @@ class Holds:
         except HostError:
             fd = open_path(path, _PATH_ONLY)
         hold = Hold(self, path, fd)
-        self._by_path[path] = ref(hold)
+        self.by_path[path] = ref(hold)
         return hold
 
     def at(self, path: bytes) -> Hold | None:
-        found = self._by_path.get(path) or self._gone.get(path)
+        found = self.by_path.get(path) or self.gone.get(path)
         return None if found is None else found()
 
     def nearest(self, path: bytes) -> tuple[int, bytes] | None:
@@ -107,28 +102,28 @@ class Holds:
     def moved(self, moves: list[tuple[bytes, bytes]]) -> None:
         """Names were renamed, all at once."""
         changed = []
-        for path, held in list(self._by_path.items()):
+        for path, held in list(self.by_path.items()):
             for old, new in moves:
                 if path == old or path.startswith(old + b"/"):
-                    del self._by_path[path]
+                    del self.by_path[path]
                     changed.append((new + path[len(old):], held))
                     break
         for path, held in changed:
             hold = held()
             if hold is not None:
                 hold.path = path
-                self._by_path[path] = held
+                self.by_path[path] = held
 
     def removed(self, path: bytes) -> None:
         """The name is gone: what is there next is something else."""
-        held = self._by_path.pop(path, None)
+        held = self.by_path.pop(path, None)
         hold = None if held is None else held()
         if held is not None and hold is not None:
             hold.path = b"\0%d" % hold.fd
-            self._gone[hold.path] = held
+            self.gone[hold.path] = held
 
     def dropped(self, hold: Hold) -> None:
-        for table in (self._by_path, self._gone):
+        for table in (self.by_path, self.gone):
             known = table.get(hold.path)
             if known is not None and known() in (None, hold):
                 del table[hold.path]

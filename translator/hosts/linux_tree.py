@@ -33,8 +33,8 @@ _DIRECTORY_PATH = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_DIRECTORY
 _CREATES = os.O_CREAT | (os.O_TMPFILE & ~os.O_DIRECTORY)
 _O_CREAT_EXCL = 0o300
 _LONGEST = 4000
-_KNOWN_HOWS = 256
 """Longer paths are walked in pieces: the host takes 4095 bytes at once, but a guest may be deeper than that."""
+_KNOWN_HOWS = 256
 _MISSING = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG))
 _TRY_ANOTHER_WAY = frozenset((errno.ELOOP, errno.EAGAIN, errno.EINTR))
 _S_IFMT = 0o170000
@@ -46,8 +46,8 @@ _KERNEL_TYPES = frozenset((b"proc", b"sysfs", b"debugfs", b"tracefs", b"security
 
 
 class LinuxTree:
-    __slots__ = ("_confined", "_full_stat", "_holds", "_hows", "_kernel_devices", "_look", "_openat2", "_poller",
-                 "_resolve", "_root", "_stat", "_walk_how")
+    __slots__ = ("_confined", "_full_stat", "_gone", "_held", "_holds", "_hows", "_kernel_devices", "_look", "_openat2",
+                 "_poller", "_resolve", "_root", "_stat", "_walk_how")
 
     def __init__(self, root: bytes, confined: bool, poller: LinuxPoller) -> None:
         try:
@@ -57,6 +57,8 @@ class LinuxTree:
         self._poller = poller
         self._confined = confined
         self._holds = Holds()
+        # Nearly always empty, and looked at by each call with a path.
+        self._held, self._gone = self._holds.by_path, self._holds.gone
         self._resolve = calls.RESOLVE_NO_SYMLINKS | calls.RESOLVE_NO_MAGICLINKS
         self._kernel_devices: frozenset[int] = frozenset()
         if confined:
@@ -81,7 +83,7 @@ class LinuxTree:
     def _open_path(self, path: bytes, flags: int = _PATH_ONLY) -> int:
         """An O_PATH descriptor of what path names, no link followed: ELOOP for one that is not the last."""
         root = self._root
-        if self._holds:
+        if self._held or self._gone:
             root, path = self._holds.nearest(path) or (root, path)
             if not path and root != self._root:
                 return os.dup(root)
@@ -116,7 +118,7 @@ class LinuxTree:
 
     def _parent(self, path: bytes) -> tuple[int, bytes]:
         """(directory, name) for an *at() call; the directory is given back to `_release`."""
-        if not self._confined and len(path) <= _LONGEST and not self._holds:
+        if not self._confined and len(path) <= _LONGEST and not (self._held or self._gone):
             return self._root, path or b"."
         cut = path.rfind(b"/")
         if cut < 0:
@@ -130,7 +132,7 @@ class LinuxTree:
     # Looking
 
     def lstat(self, path: bytes) -> HostStat:
-        if self._holds:
+        if self._held or self._gone:
             return self._stat_path(path)
         directory, name = self._parent(path)
         try:
@@ -158,7 +160,7 @@ class LinuxTree:
         return self._ask(path, calls.full_stat)
 
     def lookup(self, path: bytes) -> tuple[int, HostStat]:
-        if self._openat2 and 0 < len(path) <= _LONGEST and not self._holds.have_paths():  # nearly always
+        if self._openat2 and 0 < len(path) <= _LONGEST and not self._held:  # nearly always
             try:
                 return len(path), self._stat(path)
             except HostError as failed:
@@ -173,7 +175,7 @@ class LinuxTree:
             return self._lookup_above(path, failed.errno)
 
     def find(self, path: bytes, btime: bool = False) -> HostStat | None:
-        if not self._openat2 or len(path) > _LONGEST or self._holds.have_paths():
+        if not self._openat2 or len(path) > _LONGEST or self._held:
             return None
         try:
             return self._full_stat(path) if btime else self._stat(path)
@@ -205,7 +207,7 @@ class LinuxTree:
         return len(path), self._stat_path(path)
 
     def readlink(self, path: bytes) -> bytes:
-        hold = self._holds.at(path)
+        hold = self._holds.at(path) if self._held or self._gone else None
         directory, name = self._parent(path) if hold is None else (os.dup(hold.fd), b"")
         try:
             return os.readlink(name, dir_fd=directory)
@@ -232,7 +234,7 @@ class LinuxTree:
         return fd
 
     def _open_any(self, path: bytes, host_flags: int, mode: int) -> int:
-        if self._holds:
+        if self._held or self._gone:
             hold = self._holds.at(path)
             if hold is not None:
                 return hold.open(host_flags, mode)
@@ -257,7 +259,7 @@ class LinuxTree:
             raise
 
     def create(self, path: bytes, flags: int, mode: int) -> HostFile | None:
-        if not self._openat2 or len(path) > _LONGEST or self._holds.have_paths():
+        if not self._openat2 or len(path) > _LONGEST or self._held:
             return None
         how = self._hows.get((flags, mode))
         if how is None:
@@ -363,7 +365,7 @@ class LinuxTree:
             os.close(fd)
 
     def chown(self, path: bytes, uid: int, gid: int) -> None:
-        hold = self._holds.at(path)
+        hold = self._holds.at(path) if self._held or self._gone else None
         directory, name = self._parent(path) if hold is None else (self._root, b"/proc/self/fd/%d" % hold.fd)
         try:
             os.chown(name, uid, gid, dir_fd=directory, follow_symlinks=hold is not None)
@@ -450,7 +452,7 @@ class LinuxTree:
         return self._holds.above(path)
 
     def holding(self) -> bool:
-        return self._holds.have_paths()
+        return bool(self._held)
 
     def names_changed(self, moves: list[tuple[bytes, bytes]], removed: bytes | None) -> None:
         if removed is not None:
