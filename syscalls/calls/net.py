@@ -315,7 +315,9 @@ def _sendmsg(task: Task, sock: Socket, msg: int, flags: int) -> Result:
                 except (LinuxError, HostError) as earlier:
                     if earlier.errno != EFAULT:
                         raise
-            elif sock.type == SOCK_SEQPACKET and sock.family == AF_UNIX:
+            elif sock.family == AF_NETLINK:
+                sock.unreadable_data(task, total, flags)  # its address comes later
+            elif sock.type == SOCK_SEQPACKET:
                 sock.raise_error()
                 if sock.state != TCP_ESTABLISHED:
                     raise LinuxError(ENOTCONN) from None
