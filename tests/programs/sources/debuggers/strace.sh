@@ -17,9 +17,9 @@ strace -e inject=write:signal=USR2 sh -c 'trap "exit 9" USR2; echo x; echo y' > 
 echo "strace ended with $?"
 strace -k -e trace=exit_group -e signal=none "$PROGRAM" 2>&1 | sed -n 's/.*(\(main\|exit\|__libc_start_main\)+.*/\1/p'
 "$PROGRAM" wait > ready &
-until grep -q waiting ready; do sleep 0.05; done
+until grep -qs waiting ready; do sleep 0.05; done
 strace -p $! -o attached 2> messages &
-until grep -q attached messages; do sleep 0.05; done
+until grep -qs attached messages; do sleep 0.05; done
 sleep 0.2
 kill $(pgrep -f -x "$PROGRAM wait")
 wait
