@@ -2,7 +2,7 @@
 echo content > file
 python3 -u -m http.server 0 --bind 127.0.0.1 > log 2>/dev/null &
 server=$!
-until grep -q port log; do sleep 0.05; done
+until grep -qs port log; do sleep 0.05; done
 port=$(sed 's/.*port \([0-9]*\).*/\1/' log)
 curl -s http://127.0.0.1:$port/file
 wget -q -O - http://127.0.0.1:$port/file
