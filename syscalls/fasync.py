@@ -115,9 +115,14 @@ def send_sigio(kernel: Kernel, file: FileDescription, fd: int, reason: int) -> N
 
 
 def send_sigurg(kernel: Kernel, file: FileDescription) -> None:
-    """Out-of-band data came (sk_send_sigurg)."""
+    """Out-of-band data came (sk_send_sigurg).  O_ASYNC adds F_SETSIG's signal where there is one."""
+    owner = file.owner_record
+    if owner is None or not owner.id:
+        return
     from syscalls.siginfo import SigInfo
     send_to_owner(kernel, file, SigInfo(SIGURG, SI_KERNEL))
+    if file.sigio is not None and file.owner_signal:
+        send_sigio(kernel, file, file.sigio.fd, POLL_PRI)
 
 
 def send_to_owner(kernel: Kernel, file: FileDescription, info: SigInfo) -> None:

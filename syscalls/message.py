@@ -10,6 +10,8 @@ from syscalls.abi.net import (
     AF_UNIX,
     MSG_CMSG_CLOEXEC,
     MSG_CTRUNC,
+    MSG_OOB,
+    MSG_PEEK,
     SCM_CREDENTIALS,
     SCM_MAX_FD,
     SCM_PIDFD,
@@ -186,7 +188,8 @@ def write_message(task: Task, socket: Socket, header: Header, message: Message,
         if message.data:
             done = task.mem.scatter(vector, message.data)
             if done < len(message.data):
-                socket.unread(message.data[done:])
+                if not flags & (MSG_PEEK | MSG_OOB):
+                    socket.unread(message.data[done:])
                 message.length = done
         if header.name:
             if message.address:
@@ -204,7 +207,8 @@ def write_message(task: Task, socket: Socket, header: Header, message: Message,
         task.mem.put_u32(header.addr + 48, out | flags & MSG_CMSG_CLOEXEC)
         return message.length
     except LinuxError:
-        socket.unread(message.data)
+        if not flags & (MSG_PEEK | MSG_OOB):
+            socket.unread(message.data)
         raise
     finally:
         message.release()

@@ -85,8 +85,8 @@ def socket_ioctl(task: Task, socket: Socket, code: int, arg: int) -> int:
             if socket.family == AF_UNIX:
                 raise LinuxError(EOPNOTSUPP)
             _of_no_device(task, arg)
-        # The host does not tell where the mark is: no urgent data is next.
-        task.mem.put_u32(arg, 0)
+        # The host does not tell where the mark of TCP is: no urgent data is next.
+        task.mem.put_u32(arg, socket.at_mark())
     elif code in (FIOSETOWN, SIOCSPGRP):
         set_owner_number(task, socket, task.mem.s32(arg))
     elif code in (FIOGETOWN, SIOCGPGRP):

@@ -323,6 +323,14 @@ class Socket(FileDescription):
         """SIOCOUTQ."""
         return 0
 
+    def at_mark(self) -> bool:
+        """SIOCATMARK of a stream: whether the next byte is the out-of-band one."""
+        return False
+
+    def stops_here(self) -> bool:
+        """Whether a read of a stream that has some bytes already does not go on with those that are there."""
+        return False
+
     # --- state that options read
 
     def peer_ucred(self) -> bytes:

@@ -27,8 +27,19 @@ from syscalls.abi.net import (
     TCP_ESTABLISHED,
     TCP_LISTEN,
 )
-from syscalls.sockets import END_EVENTS, POLLHUP, READ_EVENTS, WRITE_EVENTS, Control, Message, Socket
+from syscalls.sockets import (
+    END_EVENTS,
+    POLLHUP,
+    POLLPRI,
+    READ_EVENTS,
+    WRITE_EVENTS,
+    Control,
+    Message,
+    Socket,
+    UserCredentials,
+)
 from syscalls.unix_names import HostProgramSocket, address_of, check_address
+from syscalls.unix_oob import at_mark, queue_oob, receive_around, receive_oob, stops
 from syscalls.unix_socket import (
     ALLOC_MAX,
     HEAD_MAX,
@@ -42,7 +53,7 @@ from syscalls.unix_socket import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from syscalls.task import Task
-
+    from syscalls.unix_socket import Packet
 
 
 class UnixConnection(UnixSocket):
@@ -53,6 +64,8 @@ class UnixConnection(UnixSocket):
         self.waiting: deque[UnixConnection] = deque()
         """Connections made by connect(2) and not yet accepted: complete, with nobody behind them."""
         self.backlog = 0
+        self.oob: Packet | None = None
+        """The out-of-band byte that came last and was not received (a packet of `incoming`)."""
 
     def embryos(self) -> tuple[UnixSocket, ...]:
         return tuple(self.waiting)
@@ -137,6 +150,8 @@ class UnixConnection(UnixSocket):
         bits = self.end_bits()
         if self.incoming or self.waiting:
             bits |= READ_EVENTS
+        if self.oob is not None:
+            bits |= POLLPRI
         if self.state == TCP_CLOSE:
             bits |= POLLHUP
         if self.used << 2 <= self.send_buffer and self.state != TCP_LISTEN:
@@ -161,15 +176,21 @@ class UnixConnection(UnixSocket):
 class UnixStream(UnixConnection):
     """SOCK_STREAM: bytes, with boundaries only where rights and credentials are."""
 
+    oob_seen = False
+    """Whether an out-of-band byte ever came: else nothing has to be asked about them."""
+    left_out = 0
+    """Out-of-band bytes that reads left out: FIONREAD goes on to count them (u->inq_len, since Linux 6.17)."""
+
     def send(self, task: Task, data: bytes, flags: int, address: bytes | None, control: Control | None) -> int:
-        if flags & MSG_OOB and not data:
+        out_of_band = flags & MSG_OOB
+        if out_of_band and not data:
             raise LinuxError(EOPNOTSUPP)
         peer = self._receiver(address)
-        if flags & MSG_OOB:
-            task.kernel.gap(task, "MSG_OOB on AF_UNIX", flags)
-            raise LinuxError(EOPNOTSUPP)
         self.autobind_for_credentials()
         sent = 0
+        if out_of_band:
+            byte = data[-1:]
+            data = data[:-1]
         total = len(data)
         while sent < total:
             try:
@@ -187,18 +208,30 @@ class UnixStream(UnixConnection):
             sent += size
         if sent:
             peer.queue.wake(READ_EVENTS)
+        if out_of_band and sent == total:
+            try:
+                self.check_send()
+                queue_oob(task, self, peer, byte, control, bool(sent))
+            except LinuxError:
+                if not sent:
+                    raise
+            else:
+                sent += 1
         return sent
 
-    def _receiver(self, address: bytes | None) -> UnixSocket:
+    def _receiver(self, address: bytes | None) -> UnixStream:
         if address:
             raise LinuxError(EISCONN if self.state == TCP_ESTABLISHED else EOPNOTSUPP)
         if self.peer is None:
             raise LinuxError(ENOTCONN)
         if self.shutdown_mask & SEND_SHUTDOWN:
             raise LinuxError(EPIPE)
+        assert isinstance(self.peer, UnixStream)
         return self.peer
 
     def before_data(self, task: Task, length: int, flags: int, address: bytes | None) -> None:
+        if flags & MSG_OOB and not length:
+            raise LinuxError(EOPNOTSUPP)
         self._receiver(address)
         self.check_send()
 
@@ -206,15 +239,15 @@ class UnixStream(UnixConnection):
         if self.state != TCP_ESTABLISHED:
             raise LinuxError(EINVAL)
         if flags & MSG_OOB:
-            raise LinuxError(EINVAL)
+            return receive_oob(self, length, flags)
+        if flags & MSG_PEEK or self.oob_seen:
+            return receive_around(self, length, bool(flags & MSG_PEEK))
         incoming = self.incoming
         if not incoming:
             self.raise_error()
             if self.shutdown_mask & RCV_SHUTDOWN:
-                return Message(b"")
+                return self.end_of_stream()
             raise LinuxError(EAGAIN)
-        if flags & MSG_PEEK:
-            return self.peek(length)
         first = incoming[0]
         if (len(incoming) == 1 and not first.position and len(first.data) <= length and not first.rights
                 and not self.passcred and not self.passpidfd and self.peek_offset <= 0):
@@ -252,33 +285,21 @@ class UnixStream(UnixConnection):
             self.peek_offset = max(0, self.peek_offset - message.length)
         return message
 
-    def peek(self, length: int) -> Message:
-        skip = max(0, self.peek_offset)
-        message = Message(b"", self.incoming[0].address)
-        self.label(message, self.incoming[0])
-        parts: list[bytes] = []
-        room = length
-        for packet in self.incoming:
-            left = len(packet.data) - packet.position
-            if skip >= left:
-                skip -= left
-                continue
-            start = packet.position + skip
-            skip = 0
-            parts.append(packet.data[start:start + room])
-            room -= len(parts[-1])
-            if packet.rights:
-                message.rights = self.take_rights(packet, True)
-                break
-            if not room:
-                break
-        if not parts:
-            raise LinuxError(EAGAIN)
-        message.data = b"".join(parts)
-        message.length = len(message.data)
-        if self.peek_offset >= 0:
-            self.peek_offset += message.length
+    def end_of_stream(self) -> Message:
+        """Nothing; the credentials are what memory of zeros says (scm_cookie)."""
+        message = Message(b"")
+        if self.passcred:
+            message.credentials = UserCredentials(0, 0, 0)
         return message
+
+    def pending(self, task: Task) -> int:
+        return super().pending(task) + self.left_out
+
+    def at_mark(self) -> bool:
+        return self.oob_seen and at_mark(self)
+
+    def stops_here(self) -> bool:
+        return self.oob_seen and stops(self)
 
     def unread(self, data: bytes) -> None:
         if data:

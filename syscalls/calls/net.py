@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     Result = int | Coroutine[Any, Any, int]
 
 SOCK_TYPE_MASK, SOCK_NONBLOCK, SOCK_CLOEXEC, SOCK_STREAM, SOCK_SEQPACKET = 0xF, 0o4000, 0o2000000, 1, 5
-MSG_PEEK, MSG_DONTWAIT, MSG_WAITALL, MSG_ERRQUEUE, MSG_NOSIGNAL = 2, 0x40, 0x100, 0x2000, 0x4000
+MSG_OOB, MSG_PEEK, MSG_DONTWAIT, MSG_WAITALL, MSG_ERRQUEUE, MSG_NOSIGNAL = 1, 2, 0x40, 0x100, 0x2000, 0x4000
 MSG_WAITFORONE, MSG_CMSG_COMPAT = 0x10000, 0x80000000
 POLLIN, POLLOUT, POLLERR, POLLHUP, POLLRDHUP = 1, 4, 8, 0x10, 0x2000
 TO_READ = POLLIN | POLLERR | POLLHUP | POLLRDHUP
@@ -257,7 +257,9 @@ async def _send_rest(task: Task, sock: Socket, data: bytes, flags: int, address:
             try:
                 while True:
                     part = data[done:done + WINDOW] if sock.stream and (done or len(data) > WINDOW) else data
-                    done += sock.send(task, part, flags, address, None if done else control)
+                    last = done + len(part) == len(data)
+                    done += sock.send(task, part, flags if last else flags & ~MSG_OOB, address,
+                                      None if done else control)
                     if done >= len(data) or not sock.stream:
                         return done
             except (LinuxError, HostError) as error:
@@ -271,7 +273,7 @@ async def _send_rest(task: Task, sock: Socket, data: bytes, flags: int, address:
         raise
 
 
-@syscall(44, support=PARTIAL("AF_UNIX has no MSG_OOB"), needs=("sockets.inet", "sockets.inet6", "poll.readiness"))
+@syscall(44, needs=("sockets.inet", "sockets.inet6", "poll.readiness"))
 def sendto(task: Task, fd: Fd, buf: Buf, size: Size, flags: U32, addr: Addr, addrlen: S32) -> Result:
     size = min(size, MAX_RW_COUNT)
     task.mem.check_range(buf, size)
@@ -285,7 +287,7 @@ def sendto(task: Task, fd: Fd, buf: Buf, size: Size, flags: U32, addr: Addr, add
     return send_message(task, sock, data, flags, address, None)
 
 
-@syscall(46, support=PARTIAL("AF_UNIX has no MSG_OOB; descriptors do not reach host programs"),
+@syscall(46, support=PARTIAL("descriptors do not reach host programs"),
          needs=("sockets.inet", "sockets.inet6", "sockets.control", "poll.readiness"))
 def sendmsg(task: Task, fd: Fd, msg: Addr, flags: U32) -> Result:
     _only_native(flags)
@@ -334,7 +336,7 @@ def _sendmsg(task: Task, sock: Socket, msg: int, flags: int) -> Result:
     return send_message(task, sock, data, flags, address, control)
 
 
-@syscall(307, since="3.0", support=PARTIAL("AF_UNIX has no MSG_OOB; descriptors do not reach host programs"),
+@syscall(307, since="3.0", support=PARTIAL("descriptors do not reach host programs"),
          needs=("sockets.inet", "sockets.inet6", "sockets.control", "poll.readiness"))
 async def sendmmsg(task: Task, fd: Fd, mmsg: Addr, vlen: U32, flags: U32) -> int:
     _only_native(flags)
@@ -373,7 +375,7 @@ def wants_more(sock: Socket, message: Message, length: int, flags: int) -> bool:
     """sock_rcvlowat: whether a stream should go on to wait (MSG_WAITALL, SO_RCVLOWAT)."""
     if not sock.stream or not message.length or message.length >= length or message.rights:
         return False
-    if flags & (MSG_PEEK | MSG_ERRQUEUE) or not sock.sleeps(flags):
+    if flags & (MSG_PEEK | MSG_ERRQUEUE) or not sock.sleeps(flags) or sock.stops_here():
         return False
     return bool(flags & MSG_WAITALL) or message.length < min(length, sock.options.get((SOL_SOCKET, SO_RCVLOWAT), 1))
 
@@ -385,6 +387,8 @@ async def _receive_rest(task: Task, sock: Socket, length: int, flags: int, messa
         try:
             if not await sleep_on(task, [(sock.queue, TO_READ)], deadline, restart=sock.restart_read):
                 raise LinuxError(EAGAIN)
+            if message is not None and sock.stops_here():
+                return finish(message)
             more = sock.receive(task, length - (message.length if message else 0), flags)
         except Interrupted:
             if message is None:
@@ -422,7 +426,7 @@ def recvfrom(task: Task, fd: Fd, buf: OutBuf, size: Size, flags: U32, addr: Addr
             try:
                 task.mem.write(buf, data)
             except LinuxError:
-                if not flags & MSG_PEEK:
+                if not flags & (MSG_PEEK | MSG_OOB):
                     sock.unread(data)
                 raise
         if addr:
