@@ -172,11 +172,16 @@ def _move(mm: Mm, task: Task, area: Vma, addr: int, old_length: int, new_length:
 
 def is_written(mm: Mm, area: Vma) -> bool:
     """Whether private memory has pages of its own (anon_vma): then it keeps the place that it had, and does not become
-    one with what it comes to lie beside.  Pages of zeros are taken for such as were only read."""
-    for index, there in enumerate(mm.space.resident(area.start, min(area.end - area.start, LOOKED_AT))):
+    one with what it comes to lie beside."""
+    return has_pages(mm, area.start, min(area.end, area.start + LOOKED_AT))
+
+
+def has_pages(mm: Mm, start: int, end: int) -> bool:
+    """Whether private memory has pages of its own there.  Those of zeros are taken for such as were only read."""
+    for index, there in enumerate(mm.space.resident(start, end - start, True)):
         if there:
             try:
-                if any(mm.space.peek(area.start + index * PAGE_SIZE, PAGE_SIZE)):
+                if any(mm.space.peek(start + index * PAGE_SIZE, PAGE_SIZE)):
                     return True
             except GuestFault:
                 continue

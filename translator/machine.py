@@ -171,8 +171,8 @@ class AddressSpace(Protocol):
     def cas32(self, addr: int, expected: int, new: int) -> int:
         """Atomic compare-and-swap of a 32-bit word; returns the old value."""
 
-    def resident(self, addr: int, length: int) -> bytes:
-        """mincore: one byte a page, 1 when it is in memory."""
+    def resident(self, addr: int, length: int, mapped: bool = False) -> bytes:
+        """mincore: one byte a page, 1 when it is in memory; `mapped`: when the page tables have it."""
 
     def rss_pages(self) -> int:
         """Pages in memory now."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from syscalls.abi.errno import EFAULT, EINVAL, ENODEV, ENOENT, EOPNOTSUPP, EPERM, ESRCH, LinuxError
+from syscalls.abi.errno import EFAULT, EINVAL, EIO, ENODEV, ENOENT, EOPNOTSUPP, EPERM, ESRCH, LinuxError
 from syscalls.abi.mm import (
     MPOL_BIND,
     MPOL_DEFAULT,
@@ -13,6 +13,9 @@ from syscalls.abi.mm import (
     MPOL_F_RELATIVE_NODES,
     MPOL_F_STATIC_NODES,
     MPOL_LOCAL,
+    MPOL_MF_MOVE,
+    MPOL_MF_MOVE_ALL,
+    MPOL_MF_STRICT,
     MPOL_MF_VALID,
     MPOL_MODE_FLAGS,
     MPOL_PREFERRED,
@@ -20,12 +23,14 @@ from syscalls.abi.mm import (
     MPOL_WEIGHTED,
 )
 from syscalls.mm import page_align
+from syscalls.mremap import has_pages
 from syscalls.table import FAKE, syscall
 from translator.machine import PAGE_MASK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from syscalls.abi.kinds import NodeMask, PointerVector
+    from syscalls.mm import Mm
     from syscalls.table import S32, U64, Addr, In, Out, Pid, Size
     from syscalls.task import Task
 
@@ -80,7 +85,7 @@ def mbind(task: Task, start: Addr, length: Size, mode: U64, mask: In[NodeMask], 
     nodes = _nodes(task, mask, maximum)
     if flags & ~MPOL_MF_VALID:
         raise LinuxError(EINVAL)
-    if flags & 4 and not task.cred.capable(23):
+    if flags & MPOL_MF_MOVE_ALL and not task.cred.capable(23):
         raise LinuxError(EPERM)
     if start & PAGE_MASK:
         raise LinuxError(EINVAL)
@@ -91,6 +96,9 @@ def mbind(task: Task, start: Addr, length: Size, mode: U64, mask: In[NodeMask], 
         return 0
     policy = _check_policy(mode, nodes)
     mm = task.mm
+    if (flags & MPOL_MF_VALID == MPOL_MF_STRICT and kind != MPOL_DEFAULT and not nodes & 1
+            and _has_pages(mm, start, start + size)):
+        raise LinuxError(EIO)  # it may not be moved, and is not where it should be
     if kind == MPOL_DEFAULT:
         if next(iter(mm.areas.overlapping(start, start + size)), None) is None:
             raise LinuxError(EFAULT)
@@ -100,6 +108,21 @@ def mbind(task: Task, start: Addr, length: Size, mode: U64, mask: In[NodeMask], 
     for area in mm.areas.take(start, start + size):
         mm.areas.insert(area.placed(kept))
     return 0
+
+
+def _has_pages(mm: Mm, start: int, end: int) -> bool:
+    """Whether there are pages from `start` on, up to the first hole (queue_pages_range)."""
+    for area in mm.areas.overlapping(start, end):
+        if area.start > start:
+            break
+        low, high = max(start, area.start), min(end, area.end)
+        if area.backing is None:
+            if has_pages(mm, low, high):
+                return True
+        elif any(mm.space.resident(low, high - low, True)):
+            return True
+        start = high
+    return False
 
 
 @syscall(238, since="2.6.7", support=_ONE_NODE)
@@ -169,9 +192,9 @@ def migrate_pages(task: Task, pid: Pid, maximum: U64, old: In[NodeMask], new: In
 @syscall(279, since="2.6.18", support=_ONE_NODE)
 def move_pages(task: Task, pid: Pid, count: U64, pages: In[PointerVector], nodes: In[S32], status: Out[S32],
                flags: S32) -> int:
-    if flags & ~6:
+    if flags & ~(MPOL_MF_MOVE | MPOL_MF_MOVE_ALL):
         raise LinuxError(EINVAL)
-    if flags & 4 and not task.cred.capable(23):
+    if flags & MPOL_MF_MOVE_ALL and not task.cred.capable(23):
         raise LinuxError(EPERM)
     target = _other(task, pid)
     if target.dead:
@@ -184,7 +207,7 @@ def move_pages(task: Task, pid: Pid, count: U64, pages: In[PointerVector], nodes
         if nodes and task.mem.s32(nodes + index * 4) != 0:
             raise LinuxError(ENODEV)
         value = -EFAULT if target.mm.find(addr) is None else 0
-        if not value and not target.mm.space.resident(addr & ~PAGE_MASK, 4096)[0]:
+        if not value and not target.mm.space.resident(addr & ~PAGE_MASK, 4096, True)[0]:
             value = -ENOENT
         task.mem.put_u32(status + index * 4, value)
     return 0

@@ -45,6 +45,11 @@ FIXED_TASKS = {
         for number, (address, operation, count) in enumerate((
             (0x7FFFFFFFF000, 138, 0), (0x7FFFFFFFF000, 129, 1), (0x7FFFFFFFF004, 129, 1), (0x7FFFFFFFF000, 1, 1),
             (0x7FFFFFFFF000, 128, 0)), 1))),
+    "a page that is not where a strict policy wants it": Program((
+        Store(64, bytes((1,))), StoreValue(0x2000, 8, Const(1)), *(
+            Call(number, "mbind", (place, Const(4096), Const(mode), mask, Const(64), Const(flags)))
+            for number, (place, mode, mask, flags) in enumerate(product(
+                (Arena(0x7000), Data(0x2000 & -4096)), (4, 1, 2), (Const(0), Data(64)), (1, 2, 3)), 1)))),
     "SCHED_IDLE has no nice": Program((
         Store(64, sched_attr(5, -5)), Call(1, "sched_setattr", (Const(0), Data(64), Const(0))),
         Store(64, sched_attr(5, 5)), Call(2, "sched_setattr", (Const(0), Data(64), Const(0))),

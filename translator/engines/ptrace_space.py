@@ -524,7 +524,7 @@ class PtraceSpace(MappingList):
 
     # --- statistics
 
-    def resident(self, addr: int, length: int) -> bytes:
+    def resident(self, addr: int, length: int, mapped: bool = False) -> bytes:
         self.flush()
         try:
             with open(f"/proc/{self.process.pid}/pagemap", "rb", buffering=0) as table:

@@ -231,11 +231,11 @@ class Space(PageTables):
             self._store(addr, entry, new.to_bytes(4, "little"))
         return old
 
-    def resident(self, addr: int, length: int) -> bytes:
+    def resident(self, addr: int, length: int, mapped: bool = False) -> bytes:
         out = bytearray(length // PAGE)
         for mapping in self._overlapping(addr, addr + length):
             cache = mapping.cache
-            if cache is not None:
+            if cache is not None and not mapped:
                 for page in range(max(addr, mapping.start), min(addr + length, mapping.end), PAGE):
                     if (page - mapping.start + mapping.offset) >> 12 in cache.frames:
                         out[(page - addr) >> 12] = 1
