@@ -102,7 +102,7 @@ def _replace(task: Task, program: Program) -> bool:
     new_cred = _credentials(task.cred)
     try:
         mm = Mm(task.kernel)
-        mm.dump_filter = old.dump_filter
+        mm.inherit(old)
     except MemoryError:
         return False
     try:

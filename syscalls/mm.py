@@ -38,11 +38,9 @@ from syscalls.abi.mm import (
     MAP_SHARED_VALIDATE,
     MAP_SYNC,
     MAP_TYPE,
+    MDWE_NO_INHERIT,
     MMAP_MIN_ADDR,
     PROT_EXEC,
-    PROT_GROWSDOWN,
-    PROT_GROWSUP,
-    PROT_SEM,
     READ_IMPLIES_EXEC,
     STACK_GUARD_GAP,
     VM_DONTCOPY,
@@ -54,6 +52,7 @@ from syscalls.abi.mm import (
     VM_MAYREAD,
     VM_MAYSHARE,
     VM_MAYWRITE,
+    VM_MERGEABLE,
     VM_NORESERVE,
     VM_SEALED,
     VM_SHARED,
@@ -118,6 +117,10 @@ class Mm:
         self.locked_bytes = 0
         self.default_flags = 0
         """mlockall(MCL_FUTURE)."""
+        self.merge_any = 0
+        """VM_MERGEABLE: all private memory is merged with its like (PR_SET_MEMORY_MERGE)."""
+        self.mdwe = 0
+        """What PR_SET_MDWE refuses."""
         self.dump_filter = 0x33
         """What a core dump has (coredump.py): bits of /proc/PID/coredump_filter."""
         self.membarrier_registrations = 0
@@ -156,8 +159,9 @@ class Mm:
         other.areas.is_written = other.is_written
         for name in ("mmap_base", "start_code", "end_code", "start_data", "end_data", "start_brk", "brk",
                      "start_stack", "arg_start", "arg_end", "env_start", "env_end", "auxv", "exe",
-                     "membarrier_registrations", "dump_filter"):
+                     "membarrier_registrations"):
             setattr(other, name, getattr(self, name))
+        other.inherit(self)
         if self.exe_file is not None:
             other.exe_file = self.exe_file.retain()
         if self.guards is not None:
@@ -178,6 +182,11 @@ class Mm:
                     other.areas.remove(area.start, area.end)
                     other.areas.insert(area.changed(area.prot, area.flags & ~VM_LOCKED_MASK))
         return other
+
+    def inherit(self, old: Mm) -> None:
+        """What lasts through fork and through execve (MMF_INIT_MASK)."""
+        self.dump_filter, self.merge_any = old.dump_filter, old.merge_any
+        self.mdwe = 0 if old.mdwe & MDWE_NO_INHERIT else old.mdwe
 
     def is_written(self, area: Vma) -> bool:
         from syscalls.mremap import is_written
@@ -229,6 +238,11 @@ class Mm:
         """mlock_future_ok.  EAGAIN: beyond RLIMIT_MEMLOCK."""
         if self.locked_bytes + length > task.group.rlimits[RLIMIT_MEMLOCK][0] and not task.cred.capable(CAP_IPC_LOCK):
             raise LinuxError(EAGAIN)
+
+    def check_exec_gain(self, prot: int) -> None:
+        """map_deny_write_exec of a new mapping.  EACCES: code that could be written, refused by PR_SET_MDWE."""
+        if self.mdwe and prot & PROT_EXEC and prot & PROT_WRITE:
+            raise LinuxError(EACCES)
 
     # --- placement
 
@@ -345,6 +359,9 @@ class Mm:
         if flags & MAP_NORESERVE:
             vm_flags |= VM_NORESERVE
         prot &= 7
+        self.check_exec_gain(prot)
+        if self.merge_any and kind == MAP_PRIVATE:
+            vm_flags |= VM_MERGEABLE
         area = Vma(addr, end, prot, vm_flags, backing, offset, mapped_file(file) if file is not None else None, name)
         old = self.areas.overlapping(addr, end) if flags & MAP_FIXED else []
         size = length
@@ -468,58 +485,6 @@ class Mm:
             self.areas.insert(area.changed(area.prot if prot is None else prot,
                                            (area.flags | set_flags) & ~clear_flags))
 
-    def protect(self, task: Task, addr: int, length: int, prot: int) -> None:
-        """mprotect(2): areas before the one that fails have changed."""
-        grows = prot & (PROT_GROWSDOWN | PROT_GROWSUP)
-        prot &= ~(PROT_GROWSDOWN | PROT_GROWSUP)
-        if grows == PROT_GROWSDOWN | PROT_GROWSUP or addr & PAGE_MASK:
-            raise LinuxError(EINVAL)
-        if not length:
-            return
-        length = page_align(length)
-        end = addr + length
-        if end >= 1 << 64 or end <= addr:
-            raise LinuxError(ENOMEM)
-        if prot & ~(PROT_READ | PROT_WRITE | PROT_EXEC | PROT_SEM):
-            raise LinuxError(EINVAL)
-        wanted = prot & 7
-        implied = PROT_EXEC if prot & PROT_READ and task.personality & READ_IMPLIES_EXEC else 0
-        areas = self.areas.overlapping(addr, end)
-        if not areas:
-            raise LinuxError(ENOMEM)
-        at = addr
-        if grows == PROT_GROWSDOWN:
-            if not areas[0].flags & VM_GROWSDOWN:
-                raise LinuxError(EINVAL)
-            at = areas[0].start
-        elif grows:
-            raise LinuxError(ENOMEM if areas[0].start > addr else EINVAL)  # nothing here grows upwards
-        for area in areas:
-            if area.start > at:
-                raise LinuxError(ENOMEM)
-            if area.flags & VM_SEALED:
-                raise LinuxError(EPERM)
-            prot = wanted | implied if area.flags & VM_MAYEXEC else wanted
-            if prot & ~(area.flags >> 4):
-                raise LinuxError(EACCES)
-            stop = min(area.end, end)
-            if prot != area.prot:
-                if len(self.areas) + (at > area.start) + (stop < area.end) > self.max_areas:
-                    raise LinuxError(ENOMEM)
-                if prot & PROT_WRITE and not area.is_data and not area.flags & (VM_SHARED | VM_GROWSDOWN):
-                    if self.areas.data_bytes + stop - at > task.group.rlimits[RLIMIT_DATA][0]:
-                        raise LinuxError(ENOMEM)
-                try:
-                    self.space.protect(at, stop - at, prot)
-                    if self.guards is not None:
-                        self.guards.bar(self.space, at, stop)
-                except MemoryError:
-                    raise LinuxError(ENOMEM) from None
-                self.rewrite(at, stop, prot)
-            at = stop
-        if at < end:
-            raise LinuxError(ENOMEM)
-
     # --- heap and stack
 
     def set_brk(self, task: Task, value: int) -> int:
@@ -555,7 +520,7 @@ class Mm:
             if self.is_reserved(old, new):
                 return self.brk
             self.space.map(old, new - old, PROT_READ | PROT_WRITE, None, 0, False)
-            area = Vma(old, new, PROT_READ | PROT_WRITE, MAY_ALL | self.default_flags)
+            area = Vma(old, new, PROT_READ | PROT_WRITE, MAY_ALL | self.default_flags | self.merge_any)
             self.areas.insert(area, old > self.start_brk)  # only what is a heap already grows (do_brk_flags)
             if self.default_flags & VM_LOCKED:
                 self.locked_bytes += new - old

@@ -48,7 +48,7 @@ def remap(mm: Mm, task: Task, addr: int, old_length: int, new_length: int, flags
             raise LinuxError(EINVAL)
     if len(mm.areas) + 2 >= mm.max_areas - 3:
         raise LinuxError(ENOMEM)
-    if flags & MREMAP_FIXED and old_length == new_length and not flags & MREMAP_DONTUNMAP:
+    if flags & MREMAP_FIXED and old_length == new_length:
         return _move_all(mm, task, addr, new_length, flags, new_addr)
     area = mm.find(addr)
     if area is None:

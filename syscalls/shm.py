@@ -72,6 +72,7 @@ def _map(task: Task, addr: int, length: int, prot: int, flags: int, vm_flags: in
     vm_flags |= mm.default_flags
     if vm_flags & VM_LOCKED:
         mm.check_lock(task, length)
+    mm.check_exec_gain(prot)
     mm.check_expansion(task, length, False)
     if flags & MAP_FIXED:
         mm.check_unsealed(addr, addr + length)

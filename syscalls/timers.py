@@ -258,6 +258,8 @@ class ProcessTimers:
         self.cpu_intervals = (CpuInterval(SIGVTALRM), CpuInterval(SIGPROF))
         self.posix: dict[int, PosixTimer] = {}
         self.next_id = 0
+        self.restores_ids = False
+        """timer_create(2) takes the number that its caller wants (PR_TIMER_CREATE_RESTORE_IDS)."""
         self.cpu_timers: list[PosixTimer] = []
         self.cpu_sleepers: list[tuple[int, WaitQueue]] = []
         """clock_nanosleep(2) on this process's CPU time: until when, and whom to wake."""
@@ -346,11 +348,11 @@ class ProcessTimers:
     # --- POSIX timers
 
     def create(self, task: Task, clock: int, notify: int, signo: int, value: int | None,
-               target: Task | None) -> PosixTimer:
-        """EAGAIN at RLIMIT_SIGPENDING, which counts timers too (man 2 timer_create)."""
+               target: Task | None, wanted: int | None = None) -> PosixTimer:
+        """EAGAIN at RLIMIT_SIGPENDING, which counts timers too (man 2 timer_create).  wanted: a free number."""
         if len(self.posix) >= task.group.soft_limit(RLIMIT_SIGPENDING):
             raise LinuxError(EAGAIN)
-        number = self.next_id
+        number = self.next_id if wanted is None else wanted
         while number in self.posix:
             number = number + 1 & INT_MAX
         self.next_id = number + 1 & INT_MAX

@@ -39,6 +39,7 @@ from syscalls.abi.mm import (
 )
 from syscalls.credentials import CAP_SYS_NICE
 from syscalls.mm import CAP_IPC_LOCK, page_align
+from syscalls.mprotect import protect
 from syscalls.table import PARTIAL, REFUSED, syscall
 from syscalls.task import RLIMIT_MEMLOCK
 from translator.machine import PAGE_MASK, PAGE_SIZE, TASK_SIZE
@@ -85,7 +86,7 @@ def munmap(task: Task, addr: Addr, length: Size) -> int:
 
 @syscall(10)
 def mprotect(task: Task, addr: Addr, length: Size, prot: U64) -> int:
-    task.mm.protect(task, addr, length, prot)
+    protect(task.mm, task, addr, length, prot)
     return 0
 
 
@@ -485,7 +486,7 @@ def pkey_mprotect(task: Task, addr: Addr, length: Size, prot: U64, pkey: S32) ->
     if pkey != -1 and not addr & PAGE_MASK and length:
         size = page_align(length) & U64_MAX
         raise LinuxError(EINVAL if addr < addr + size & U64_MAX else ENOMEM)
-    task.mm.protect(task, addr, length, prot)
+    protect(task.mm, task, addr, length, prot)
     return 0
 
 

@@ -8,9 +8,11 @@ from syscalls.abi.fs import (
     O_CLOEXEC,
     O_CREAT,
     O_DIRECTORY,
+    O_DSYNC,
     O_LARGEFILE,
     O_NOFOLLOW,
     O_PATH,
+    O_SYNC_BIT,
     O_TMPFILE_BIT,
     O_TRUNC,
     O_WRONLY,
@@ -50,6 +52,8 @@ def _open(task: Task, dirfd: int, path: bytes, flags: int, mode: int, resolve: i
         raise LinuxError(EMFILE)  # before a file is made
     if not flags & (O_CREAT | O_TMPFILE_BIT):
         mode = 0  # build_open_how: it counts only when a file may be made
+    if flags & O_SYNC_BIT:
+        flags |= O_DSYNC
     result = task.kernel.vfs.start_open(task, path, flags, mode & S_IALLUGO, dirfd, resolve)
     if isinstance(result, FileDescription):
         return files.install(result, bool(flags & O_CLOEXEC), limit)

@@ -14,6 +14,13 @@ from syscalls.abi.errno import (
     ESRCH,
     LinuxError,
 )
+from syscalls.abi.mm import (
+    MDWE_NO_INHERIT,
+    MDWE_REFUSE_EXEC_GAIN,
+    VM_DONTEXPAND,
+    VM_MAYSHARE,
+    VM_MERGEABLE,
+)
 from syscalls.credentials import CAP_LAST, CAP_SETPCAP, CAP_SYS_PTRACE, CAP_SYS_RESOURCE
 from syscalls.table import PARTIAL, REFUSED, syscall
 from translator.machine import FS_BASE, GS_BASE, TASK_SIZE
@@ -39,8 +46,7 @@ def option(number: int) -> Callable[[Option], Option]:
 
 @syscall(157, support=PARTIAL("options for other processors, memory layout (PR_SET_MM) and core scheduling are refused "
                               "as a kernel built without them does"),
-         unsupported={"PR_SET_SECCOMP": 22, "PR_SET_MM": 35, "PR_SET_SYSCALL_USER_DISPATCH": 59, "PR_SCHED_CORE": 62,
-                      "PR_SET_MDWE": 65})
+         unsupported={"PR_SET_SECCOMP": 22, "PR_SET_MM": 35, "PR_SET_SYSCALL_USER_DISPATCH": 59, "PR_SCHED_CORE": 62})
 def prctl(task: Task, option: S32, arg2: U64, arg3: U64, arg4: U64, arg5: U64) -> int:
     handler = OPTIONS.get(option)
     if handler is None:
@@ -418,22 +424,50 @@ def set_syscall_user_dispatch(task: Task, mode: int, offset: int, length: int, s
     raise LinuxError(EINVAL)
 
 
-MDWE_REFUSE_EXEC_GAIN, MDWE_NO_INHERIT = 1, 2
-
-
 @option(65)
 def set_mdwe(task: Task, bits: int, arg3: int, arg4: int, arg5: int) -> int:
     _no_more(arg3, arg4, arg5)
-    if bits:
-        # Not enforced by mmap and mprotect, so not promised.
-        task.kernel.gap(task, "prctl(PR_SET_MDWE)", bits)
+    if bits not in (0, MDWE_REFUSE_EXEC_GAIN, MDWE_REFUSE_EXEC_GAIN | MDWE_NO_INHERIT):
         raise LinuxError(EINVAL)
+    if task.mm.mdwe not in (0, bits):
+        raise LinuxError(EPERM)  # for good
+    task.mm.mdwe = bits
     return 0
 
 
 @option(66)
 def get_mdwe(task: Task, arg2: int, arg3: int, arg4: int, arg5: int) -> int:
     _no_more(arg2, arg3, arg4, arg5)
+    return task.mm.mdwe
+
+
+@option(67)
+def set_memory_merge(task: Task, on: int, arg3: int, arg4: int, arg5: int) -> int:
+    _no_more(arg3, arg4, arg5)
+    mm = task.mm
+    if on or mm.merge_any:
+        mm.merge_any = VM_MERGEABLE if on else 0
+        for area in list(mm.vmas):
+            if not area.flags & (VM_MAYSHARE | VM_DONTEXPAND):
+                mm.rewrite(area.start, area.end, None, mm.merge_any, VM_MERGEABLE & ~mm.merge_any)
+    return 0
+
+
+@option(68)
+def get_memory_merge(task: Task, arg2: int, arg3: int, arg4: int, arg5: int) -> int:
+    _no_more(arg2, arg3, arg4, arg5)
+    return int(task.mm.merge_any != 0)
+
+
+@option(77)
+def timer_create_restore_ids(task: Task, what: int, arg3: int, arg4: int, arg5: int) -> int:
+    _no_more(arg3, arg4, arg5)
+    if what == 2:
+        return int(task.group.timers is not None and task.group.timers.restores_ids)
+    if what > 2:
+        raise LinuxError(EINVAL)
+    from syscalls.timers import timers_of
+    timers_of(task.group).restores_ids = bool(what)
     return 0
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from syscalls.abi.errno import EFAULT, EINVAL, EOPNOTSUPP, EPERM, LinuxError
+from syscalls.abi.errno import EBUSY, EFAULT, EINVAL, EOPNOTSUPP, EPERM, LinuxError
 from syscalls.abi.time import (
     CLOCK_MONOTONIC,
     CLOCK_MONOTONIC_COARSE,
@@ -324,6 +324,14 @@ def timer_create(task: Task, clock: S32, event: In[Sigevent], number: Out[S32]) 
     is_cpu = real_offset(task, clock) is None
     if is_cpu and clock >= 0:
         cpu_clock(task, clock, reading=False)
+    timers = _timers(task)
+    wanted = None
+    if timers.restores_ids:
+        wanted = task.mem.s32(number)
+        if wanted < 0:
+            raise LinuxError(EINVAL)
+        if wanted in timers.posix:
+            raise LinuxError(EBUSY)
     if event:
         if notify == SIGEV_SIGNAL | SIGEV_THREAD_ID:
             target = task.kernel.tasks.get(tid)
@@ -334,11 +342,10 @@ def timer_create(task: Task, clock: S32, event: In[Sigevent], number: Out[S32]) 
                 raise LinuxError(EINVAL)
         elif notify != SIGEV_NONE:
             raise LinuxError(EINVAL)
-    timers = _timers(task)
     if is_cpu and clock < 0:
         # The number is written before the clock of another process is looked for, and stays.
-        task.mem.put_u32(number, timers.next_id)
-    timer = timers.create(task, clock, notify, signo, value, target)
+        task.mem.put_u32(number, timers.next_id if wanted is None else wanted)
+    timer = timers.create(task, clock, notify, signo, value, target, wanted)
     try:
         task.mem.put_u32(number, timer.id)
     except LinuxError:

@@ -50,6 +50,8 @@ def decode(words: tuple[int, ...]) -> list[Record]:
         kind, count = words[at] & 0xFF, words[at] >> 8
         body = words[at + 1:at + 1 + count]
         at += 1 + count
+        if not kind:
+            continue  # the program was killed while it wrote this
         if kind == SIGNAL:
             out.append(Record(SIGNAL, words=body))
             continue

@@ -26,6 +26,10 @@ def names(*each: bytes) -> tuple[Store, ...]:
 
 
 FIXED_FILES = {
+    "half of O_SYNC": Program((
+        Store(440, b"d/g\0"), Call(1, "openat", (HERE, Data(440), Const(0x100000), Const(0))),
+        Call(2, "fcntl", (Result(1), Const(3))), Call(3, "open", (Data(440), Const(0x300000))),
+        Call(4, "fcntl", (Result(3), Const(3))))),
     "below what may not be searched": Program((
         *names(b"d", b"d/in", b"g", b"../g", b"..", b".", b"../..", b"new", b"../in"),
         Call(1, "open", (Data(0x240), Const(0))), Call(2, "mkdir", (Data(0x140), Const(0o755))),

@@ -50,6 +50,23 @@ FIXED_TASKS = {
             Call(number, "mbind", (place, Const(4096), Const(mode), mask, Const(64), Const(flags)))
             for number, (place, mode, mask, flags) in enumerate(product(
                 (Arena(0x7000), Data(0x2000 & -4096)), (4, 1, 2), (Const(0), Data(64)), (1, 2, 3)), 1)))),
+    "memory that is merged, and timers with numbers of one's own": Program((
+        StoreValue(64, 8, Const(7)), *(
+            Call(number, "prctl", tuple(Const(value) for value in (*values, 0, 0, 0)))
+            for number, values in enumerate((
+                (68, 0), (67, 1), (68, 0), (67, 0), (68, 0), (77, 2), (77, 1), (77, 2)), 1)),
+        *(Call(number, "timer_create", (Const(1), Const(0), Data(64))) for number in (9, 10)), Content(11, 72),
+        StoreValue(64, 8, Const(-1)), Call(12, "timer_create", (Const(1), Const(0), Data(64))),
+        Call(13, "prctl", tuple(Const(value) for value in (77, 0, 0, 0, 0))),
+        Call(14, "timer_create", (Const(1), Const(0), Data(64))), Content(15, 72),
+        Call(16, "prctl", tuple(Const(value) for value in (77, 3, 0, 0, 0))))),
+    "several areas are moved, and stay": Program((
+        Call(1, "mmap", (Const(0), Const(16384), Const(0), Const(0x22), Const(-1), Const(0))),
+        Call(2, "mprotect", (Result(1), Const(4096), Const(1))),
+        Call(3, "mremap", (Result(1), Const(12288), Const(12288), Const(7), Arena(0xA000))),
+        Call(4, "mremap", (Result(1), Const(12288), Const(12288), Const(5), Const(0))),
+        Call(5, "mseal", (Result(1, 8192), Const(1), Const(0))),
+        Call(6, "mremap", (Result(1), Const(12288), Const(12288), Const(7), Arena(0xA000))))),
     "SCHED_IDLE has no nice": Program((
         Store(64, sched_attr(5, -5)), Call(1, "sched_setattr", (Const(0), Data(64), Const(0))),
         Store(64, sched_attr(5, 5)), Call(2, "sched_setattr", (Const(0), Data(64), Const(0))),
@@ -574,7 +591,9 @@ SINCE = {"a pidfd is regular for copies and attributes": (6, 18), "a ruleset as 
          "sealed memory": (6, 18), "advice for another process": (6, 1), "huge pages where none fits": (6, 1),
          "the state of a socket before its data": (6, 18), "the first address behind user space": (6, 18),
          "a robust list in the last page": (6, 18), "peeking from an offset, of the internet": (6, 9),
-         "events of a file in memory": (6, 18), "the peer of a socket of the internet": (6, 18),
+         "memory that is merged, and timers with numbers of one's own": (6, 18),
+         "events of a file in memory": (6, 18), "several areas are moved, and stay": (6, 18),
+         "the peer of a socket of the internet": (6, 18),
          "a failed write behind the end of memory": (6, 18), "pages of writes of which nothing came": (6, 18),
          "allocated memory is a hole until it is written": (6, 18),
          "a failed write behind the end of a file": (6, 18)}

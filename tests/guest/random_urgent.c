@@ -1,4 +1,4 @@
-/* build: glibc */
+/* build: glibc; since: 6.17 */
 /* Random sends and receives on a pair of AF_UNIX streams, out-of-band bytes, descriptors and peeks among them. */
 #include "guest.h"
 #include <poll.h>

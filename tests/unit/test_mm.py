@@ -29,6 +29,7 @@ from syscalls.abi.mm import (
 from syscalls.credentials import Credentials
 from syscalls.madvise import advise
 from syscalls.mm import Mm
+from syscalls.mprotect import protect
 from syscalls.mremap import remap
 from syscalls.shared_memory import SharedMemory
 from syscalls.task import RLIM_INFINITY, RLIMIT_AS, RLIMIT_DATA, RLIMIT_MEMLOCK, RLIMIT_STACK
@@ -48,7 +49,7 @@ class FakeSpace:
     def __init__(self) -> None:
         self.calls: list[tuple[Any, ...]] = []
 
-    def resident(self, addr: int, length: int) -> list[bool]:
+    def resident(self, addr: int, length: int, mapped: bool = False) -> list[bool]:
         """Nothing was touched."""
         return [False] * (length // PAGE)
 
@@ -134,16 +135,16 @@ def test_unmap_splits() -> None:
 def test_protect_splits_and_merges_back() -> None:
     mm, task = make()
     base = mm.map(task, 0, 4 * PAGE, RW, ANON, None, 0)
-    mm.protect(task, base + PAGE, PAGE, RO)
+    protect(mm, task, base + PAGE, PAGE, RO)
     assert ranges(mm) == [(base, base + PAGE, RW), (base + PAGE, base + 2 * PAGE, RO),
                           (base + 2 * PAGE, base + 4 * PAGE, RW)]
     assert mm.data_bytes() == 3 * PAGE
-    mm.protect(task, base + PAGE, PAGE, RW)
+    protect(mm, task, base + PAGE, PAGE, RW)
     assert ranges(mm) == [(base, base + 4 * PAGE, RW)]
-    fails(ENOMEM, mm.protect, task, base, 5 * PAGE, RO)
+    fails(ENOMEM, protect, mm, task, base, 5 * PAGE, RO)
     assert ranges(mm) == [(base, base + 4 * PAGE, RO)]
-    fails(EINVAL, mm.protect, task, base + 1, PAGE, RO)
-    fails(ENOMEM, mm.protect, task, 0x20000, PAGE, RO)
+    fails(EINVAL, protect, mm, task, base + 1, PAGE, RO)
+    fails(ENOMEM, protect, mm, task, 0x20000, PAGE, RO)
 
 
 class FakeFile:
@@ -164,9 +165,9 @@ def test_read_only_files_stay_read_only() -> None:
     file: Any = FakeFile(task.kernel, False)
     fails(EACCES, mm.map, task, 0, PAGE, RW, MAP_SHARED, file, 0)
     shared = mm.map(task, 0, PAGE, RO, MAP_SHARED, file, 0)
-    fails(EACCES, mm.protect, task, shared, PAGE, RW)
+    fails(EACCES, protect, mm, task, shared, PAGE, RW)
     private = mm.map(task, 0, PAGE, RO, MAP_PRIVATE, file, 0)
-    mm.protect(task, private, PAGE, RW)
+    protect(mm, task, private, PAGE, RW)
 
 
 def test_file_areas_merge_when_their_offsets_go_on() -> None:
@@ -212,7 +213,7 @@ def test_limits() -> None:
     fails(ENOMEM, mm.map, task, 0, PAGE, RW, ANON, None, 0)
     base = mm.map(task, 0, 5 * PAGE, RO, ANON, None, 0)
     fails(ENOMEM, mm.map, task, 0, PAGE, RO, ANON, None, 0)
-    fails(ENOMEM, mm.protect, task, base, PAGE, RW)
+    fails(ENOMEM, protect, mm, task, base, PAGE, RW)
     mm.map(task, base, PAGE, RO, ANON | MAP_FIXED, None, 0)
     mm, task = make(lock=2 * PAGE)
     fails(EAGAIN, mm.map, task, 0, 3 * PAGE, RW, ANON | 0x2000, None, 0)

@@ -95,16 +95,22 @@ enum { L_CALL = 1, L_SIGNAL, L_VALUE, L_BLOCK, L_BLOCK_END, L_CONTENT };
 struct log { u64 used, op, full; u64 words[]; };
 #define LOG ((struct log *)LOG_AT)
 
-static u64 *reserve(u64 tag, u64 words)
+/* Room for an entry.  It has no kind until it is whole: a program can be killed, or its handler run, at any point. */
+static u64 *reserve(u64 words)
 {
-	u64 at = LOG->used;
+	u64 at = __atomic_fetch_add(&LOG->used, words + 1, __ATOMIC_SEQ_CST);
 	if (at + words + 1 > LOG_ROOM / 8 - 3) {
+		LOG->used = at;
 		LOG->full = 1;
 		call(EXIT_GROUP, 98);
 	}
-	LOG->used = at + words + 1;
-	LOG->words[at] = tag | words << 8;
+	LOG->words[at] = words << 8;
 	return LOG->words + at + 1;
+}
+
+static void finish(u64 *entry, u64 kind)
+{
+	__atomic_or_fetch(entry - 1, kind, __ATOMIC_SEQ_CST);
 }
 
 /* --- signals */
@@ -116,11 +122,12 @@ static u64 handled;
 
 static void handler(int signo, int *info, void *context)
 {
-	u64 *out = reserve(L_SIGNAL, 4);
+	u64 *out = reserve(4);
 	out[0] = signo;
 	out[1] = (s64)info[2];
 	out[2] = *(u64 *)(info + 4);
 	out[3] = *(u64 *)(info + 6);
+	finish(out, L_SIGNAL);
 	if (++handled > 48)
 		call(EXIT_GROUP, 99);
 }
@@ -193,7 +200,7 @@ static u64 value(u64 kind, u64 word)
 static void log_call(u64 op, s64 result)
 {
 	static u64 runs[2 * 64], run_count;
-	u64 words = 0, *out, *data = (u64 *)DATA_AT, i, r;
+	u64 words = 0, *out, *entry, *data = (u64 *)DATA_AT, i, r;
 	run_count = 0;
 	for (i = 0; i < DATA_ROOM / 8; i++) {
 		if (__builtin_expect(data[i] == shadow[i], 1))
@@ -208,7 +215,7 @@ static void log_call(u64 op, s64 result)
 			continue;
 		words++;
 	}
-	out = reserve(L_CALL, 2 + words);
+	out = entry = reserve(2 + words);
 	*out++ = op;
 	*out++ = result;
 	for (r = 0; r < run_count; r++) {
@@ -218,6 +225,7 @@ static void log_call(u64 op, s64 result)
 		memcpy(shadow + at, data + at, n * 8);
 		out += n;
 	}
+	finish(entry, L_CALL);
 }
 
 static void interpret(u64 *at, u64 *end);
@@ -239,9 +247,10 @@ static void block(u64 op, u64 kind, u64 *from, u64 *to)
 	u64 *out, how = 0;
 	s64 pid;
 	if (kind == B_FORK) {
-		out = reserve(L_BLOCK, 2);
+		out = reserve(2);
 		out[0] = op;
 		out[1] = kind;
+		finish(out, L_BLOCK);
 		pid = call(CLONE, SIGCHLD);
 		if (pid == 0) {
 			interpret(from, to);
@@ -258,9 +267,10 @@ static void block(u64 op, u64 kind, u64 *from, u64 *to)
 		u64 n = threads++ & 3;
 		u64 *stack = (u64 *)(stacks[n] + sizeof stacks[n]) - 4;
 		/* FS, FILES, VM, SIGHAND, THREAD, SYSVSEM, PARENT_SETTID, CHILD_CLEARTID */
-		out = reserve(L_BLOCK, 2);
+		out = reserve(2);
 		out[0] = op;
 		out[1] = kind;
+		finish(out, L_BLOCK);
 		blocks[n] = (struct thread){ from, to };
 		stack[0] = (u64)thread_body;
 		stack[1] = (u64)&blocks[n];
@@ -274,10 +284,11 @@ static void block(u64 op, u64 kind, u64 *from, u64 *to)
 		}
 	}
 	results[op & 511] = pid;
-	out = reserve(L_BLOCK_END, 3);
+	out = reserve(3);
 	out[0] = op;
 	out[1] = pid;
 	out[2] = how;
+	finish(out, L_BLOCK_END);
 }
 
 static void interpret(u64 *at, u64 *end)
@@ -320,16 +331,17 @@ static void interpret(u64 *at, u64 *end)
 		case OP_PROBE:
 			got = safe_probe(value(p[0], p[1]), p[2]);
 			results[op & 511] = got;
-			out = reserve(L_VALUE, 2);
+			out = reserve(2);
 			out[0] = op;
 			out[1] = got;
+			finish(out, L_VALUE);
 			break;
 		case OP_CONTENT: {
 			/* A text file, without a descriptor being left open: p[0] is the address of its path. */
 			s64 fd = call(OPEN, DATA_AT + p[0], RD_ONLY);
 			u64 room = 0x4000, used = 0;
 			u8 *text;
-			out = reserve(L_CONTENT, 2 + room / 8);
+			out = reserve(2 + room / 8);
 			text = (u8 *)(out + 2);
 			memset(text, 0, room);
 			while (fd >= 0 && used < room && (got = call(READ, fd, text + used, room - used)) > 0)
@@ -338,6 +350,7 @@ static void interpret(u64 *at, u64 *end)
 				call(CLOSE, fd);
 			out[0] = op;
 			out[1] = fd < 0 ? (u64)fd : used;
+			finish(out, L_CONTENT);
 			break;
 		}
 		}
@@ -551,7 +564,8 @@ static void serve(u64 user)
 		report[3] = LOG->op;
 		report[4] = left;
 		write_all(out_fd, report, sizeof report);
-		write_all(out_fd, LOG->words, LOG->used * 8);
+		write_all(out_fd, LOG->words, report[0] * 8);
+		memset(LOG->words, 0, report[0] * 8);
 	}
 	call(EXIT_GROUP, 0);
 }
