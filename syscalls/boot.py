@@ -95,6 +95,7 @@ def boot(kernel: Kernel, options: BootOptions, task: Task) -> None:
 
     attach(kernel)
     open_standard_streams(kernel, task)
+    task.files.inherited = frozenset(task.files.files.values())
     load_first(task, options.program, options.argv, options.environment)
     kernel.make_ready(task)
 

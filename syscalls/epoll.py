@@ -37,6 +37,10 @@ if TYPE_CHECKING:
 
 EVENT = Struct("<IQ")
 """struct epoll_event is packed on x86-64."""
+EPOLL_PARAMS = Struct("<IHBB")
+"""struct epoll_params: microseconds, budget of packets, whether to prefer it, padding."""
+EPIOCSPARAMS, EPIOCGPARAMS = 0x40088A01, 0x80088A02
+NAPI_POLL_WEIGHT, CAP_NET_ADMIN = 64, 12
 MODES = EPOLLET | EPOLLONESHOT | EPOLLWAKEUP | EPOLLEXCLUSIVE
 EXCLUSIVE_ALLOWED = (POLLIN | POLLOUT | POLLERR | POLLHUP | POLLRDNORM | POLLWRNORM | POLLRDBAND | POLLWRBAND
                      | EPOLLWAKEUP | EPOLLET | EPOLLEXCLUSIVE)
@@ -111,6 +115,7 @@ class Epoll(AnonymousFile):
     def __init__(self, task: Task) -> None:
         super().__init__(task, O_RDWR)
         self.items: dict[tuple[FileDescription, int], EpollItem] = {}
+        self.busy_poll = bytes(EPOLL_PARAMS.size)
         self.ready_list: dict[EpollItem, None] = {}
         """In the order in which they became ready."""
         self.waiters = WaitQueue()
@@ -200,8 +205,20 @@ class Epoll(AnonymousFile):
             item.remove()
 
     def ioctl(self, task: Task, code: int, arg: int) -> int:
-        """EPIOCSPARAMS and EPIOCGPARAMS are for busy polling of network cards."""
-        raise LinuxError(EINVAL)
+        """The settings of busy polling, for network cards, which are kept (ep_eventpoll_bp_ioctl)."""
+        if code == EPIOCGPARAMS:
+            task.mem.write(arg, self.busy_poll)
+        elif code == EPIOCSPARAMS:
+            wanted = task.mem.read(arg, 8)
+            microseconds, budget, prefer, pad = EPOLL_PARAMS.unpack(wanted)
+            if pad or microseconds > 0x7FFFFFFF or prefer > 1:
+                raise LinuxError(EINVAL)
+            if budget > NAPI_POLL_WEIGHT and not task.cred.capable(CAP_NET_ADMIN):
+                raise LinuxError(EPERM)
+            self.busy_poll = wanted
+        else:
+            raise LinuxError(EINVAL)
+        return 0
 
     def fdinfo(self, task: Task) -> list[tuple[str, str]]:
         out = []

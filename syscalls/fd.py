@@ -60,6 +60,8 @@ class FileDescription:
     takes_positions = False
     """pread and pwrite get as far as what has no read and write, though lseek does not work (FMODE_PREAD without
     FMODE_LSEEK)."""
+    has_pwrite = True
+    """It can be written at a position, if it can be written (FMODE_PWRITE)."""
     noop_seek = False
     """lseek succeeds and does nothing (noop_llseek: FMODE_LSEEK without FMODE_PREAD)."""
     moves = True
@@ -72,6 +74,10 @@ class FileDescription:
     """What is written is not even looked at: a bad buffer does no harm (null_write, write_full)."""
     nowait = True
     """RWF_NOWAIT works (FMODE_NOWAIT)."""
+    dontcache = False
+    """RWF_DONTCACHE is known (FOP_DONTCACHE)."""
+    writes_nowait = True
+    """Writing knows RWF_NOWAIT, too."""
     lock_table: LockTable | None = None
     """Where this description took a lock, for what is no regular file: those look there anyway."""
     can_read = can_write = False
@@ -96,6 +102,8 @@ class FileDescription:
     """fcntl(F_NOTIFY) of a directory."""
     direct_io = True
     """O_DIRECT can be switched on, of a file or pipe (FMODE_CAN_ODIRECT)."""
+    has_mmap = False
+    """There is something to ask for a mapping, which then refuses each (sockets, most files of /proc)."""
     created = False
     """Its open made the file (FMODE_CREATED)."""
     landlock: int | None = None
@@ -273,7 +281,7 @@ def room_for(fd: int) -> int:
 class FdTable:
     """The descriptors of one process."""
 
-    __slots__ = ("cloexec", "files", "lowest", "room", "sharers")
+    __slots__ = ("cloexec", "files", "inherited", "lowest", "room", "sharers")
 
     def __init__(self) -> None:
         self.files: dict[int, FileDescription] = {}
@@ -285,6 +293,8 @@ class FdTable:
         no more."""
         self.sharers = 1
         """Tasks that use this table (CLONE_FILES)."""
+        self.inherited: frozenset[FileDescription] = frozenset()
+        """What other credentials opened (f_cred): those of a parent, or of this process before its execve."""
 
     def get(self, fd: int) -> FileDescription:
         """The description of `fd`.  EBADF for none and for O_PATH ones (fget)."""
@@ -373,6 +383,7 @@ class FdTable:
     def close_on_exec(self, task: Task) -> None:
         for fd in sorted(self.cloexec):
             self.close(task, fd)
+        self.inherited = frozenset(self.files.values())
 
     def copy(self, limit: int) -> FdTable:
         """dup_fd: a new table with the same descriptions.  EMFILE when it would have more than `limit` entries
@@ -384,6 +395,7 @@ class FdTable:
         other.cloexec = set(self.cloexec)
         other.lowest = self.lowest
         other.room = room_for(max(self.files, default=0))
+        other.inherited = frozenset(other.files.values())
         return other
 
     def drop(self, task: Task) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from syscalls.abi.errno import EACCES, EAGAIN, EINVAL, LinuxError
 from syscalls.fasync import F_OWNER_PID, POLL_MSG, send_sigio, set_owner
 from syscalls.fs.inode import S_IFMT, S_IFREG
+from syscalls.fs.simple import TextDescription
 from syscalls.wait import WaitQueue, sleep_on
 
 TYPE_CHECKING = False
@@ -58,13 +59,13 @@ def set_lease(task: Task, fd: int, file: FileDescription, type: int) -> None:
     stat = file.stat(task)
     if stat.uid != task.cred.fsuid and not task.cred.capable(CAP_LEASE):
         raise LinuxError(EACCES)
+    if stat.mode & S_IFMT != S_IFREG:
+        raise LinuxError(EINVAL)
     if type == F_UNLCK:
         if file.lease is None:
             raise LinuxError(EAGAIN)
         drop_lease(vfs, file)
         return
-    if stat.mode & S_IFMT != S_IFREG:
-        raise LinuxError(EINVAL)
     assert file.inode is not None
     identity = file.inode.identity(task)
     _check_open(task.kernel, task, file, identity, type)
@@ -97,7 +98,8 @@ def _check_open(kernel: Kernel, task: Task, file: FileDescription, identity: Ide
             if id(other) in seen or other.kind not in ("file", "mqueue") or other.inode is None:
                 continue
             seen.add(id(other))
-            is_writer = other in writers or (other.kind == "mqueue" and other.writable)
+            is_writer = other in writers or (other.writable and (other.kind == "mqueue" or isinstance(
+                other, TextDescription)))
             if not is_writer and (type == F_RDLCK or other.writable):
                 continue
             if type == F_WRLCK and other is file:

@@ -35,8 +35,10 @@ from syscalls.abi.mm import (
     VM_DONTCOPY,
     VM_DONTDUMP,
     VM_DONTEXPAND,
+    VM_DROPPABLE,
     VM_HUGEPAGE,
     VM_LOCKED,
+    VM_MAYSHARE,
     VM_MAYWRITE,
     VM_MERGEABLE,
     VM_NOHUGEPAGE,
@@ -82,11 +84,19 @@ REMOTE = (MADV_COLD, MADV_PAGEOUT, MADV_WILLNEED, MADV_COLLAPSE)
 """What process_madvise may do to another process."""
 CAP_SYS_ADMIN = 21
 HUGE_PAGE = 2 << 20
+NOT_MERGED = VM_MAYSHARE | VM_DONTEXPAND | VM_DROPPABLE
+"""Areas that KSM does not look at."""
 
 
 def _remember(mm: Mm, start: int, end: int, set_flags: int, clear_flags: int) -> None:
     if set_flags & (VM_DONTCOPY | VM_WIPEONFORK):
         mm.advised = True
+    if set_flags & VM_MERGEABLE:
+        # What others share, and what has no pages of its own, is left out without a word (vma_ksm_compatible).
+        for area, low, high in list(_parts(mm, start, end)):
+            if not area.flags & NOT_MERGED:
+                mm.rewrite(low, high, None, set_flags, clear_flags)
+        return
     mm.rewrite(start, end, None, set_flags, clear_flags)
 
 
@@ -117,8 +127,8 @@ def advise(mm: Mm, task: Task, start: int, length: int, advice: int) -> int:
     if end >= 1 << 64:
         raise LinuxError(EINVAL)
     if advice in (MADV_HWPOISON, MADV_SOFT_OFFLINE):
-        # Breaking memory on purpose: a right that nobody has here.
-        raise LinuxError(EINVAL if task.cred.capable(CAP_SYS_ADMIN) else EPERM)
+        # Breaking memory on purpose: as where that is not built in (CONFIG_MEMORY_FAILURE).
+        raise LinuxError(EINVAL)
     if end == start:
         return 0
     if advice in (MADV_POPULATE_READ, MADV_POPULATE_WRITE):
@@ -130,7 +140,8 @@ def advise(mm: Mm, task: Task, start: int, length: int, advice: int) -> int:
             if area.backing is None and not area.prot & PROT_WRITE:
                 raise LinuxError(EPERM)
         if flags is not None:
-            if advice == MADV_WIPEONFORK and area.backing is not None:
+            if (advice == MADV_WIPEONFORK and area.backing is not None) or (
+                    advice in (MADV_KEEPONFORK, MADV_DODUMP) and area.flags & VM_DROPPABLE):
                 raise LinuxError(EINVAL)
             _remember(mm, low, high, *flags)
         elif advice in (MADV_DONTNEED, MADV_DONTNEED_LOCKED):
@@ -138,7 +149,8 @@ def advise(mm: Mm, task: Task, start: int, length: int, advice: int) -> int:
                 raise LinuxError(EINVAL)
             mm.space.discard(low, high - low)
         elif advice == MADV_FREE:
-            if area.backing is not None or area.flags & VM_LOCKED:
+            is_zero = isinstance(area.backing, SharedMemory) and not area.shared  # of /dev/zero
+            if (area.backing is not None and not is_zero) or area.flags & VM_LOCKED:
                 raise LinuxError(EINVAL)
             # The pages may be taken when memory is short; the kernel is free never to need them.
         elif advice == MADV_GUARD_INSTALL:

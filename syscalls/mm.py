@@ -45,6 +45,7 @@ from syscalls.abi.mm import (
     STACK_GUARD_GAP,
     VM_DONTCOPY,
     VM_DONTDUMP,
+    VM_DROPPABLE,
     VM_GROWSDOWN,
     VM_LOCKED,
     VM_LOCKED_MASK,
@@ -352,7 +353,7 @@ class Mm:
         elif kind == MAP_DROPPABLE:
             # Since 6.11; memory never gets short here, so that nothing is dropped but in children.
             offset = 0
-            vm_flags |= VM_WIPEONFORK | VM_DONTDUMP | VM_NORESERVE
+            vm_flags |= VM_DROPPABLE | VM_WIPEONFORK | VM_DONTDUMP | VM_NORESERVE
             self.advised = True
         else:
             raise LinuxError(EINVAL)
@@ -421,6 +422,8 @@ class Mm:
             if prot & PROT_EXEC:
                 raise LinuxError(EPERM)
             vm_flags &= ~VM_MAYEXEC
+        if kind == MAP_PRIVATE and flags & MAP_GROWSDOWN and file.has_mmap:
+            raise LinuxError(EINVAL)
         try:
             if kind == MAP_SHARED_VALIDATE and flags & MAP_SYNC:
                 raise LinuxError(EOPNOTSUPP)  # no memory of its own behind the file system (DAX)

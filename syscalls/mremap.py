@@ -12,8 +12,10 @@ from syscalls.abi.mm import (
     VM_DONTEXPAND,
     VM_GROWSDOWN,
     VM_LOCKED,
+    VM_LOCKED_MASK,
     VM_MAYSHARE,
     VM_SEALED,
+    VM_SHARED,
 )
 from syscalls.mm import page_align
 from syscalls.vma import Vma
@@ -142,8 +144,6 @@ def _move(mm: Mm, task: Task, area: Vma, addr: int, old_length: int, new_length:
     if area.backing is None and is_written(mm, area):
         place = area.offset + addr - new_addr
     moved = area.moved(new_addr, new_addr + new_length, place)
-    if flags & MREMAP_DONTUNMAP:
-        moved = moved.changed(moved.prot, moved.flags & ~VM_LOCKED)
     space = mm.space
     if old_length:
         try:
@@ -159,6 +159,9 @@ def _move(mm: Mm, task: Task, area: Vma, addr: int, old_length: int, new_length:
         if flags & MREMAP_DONTUNMAP:
             # The old place stays mapped, with nothing in it (for userfaultfd, and for compactors).
             space.map(addr, old_length, area.prot, area.backing, offset, area.shared)
+            if area.flags & VM_LOCKED_MASK:
+                # It is not locked any more, and goes on to count (dontunmap_complete).
+                mm.rewrite(addr, addr + old_length, None, 0, VM_LOCKED_MASK)
         else:
             mm.forget(addr, addr + old_length)
     mm.areas.insert(moved)
@@ -197,7 +200,7 @@ def remap_file_pages(mm: Mm, task: Task, start: int, size: int, prot: int, page:
     if not size or start + size > TASK_SIZE or (page << 12) + size >= 1 << 64:
         raise LinuxError(EINVAL)
     area = mm.find(start)
-    if area is None or not area.flags & VM_MAYSHARE or area.backing is None:
+    if area is None or not area.flags & VM_SHARED or area.backing is None:
         raise LinuxError(EINVAL)
     for part in mm.areas.overlapping(start, start + size):
         if part.backing is None or part.backing.key != area.backing.key or part.flags != area.flags:

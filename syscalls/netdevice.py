@@ -37,6 +37,7 @@ from syscalls.abi.net import (
     SIOCGIFNETMASK,
     SIOCGIFTXQLEN,
     SIOCGPGRP,
+    SIOCGSKNS,
     SIOCGSTAMP_OLD,
     SIOCGSTAMPNS_OLD,
     SIOCSIFADDR,
@@ -67,6 +68,8 @@ _BY_NAME = frozenset((SIOCGIFFLAGS, SIOCGIFADDR, SIOCGIFDSTADDR, SIOCGIFBRDADDR,
                       SIOCGIFMTU, SIOCGIFHWADDR, SIOCGIFINDEX, SIOCGIFTXQLEN, SIOCGIFMAP))
 
 
+_ADDRESSES = frozenset((SIOCGIFADDR, SIOCGIFDSTADDR, SIOCGIFBRDADDR, SIOCGIFNETMASK, SIOCSIFADDR))
+"""What the protocol answers, not the device (inet_ioctl)."""
 _NOT_OF_NETLINK = frozenset((FIONREAD, TIOCOUTQ))
 
 
@@ -100,12 +103,18 @@ def socket_ioctl(task: Task, socket: Socket, code: int, arg: int) -> int:
                 task.mem.write(arg, interface.name[:15].ljust(IFNAMSIZ, b"\0"))
                 return 0
         raise LinuxError(ENODEV)
+    elif code in _ADDRESSES and socket.family != AF_INET and (socket.family, code) != (AF_INET6, SIOCSIFADDR):
+        _of_no_device(task, arg)
     elif code in _BY_NAME:
         name = task.mem.read(arg, IFNAMSIZ)[:15].partition(b"\0")[0]
         task.mem.write(arg + IFNAMSIZ, answer(find_interface(task.kernel, name), code))
     elif code in (SIOCGSTAMP_OLD, SIOCGSTAMPNS_OLD):
         # Nothing that came is stamped, unless messages tell it.
         raise LinuxError(ENOENT if socket.family in (AF_INET, AF_INET6) else ENOTTY)
+    elif code == SIOCGSKNS:
+        if not task.cred.capable(CAP_NET_ADMIN):
+            raise LinuxError(EPERM)
+        raise LinuxError(ENOTTY)
     elif code in (SIOCADDRT, SIOCDELRT) and socket.family not in (AF_INET, AF_INET6):
         _of_no_device(task, arg)
     elif code in _CHANGES:

@@ -310,9 +310,8 @@ class PipeEnd(FileDescription):
     def unreadable_data(self, task: Task, length: int) -> None:
         """pipe_write: nobody to read it, or no room, come before the data."""
         if not self.pipe.readers:
-            from syscalls.abi.signal import SIGPIPE
-            from syscalls.signals import SigInfo, send_task
-            send_task(task, SigInfo(SIGPIPE, 0, task.group.pid, task.cred.uid))
+            from syscalls.signals import broken_pipe
+            broken_pipe(task)
             raise LinuxError(EPIPE)
         if self.pipe.full() and not self.pipe.merges(length):
             raise LinuxError(EAGAIN)

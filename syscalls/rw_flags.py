@@ -22,5 +22,7 @@ def check_rw_flags(file: FileDescription, flags: int, takes_vectors: bool = True
         return
     if flags & ~RWF_SUPPORTED or flags & RWF_ATOMIC or (flags & RWF_NOWAIT and not file.nowait):
         raise LinuxError(EOPNOTSUPP)
+    if flags & RWF_DONTCACHE and not file.dontcache:
+        raise LinuxError(EOPNOTSUPP)
     if flags & RWF_APPEND and flags & RWF_NOAPPEND:
         raise LinuxError(EINVAL)

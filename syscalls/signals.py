@@ -23,6 +23,7 @@ from syscalls.abi.signal import (
     SIG_IGN,
     SIGCONT,
     SIGKILL,
+    SIGPIPE,
     SIGRTMIN,
     SIGSEGV,
     SIGSTOP,
@@ -497,6 +498,12 @@ def send_pgrp(pgrp: ProcessGroup, info: SigInfo) -> int:
     for group in members:
         send_group(group, SigInfo(info.signo, info.code, info.pid, info.uid, info.value, raw=info.raw))
     return len(members)
+
+
+def broken_pipe(task: Task) -> None:
+    """SIGPIPE to the writing thread, which goes with EPIPE; not in a call with RWF_NOSIGNAL."""
+    if not task.no_sigpipe:
+        send_task(task, SigInfo(SIGPIPE, 0, task.group.pid, task.cred.uid))
 
 
 def force(task: Task, info: SigInfo) -> None:

@@ -203,7 +203,7 @@ class Socket(FileDescription):
     `error` is sk_err: reported once, by SO_ERROR or the next operation."""
 
     kind = "socket"
-    pollable = True
+    pollable = has_mmap = True
     default_protocol = 0
 
     def __init__(self, task: Task, family: int, kind: int, protocol: int, flags: int = 0) -> None:
@@ -264,9 +264,8 @@ class Socket(FileDescription):
     def broken_pipe(self, task: Task, flags: int) -> None:
         """EPIPE on a stream comes with SIGPIPE, unless MSG_NOSIGNAL (sk_stream_error)."""
         if self.stream and not flags & MSG_NOSIGNAL:
-            from syscalls.abi.signal import SIGPIPE
-            from syscalls.signals import SigInfo, send_task
-            send_task(task, SigInfo(SIGPIPE, 0, task.group.pid, task.cred.uid))
+            from syscalls.signals import broken_pipe
+            broken_pipe(task)
 
     # --- socket operations.  Defaults: what sock_no_* answers.
 

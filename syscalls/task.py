@@ -217,6 +217,8 @@ class Task:
         self.memory_policy = (0, 0)
         """set_mempolicy: mode and nodes."""
         self.personality = 0
+        self.no_sigpipe = False
+        """The call at hand ends with EPIPE alone (RWF_NOSIGNAL)."""
         self.mce_kill = 2
         self.io_flusher = False
         self.vfork_done: WaitQueue | None = None

@@ -14,9 +14,11 @@ from syscalls.abi.mm import (
     VM_DONTCOPY,
     VM_DONTDUMP,
     VM_DONTEXPAND,
+    VM_DROPPABLE,
     VM_GROWSDOWN,
     VM_HUGEPAGE,
     VM_LOCKED,
+    VM_LOCKONFAULT,
     VM_MAYEXEC,
     VM_MAYREAD,
     VM_MAYSHARE,
@@ -43,9 +45,11 @@ if TYPE_CHECKING:
     """A memory policy: the mode with its flags, the nodes, and the node that is preferred (-1: none)."""
 
 _MNEMONICS = ((VM_SHARED, "sh"), (VM_MAYREAD, "mr"), (VM_MAYWRITE, "mw"), (VM_MAYEXEC, "me"), (VM_MAYSHARE, "ms"),
-              (VM_GROWSDOWN, "gd"), (VM_LOCKED, "lo"), (VM_SEQ_READ, "sr"), (VM_RAND_READ, "rr"), (VM_DONTCOPY, "dc"),
+              (VM_GROWSDOWN, "gd"), (VM_LOCKED, "lo"), (VM_LOCKONFAULT, "lf"), (VM_SEQ_READ, "sr"),
+              (VM_RAND_READ, "rr"), (VM_DONTCOPY, "dc"),
               (VM_DONTEXPAND, "de"), (VM_NORESERVE, "nr"), (VM_WIPEONFORK, "wf"), (VM_DONTDUMP, "dd"),
-              (VM_HUGEPAGE, "hg"), (VM_NOHUGEPAGE, "nh"), (VM_MERGEABLE, "mg"), (VM_SEALED, "sl"))
+              (VM_HUGEPAGE, "hg"), (VM_NOHUGEPAGE, "nh"), (VM_MERGEABLE, "mg"), (VM_DROPPABLE, "dp"),
+              (VM_SEALED, "sl"))
 
 
 class Vma:

@@ -79,6 +79,8 @@ LOCK_MAND = 32
 FLOCK = Struct("<hh4xqqi4x")
 """struct flock: l_type, l_whence, l_start, l_len, l_pid."""
 OFFSET_MAX = 2**63 - 1
+MAX_NON_LFS = 2**31 - 1
+"""s_maxbytes of most systems in memory."""
 
 # mount(2), umount2(2)
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_SYNCHRONOUS, MS_REMOUNT = 1, 2, 4, 8, 16, 32

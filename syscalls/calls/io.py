@@ -36,7 +36,6 @@ CHUNK = 4 << 20
 """The most bytes that one object operation moves."""
 WINDOW = 256 << 10
 """The most bytes of a large write that are offered to a stream at a time, once it was full."""
-SIGPIPE = 13
 SEND_BUFFER = 212992
 """net.core.wmem_default."""
 O_NONBLOCK, O_APPEND = 0o4000, 0o2000
@@ -61,9 +60,9 @@ def output_file(task: Task, fd: int) -> FileDescription:
 
 
 def broken_pipe(task: Task) -> None:
-    """SIGPIPE to the writing thread (send_sig(SIGPIPE, current, 0))."""
-    from syscalls.signals import SigInfo, send_task
-    send_task(task, SigInfo(SIGPIPE, 0, task.group.pid, task.cred.uid))
+    """EPIPE of a stream: SIGPIPE to the writing thread."""
+    from syscalls.signals import broken_pipe
+    broken_pipe(task)
 
 
 # --- reading
@@ -345,7 +344,7 @@ async def _when_room(task: Task, file: FileDescription, attempt: Callable[..., R
 
 def _write_part(task: Task, file: FileDescription, addr: int, length: int) -> Result:
     file.check_write(length)
-    return write_data(task, file, task.mem.read(addr, length))
+    return write_data(task, file, bytes(length) if file.ignores_input else task.mem.read(addr, length))
 
 
 def _input(task: Task, file: FileDescription, addr: int, count: int) -> bytes:
@@ -489,12 +488,18 @@ def pwrite_now(task: Task, file: FileDescription, addr: int, count: int, offset:
             return done
 
 
+READS, WRITES = (0, 2), (1, 2)
+"""Access modes that allow it."""
+
+
 def positioned(task: Task, fd: int, pos: int, modes: tuple[int, int]) -> FileDescription:
     """The file of a call at a position, open with one of these access modes.  EINVAL, EBADF, ESPIPE."""
     if pos < 0:
         raise LinuxError(EINVAL)
     file = task.files.get(fd)
     check_position(file)
+    if modes is WRITES and not file.has_pwrite:
+        raise LinuxError(ESPIPE)
     if file.flags & 3 not in modes:
         raise LinuxError(EBADF)
     return file
@@ -502,7 +507,7 @@ def positioned(task: Task, fd: int, pos: int, modes: tuple[int, int]) -> FileDes
 
 @syscall(17, needs=("files.positioned-io",))
 def pread64(task: Task, fd: Fd, buf: OutBuf, count: Size, pos: S64) -> int:
-    file = positioned(task, fd, pos, (0, 2))
+    file = positioned(task, fd, pos, READS)
     if buf + count > TASK_SIZE:
         raise LinuxError(EFAULT)
     check_end(pos, count)
@@ -511,7 +516,7 @@ def pread64(task: Task, fd: Fd, buf: OutBuf, count: Size, pos: S64) -> int:
 
 @syscall(18, needs=("files.positioned-io", "files.append"))
 def pwrite64(task: Task, fd: Fd, buf: Buf, count: Size, pos: S64) -> int:
-    file = positioned(task, fd, pos, (1, 2))
+    file = positioned(task, fd, pos, WRITES)
     if buf + count > TASK_SIZE:
         raise LinuxError(EFAULT)
     check_end(pos, count)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from struct import Struct
 
-from syscalls.abi.errno import EACCES, EBADF, EINVAL, EISDIR, ENODEV, ENOTTY, EOPNOTSUPP, EPERM, EXDEV, LinuxError
+from syscalls.abi.errno import EACCES, EBADF, EINVAL, EISDIR, ENOMEM, ENOTTY, EOPNOTSUPP, EPERM, EXDEV, LinuxError
 from syscalls.abi.fs import FASYNC, O_APPEND, O_NONBLOCK
 from syscalls.abi.ioctl import (
     FIBMAP,
@@ -29,6 +29,7 @@ from syscalls.abi.ioctl import (
 from syscalls.credentials import CAP_SYS_ADMIN
 from syscalls.fs.inode import S_IFBLK, S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG
 from syscalls.table import PARTIAL, syscall
+from translator.machine import PAGE_SIZE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -128,10 +129,34 @@ def _common(task: Task, file: FileDescription, code: int, arg: int) -> int:
     elif code == FICLONERANGE:
         # struct file_clone_range begins with the source descriptor, as s64.
         _check_clone(task, file, task.mem.s32(arg))
-    elif code == FIDEDUPERANGE and kind not in {S_IFREG, S_IFDIR}:
-        raise LinuxError(ENODEV)
+    elif code == FIDEDUPERANGE:
+        _check_dedupe(task, file, file.inner_type or kind, arg)
+    elif code == FS_IOC_FIEMAP and kind in {S_IFREG, S_IFDIR} and file.inode and file.inode.filesystem.by_path:
+        # fiemap_copy_from_user, fiemap_prep: of files that lie on a disk.
+        _, length, _, _, extents, _ = task.mem.unpack(_FIEMAP, arg)
+        if extents > (0xFFFFFFFF - _FIEMAP.size) // 56 or not length:
+            raise LinuxError(EINVAL)
     task.kernel.gap(task, "ioctl", code)
     raise LinuxError(EOPNOTSUPP)
+
+
+_FIEMAP = Struct("<QQIIII")
+"""struct fiemap without its extents: start, length, flags, mapped extents, room for extents."""
+_DEDUPE = Struct("<QQHHI")
+"""struct file_dedupe_range without its targets: offset, length, how many targets, reserved."""
+
+
+def _check_dedupe(task: Task, file: FileDescription, kind: int, arg: int) -> None:
+    """ioctl_file_dedupe_range, vfs_dedupe_file_range, before the file system is asked."""
+    _, _, count, reserved, also_reserved = task.mem.unpack(_DEDUPE, arg)
+    size = _DEDUPE.size + 32 * count
+    if size > PAGE_SIZE:
+        raise LinuxError(ENOMEM)
+    task.mem.read(arg, size)
+    if not file.readable or reserved or also_reserved:
+        raise LinuxError(EINVAL)
+    if kind != S_IFREG:
+        raise LinuxError(EISDIR if kind == S_IFDIR else EINVAL)
 
 
 _ATTRIBUTES = frozenset((FS_IOC_GETFLAGS, FS_IOC_SETFLAGS, FS_IOC_FSGETXATTR, FS_IOC_FSSETXATTR))

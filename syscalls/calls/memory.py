@@ -5,6 +5,7 @@ from __future__ import annotations
 from syscalls.abi.errno import (
     EBADF,
     EBUSY,
+    EFAULT,
     EINVAL,
     ENOMEM,
     ENOSYS,
@@ -31,7 +32,10 @@ from syscalls.abi.mm import (
     MS_ASYNC,
     MS_INVALIDATE,
     MS_SYNC,
+    PROT_READ,
+    PROT_WRITE,
     VM_DONTEXPAND,
+    VM_DROPPABLE,
     VM_LOCKED,
     VM_LOCKED_MASK,
     VM_LOCKONFAULT,
@@ -238,9 +242,9 @@ def _lock(task: Task, start: int, length: int, flags: int) -> int:
 
 
 def _mark_locked(mm: Mm, start: int, end: int, flags: int) -> None:
-    """mlock_fixup: what is the kernel's own (the vDSO, rings of asynchronous I/O) is passed by."""
+    """mlock_fixup passes by what is the kernel's own (the vDSO, rings of asynchronous I/O), and what it may drop."""
     for area in mm.areas.overlapping(start, end):
-        if not area.flags & VM_DONTEXPAND:
+        if not area.flags & (VM_DONTEXPAND | VM_DROPPABLE):
             low, high = max(area.start, start), min(area.end, end)
             if not area.flags & VM_LOCKED:
                 mm.locked_bytes += high - low
@@ -359,6 +363,9 @@ def _transfer(task: Task, pid: int, local: int, local_count: int, remote: int, r
     if target is None or target.dead:
         raise LinuxError(ESRCH)
     mm = _other_mm(task, target, EPERM)
+    theirs = _reachable(mm, theirs, PROT_WRITE if write else PROT_READ)
+    if not theirs:
+        raise LinuxError(EFAULT)
     source, sink = (task.mem, mm.mem) if write else (mm.mem, task.mem)
     from_vector, to_vector = (mine, theirs) if write else (theirs, mine)
     room = sum(length for _, length in to_vector)
@@ -390,6 +397,23 @@ def _transfer(task: Task, pid: int, local: int, local_count: int, remote: int, r
         if got < length:
             break
     return done
+
+
+def _reachable(mm: Mm, vector: list[tuple[int, int]], access: int) -> list[tuple[int, int]]:
+    """The vector up to the first page that may not be read or written by way of its area (check_vma_flags): no stack
+    grows, and what the processor would let through does not count."""
+    out = []
+    for base, length in vector:
+        at, end = base, base + length
+        for area in mm.areas.overlapping(base, end) if length else ():
+            if area.start > at or not area.prot & access:
+                break
+            at = min(end, area.end)
+        if at > base:
+            out.append((base, at - base))
+        if at < end:
+            break
+    return out
 
 
 def _pieces(source: list[tuple[int, int]], sink: list[tuple[int, int]]) -> Iterator[tuple[int, int, int]]:

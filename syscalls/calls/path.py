@@ -70,11 +70,11 @@ def _link(task: Task, olddirfd: int, oldpath: bytes, newdirfd: int, newpath: byt
     if flags & ~(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH):
         raise LinuxError(EINVAL)
     vfs = task.kernel.vfs
-    # Whose descriptor it is may link it without that capability, too: the credentials that opened it are this task's
-    # for all that can be told here.
-    if flags & AT_EMPTY_PATH and not oldpath and not task.cred.capable(CAP_DAC_READ_SEARCH):
-        if olddirfd != AT_FDCWD and olddirfd not in task.files.files:
-            raise LinuxError(ENOENT)
+    # The flag wants that capability, or the credentials that opened the descriptor, even when there is a path.
+    if (flags & AT_EMPTY_PATH and olddirfd != AT_FDCWD and not oldpath.startswith(b"/")
+            and not task.cred.capable(CAP_DAC_READ_SEARCH)
+            and task.files.get_raw(olddirfd) in task.files.inherited):
+        raise LinuxError(ENOENT)
     old = vfs.resolve(task, oldpath, olddirfd, follow=bool(flags & AT_SYMLINK_FOLLOW),
                       empty_path=bool(flags & AT_EMPTY_PATH))
     names.make_link(vfs, task, old, newpath, newdirfd)

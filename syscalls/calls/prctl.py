@@ -17,8 +17,6 @@ from syscalls.abi.errno import (
 from syscalls.abi.mm import (
     MDWE_NO_INHERIT,
     MDWE_REFUSE_EXEC_GAIN,
-    VM_DONTEXPAND,
-    VM_MAYSHARE,
     VM_MERGEABLE,
 )
 from syscalls.credentials import CAP_LAST, CAP_SETPCAP, CAP_SYS_PTRACE, CAP_SYS_RESOURCE
@@ -444,11 +442,12 @@ def get_mdwe(task: Task, arg2: int, arg3: int, arg4: int, arg5: int) -> int:
 @option(67)
 def set_memory_merge(task: Task, on: int, arg3: int, arg4: int, arg5: int) -> int:
     _no_more(arg3, arg4, arg5)
+    from syscalls.madvise import NOT_MERGED
     mm = task.mm
     if on or mm.merge_any:
         mm.merge_any = VM_MERGEABLE if on else 0
         for area in list(mm.vmas):
-            if not area.flags & (VM_MAYSHARE | VM_DONTEXPAND):
+            if not area.flags & NOT_MERGED:
                 mm.rewrite(area.start, area.end, None, mm.merge_any, VM_MERGEABLE & ~mm.merge_any)
     return 0
 
@@ -558,6 +557,11 @@ def _may_look(task: Task, target: Task) -> bool:
             and mine.gid == theirs.egid == theirs.sgid == theirs.gid)
 
 
+def _living(task: Task, held: object) -> object:
+    """What a task has; none of it after its end."""
+    return None if task.dead else held
+
+
 @syscall(312, since="3.5", support=PARTIAL("KCMP_EPOLL_TFD: EOPNOTSUPP"), unsupported={"KCMP_EPOLL_TFD": 7})
 def kcmp(task: Task, pid1: Pid, pid2: Pid, kind: S32, index1: U64, index2: U64) -> int:
     first, second = task.kernel.tasks.get(pid1), task.kernel.tasks.get(pid2)
@@ -571,17 +575,17 @@ def kcmp(task: Task, pid1: Pid, pid2: Pid, kind: S32, index1: U64, index2: U64) 
             raise LinuxError(EBADF)
         return _order(file1, file2)
     if kind == KCMP_VM:
-        return _order(first.mm, second.mm)
+        return _order(_living(first, first.mm), _living(second, second.mm))
     if kind == KCMP_FILES:
-        return _order(first.files, second.files)
+        return _order(_living(first, first.files), _living(second, second.files))
     if kind == KCMP_FS:
-        return _order(first.fs, second.fs)
+        return _order(_living(first, first.fs), _living(second, second.fs))
     if kind == KCMP_SIGHAND:
         return _order(first.handlers, second.handlers)
     if kind == KCMP_IO:
         return 0
     if kind == KCMP_SYSVSEM:
-        return _order(first.group.sem_undo, second.group.sem_undo)
+        return _order(_living(first, first.group.sem_undo), _living(second, second.group.sem_undo))
     if kind == KCMP_EPOLL_TFD:
         raise LinuxError(EOPNOTSUPP)
     raise LinuxError(EINVAL)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from syscalls.abi.errno import EINVAL, LinuxError
+from syscalls.abi.errno import EINVAL, EOPNOTSUPP, ESPIPE, LinuxError
 from syscalls.abi.fs import IN_MODIFY
 from syscalls.calls.io import (
     CHUNK,
     O_APPEND,
+    READS,
+    WRITES,
     check_end,
     check_position,
     each,
@@ -20,11 +22,13 @@ from syscalls.calls.io import (
     write_now,
     writev_vector,
 )
-from syscalls.rw_flags import RWF_APPEND, RWF_DSYNC, RWF_NOAPPEND, RWF_NOWAIT, RWF_SYNC, check_rw_flags
+from syscalls.rw_flags import RWF_APPEND, RWF_DSYNC, RWF_NOAPPEND, RWF_NOSIGNAL, RWF_NOWAIT, RWF_SYNC, check_rw_flags
 from syscalls.table import PARTIAL, syscall
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from syscalls.abi.kinds import IoVec, RwFlags
     from syscalls.calls.io import Result, Vector
     from syscalls.fd import FileDescription
@@ -33,7 +37,7 @@ if TYPE_CHECKING:
 
 
 def _preadv(task: Task, fd: int, vec: int, vlen: int, pos: int) -> int:
-    file = positioned(task, fd, pos, (0, 2))
+    file = positioned(task, fd, pos, READS)
     vector = task.mem.iovec(vec, vlen)
     check_end(pos, sum(length for _, length in vector))
     return preadv_now(task, file, vector, pos)
@@ -52,7 +56,7 @@ def preadv_now(task: Task, file: FileDescription, vector: Vector, pos: int) -> i
 
 
 def _pwritev(task: Task, fd: int, vec: int, vlen: int, pos: int) -> int:
-    file = positioned(task, fd, pos, (1, 2))
+    file = positioned(task, fd, pos, WRITES)
     vector = task.mem.iovec(vec, vlen)
     check_end(pos, sum(length for _, length in vector))
     return pwritev_now(task, file, vector, pos)
@@ -121,7 +125,10 @@ def pwritev2(task: Task, fd: Fd, vec: In[IoVec], vlen: U32, pos: S64, pos_high: 
     if pos != -1:
         if pos < 0:
             raise LinuxError(EINVAL)
-        check_position(task.files.get(fd))
+        file = task.files.get(fd)
+        check_position(file)
+        if not file.has_pwrite:
+            raise LinuxError(ESPIPE)
     file = output_file(task, fd)
     if not file.can_write:
         raise LinuxError(EINVAL)
@@ -129,6 +136,10 @@ def pwritev2(task: Task, fd: Fd, vec: In[IoVec], vlen: U32, pos: S64, pos_high: 
     if total:
         check_end(pos, total)
         check_rw_flags(file, flags, file.writes_vectors)
+        if flags & RWF_NOWAIT and not file.writes_nowait:
+            raise LinuxError(EOPNOTSUPP)
+    if flags & RWF_NOSIGNAL:
+        task.no_sigpipe = True
     kept = file.flags
     # The call's own status flags hold for this call only: objects look at the description's.
     if flags & RWF_APPEND:
@@ -145,9 +156,20 @@ def pwritev2(task: Task, fd: Fd, vec: In[IoVec], vlen: U32, pos: S64, pos_high: 
             result = writev_vector(task, file, task.mem.iovec(vec, vlen))
     finally:
         file.flags = kept
+        task.no_sigpipe = False
+    if flags & RWF_NOSIGNAL and not isinstance(result, int):
+        return _silent(task, result)
     if flags & (RWF_SYNC | RWF_DSYNC) and isinstance(result, int) and result and _is_regular(file):
         file.sync(task, not flags & RWF_SYNC)
     return result
+
+
+async def _silent(task: Task, work: Awaitable[int]) -> int:
+    task.no_sigpipe = True
+    try:
+        return await work
+    finally:
+        task.no_sigpipe = False
 
 
 def _is_regular(file: FileDescription) -> bool:

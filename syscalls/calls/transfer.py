@@ -20,7 +20,7 @@ from syscalls.abi.errno import (
     LinuxError,
 )
 from syscalls.abi.fs import IN_ACCESS, IN_MODIFY, OFFSET_MAX
-from syscalls.calls.io import CHUNK, TO_READ, TO_WRITE, broken_pipe, input_file, output_file, write_now
+from syscalls.calls.io import CHUNK, TO_READ, TO_WRITE, broken_pipe, check_end, input_file, output_file, write_now
 from syscalls.fd import O_APPEND, O_NONBLOCK
 from syscalls.fs.anon import AnonymousFile
 from syscalls.fs.inode import S_IFDIR, S_IFMT, S_IFREG
@@ -226,22 +226,21 @@ async def splice(task: Task, fd_in: Fd, off_in: InOut[S64Value], fd_out: Fd, off
             raise LinuxError(EINVAL)
         return await _pipe_to_pipe(task, in_pipe, out_pipe, length,
                                    nonblock or bool((source.flags | target.flags) & O_NONBLOCK), keep=False)
-    if in_pipe is None:
-        _check_spliceable(source)
-    else:
-        _check_written_by_splice(target)
     if in_pipe is not None:
+        _check_written_by_splice(target)
         if end is not None and (not target.seekable or end < 0):
             raise LinuxError(EINVAL)
         if target.flags & O_APPEND:
             raise LinuxError(EINVAL)
+        check_end(target.offset if end is None else end, length)
         done = await _pipe_to_file(task, in_pipe, target, end, length, nonblock or bool(source.flags & O_NONBLOCK))
         if end is not None:
             task.mem.put_u64(off_out, end + done if target.moves else end)
         return done
     if out_pipe is not None:
-        if start is not None and (not source.seekable or start < 0):
+        if start is not None and (not (source.seekable or source.takes_positions) or start < 0):
             raise LinuxError(EINVAL)
+        check_end(source.offset if start is None else start, length)
         nonblock = nonblock or bool(target.flags & O_NONBLOCK)
         await _wait_room(task, out_pipe, nonblock)
         _check_readable_by_splice(source)

@@ -27,7 +27,7 @@ from syscalls.abi.fs import (
     XATTR_SIZE_MAX,
 )
 from syscalls.credentials import CAP_SYS_ADMIN
-from syscalls.fs.inode import S_IFDIR, S_IFMT, S_IFREG
+from syscalls.fs.inode import ACL_NAMES, S_IFDIR, S_IFMT, S_IFREG
 from syscalls.table import PARTIAL, syscall
 
 TYPE_CHECKING = False
@@ -135,9 +135,21 @@ def _set(task: Task, find: Find, name_at: int, value: int, size: int, flags: int
     data = task.mem.read(value, size) if size else b""
     location, inode = find()
     _check(task, location, inode, name, MAY_WRITE)
+    if name in ACL_NAMES and size:
+        _check_acl(data)
     inode.setxattr(task, name, data, flags)
     _changed(task, location)
     return 0
+
+
+def _check_acl(data: bytes) -> None:
+    """posix_acl_from_xattr: version 2, then entries of 8 bytes.  EINVAL, EOPNOTSUPP."""
+    if len(data) < 4:
+        raise LinuxError(EINVAL)
+    if int.from_bytes(data[:4], "little") != 2:
+        raise LinuxError(EOPNOTSUPP)
+    if len(data) % 8 != 4:
+        raise LinuxError(EINVAL)
 
 
 def _get(task: Task, find: Find, name_at: int, value: int, size: int) -> int:

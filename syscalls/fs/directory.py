@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
-from syscalls.abi.errno import EINVAL, LinuxError
-from syscalls.abi.fs import DT_DIR, O_ACCMODE, OFFSET_MAX, SEEK_CUR, SEEK_END, SEEK_SET
+from syscalls.abi.errno import EINVAL, ENXIO, LinuxError
+from syscalls.abi.fs import (
+    DT_DIR,
+    MAX_NON_LFS,
+    O_ACCMODE,
+    OFFSET_MAX,
+    SEEK_CUR,
+    SEEK_DATA,
+    SEEK_END,
+    SEEK_HOLE,
+    SEEK_SET,
+)
 from syscalls.fd import DirectoryDescription
 from translator.hosts.base import HostError
 
@@ -66,18 +76,20 @@ class OpenDirectory(DirectoryDescription):
         return listing
 
     def seek(self, task: Task, offset: int, whence: int) -> int:
+        kind = self.inode.filesystem.name if self.inode is not None else ""
         if whence == SEEK_CUR:
             offset += self.offset
         elif whence == SEEK_END:
-            kind = self.inode.filesystem.name if self.inode is not None else ""
             if kind in _NO_END:
                 raise LinuxError(EINVAL)
             if kind not in _EMPTY:
                 count = len(self.entries(task))
                 offset += position_of(count, count, self.inode is not None and self.inode.filesystem.sparse_positions)
+        elif whence in (SEEK_DATA, SEEK_HOLE) and kind in _EMPTY:
+            raise LinuxError(ENXIO)
         elif whence != SEEK_SET:
             raise LinuxError(EINVAL)
-        if not 0 <= offset <= OFFSET_MAX:
+        if not 0 <= offset <= (MAX_NON_LFS if kind == "proc" else OFFSET_MAX):
             raise LinuxError(EINVAL)
         self.offset = offset
         return offset

@@ -140,6 +140,36 @@ class HostBacking:
             except HostError as error:
                 self.lost = error.errno
 
+    def allocate(self, mode: int, offset: int, length: int) -> None:
+        """fallocate through a mapping (MADV_REMOVE)."""
+        if self.writer is None:
+            raise LinuxError(EIO)
+        self.allocate_in(self.writer.file, mode, offset, length)
+
+    def allocate_in(self, file: HostFile, mode: int, offset: int, length: int) -> None:
+        """fallocate of this file, however it is open; the engine's pages follow."""
+        cache = self.page_cache
+        if cache is None:
+            file.allocate(mode, offset, length)
+            return
+        cache.before_read(0, file.stat().size)
+        file.allocate(mode, offset, length)
+        self.own_change = True
+        size = file.stat().size
+        if mode & (FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_INSERT_RANGE):
+            cache.truncated(size)
+            begin, end = offset, size
+        elif mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE):
+            begin, end = offset, min(offset + length, size)
+        else:
+            return
+        while begin < end:
+            data = file.pread(min(_CHUNK, end - begin), begin)
+            if not data:
+                break
+            cache.written(begin, data)
+            begin += len(data)
+
     def retain(self) -> None:
         self.references += 1
 
@@ -165,6 +195,14 @@ class HostDescription(RegularDescription):
         self.file = handle.file
         self.filesystem = inode.filesystem
         self.key: tuple[int, int] | None = None
+
+    @property
+    def dontcache(self) -> bool:  # type: ignore[override]
+        return self.filesystem.name in ("ext2", "ext4", "xfs", "btrfs")
+
+    @property
+    def writes_nowait(self) -> bool:  # type: ignore[override]
+        return self.filesystem.name not in ("ext2", "ext4")  # ext4_buffered_write_iter
 
     def file_key(self) -> tuple[int, int]:
         if self.key is None:
@@ -236,27 +274,10 @@ class HostDescription(RegularDescription):
 
     def _allocate(self, mode: int, offset: int, length: int) -> None:
         backing = self._backing() if self.filesystem.backings else None
-        cache = backing.page_cache if backing is not None else None
-        if cache is not None:
-            cache.before_read(0, self.size())
-        self.file.allocate(mode, offset, length)
-        if backing is None or cache is None:
-            return
-        backing.own_change = True
-        size = self.size()
-        if mode & (FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_INSERT_RANGE):
-            cache.truncated(size)
-            begin, end = offset, size
-        elif mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE):
-            begin, end = offset, min(offset + length, size)
+        if backing is not None:
+            backing.allocate_in(self.file, mode, offset, length)
         else:
-            return
-        while begin < end:
-            data = self.file.pread(min(_CHUNK, end - begin), begin)
-            if not data:
-                break
-            cache.written(begin, data)
-            begin += len(data)
+            self.file.allocate(mode, offset, length)
 
     def sync(self, task: Task, data_only: bool) -> None:
         backing = self._backing() if self.filesystem.backings else None

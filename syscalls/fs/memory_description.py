@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from syscalls.abi.errno import EPERM, LinuxError
-from syscalls.abi.fs import FALLOC_FL_PUNCH_HOLE, O_APPEND
+from syscalls.abi.errno import EINVAL, EOPNOTSUPP, EPERM, LinuxError
+from syscalls.abi.fs import FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, O_APPEND, OFFSET_MAX
 from syscalls.fs.fileattr import FS_NOATIME_FL
 from syscalls.fs.regular import RegularDescription, within_limit
 
@@ -45,6 +45,8 @@ class MemoryDescription(RegularDescription):
         return done, self.inode.length
 
     def unreadable_data(self, task: Task, length: int) -> None:
+        if self.offset + length > OFFSET_MAX:
+            raise LinuxError(EINVAL)  # rw_verify_area
         self.unreadable_at(task, length, self.inode.length if self.flags & O_APPEND else self.offset)
 
     def unreadable_at(self, task: Task, length: int, offset: int) -> None:
@@ -73,6 +75,8 @@ class MemoryDescription(RegularDescription):
         return self.inode.seek_data(offset, hole)
 
     def _allocate(self, mode: int, offset: int, length: int) -> None:
+        if mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE):
+            raise LinuxError(EOPNOTSUPP)
         sealed = self.inode.sealed
         if mode & FALLOC_FL_PUNCH_HOLE:
             if sealed & 24:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from syscalls.abi.errno import EACCES, ENOENT, EPERM, ESRCH, LinuxError
 from syscalls.credentials import CAP_SYS_PTRACE
 from syscalls.fs.inode import FileSystem, Inode, Stat
-from syscalls.fs.simple import Node, PlainFile, SimpleDirectory, SimpleFileSystem, SymlinkNode
+from syscalls.fs.simple import Node, PlainFile, Seeks, SimpleDirectory, SimpleFileSystem, SymlinkNode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -189,12 +189,15 @@ def entry_table(whole: bool) -> dict[bytes, tuple[int, Maker]]:
     return table
 
 
-def text(mode: int, generate: Generator, accept: Acceptor | None = None, *, guarded: bool = False) -> Maker:
+def text(mode: int, generate: Generator, accept: Acceptor | None = None, *, guarded: bool = False,
+         seeks: Seeks = Seeks.SEQ) -> Maker:
     """What makes a text file of a process.  `guarded`: only for who may look into it."""
 
     def make(filesystem: ProcFs, target: Task, number: int) -> Node:
         uid, gid = owner(target)
-        return TaskFile(filesystem, target, generate, accept, mode, guarded, uid, gid, number)
+        node = TaskFile(filesystem, target, generate, accept, mode, guarded, uid, gid, number)
+        node.seeks = seeks
+        return node
 
     return make
 

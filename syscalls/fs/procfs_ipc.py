@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from syscalls.abi.errno import EINVAL, EPERM, LinuxError
-from syscalls.fs.simple import SimpleDirectory, TextFile
+from syscalls.fs.simple import SimpleDirectory, TextFile, registered
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,8 +31,9 @@ def sysvipc_directory(filesystem: ProcFs) -> SimpleDirectory:
         from syscalls.shm import describe_segments
         return describe_segments(task.kernel)
 
-    return SimpleDirectory(filesystem, {b"msg": TextFile(filesystem, queues), b"sem": TextFile(filesystem, semaphores),
-                                        b"shm": TextFile(filesystem, segments)}, 0o555)
+    return SimpleDirectory(filesystem, registered({
+        b"msg": TextFile(filesystem, queues), b"sem": TextFile(filesystem, semaphores),
+        b"shm": TextFile(filesystem, segments)}), 0o555)
 
 
 def ipc_settings(filesystem: ProcFs) -> dict[str, TextFile]:

@@ -9,7 +9,7 @@ from syscalls.fd import FileDescription
 from syscalls.fs.inode import S_IFREG
 from syscalls.fs.procfs import check_exists, may_access, owner, text
 from syscalls.fs.procfs_task import memory_of
-from syscalls.fs.simple import Node
+from syscalls.fs.simple import Node, Seeks
 from translator.machine import GuestFault
 
 TYPE_CHECKING = False
@@ -235,7 +235,7 @@ class MemDescription(FileDescription):
 
     kind = "file"
     seekable = True
-    nowait = splice_source = splice_target = False
+    nowait = splice_source = splice_target = direct_io = False
     reads_vectors = writes_vectors = False
 
     def __init__(self, flags: int, location: Location, node: MemNode) -> None:
@@ -330,7 +330,7 @@ MEMORY_ENTRIES: dict[bytes, Maker] = {
     b"smaps_rollup": text(0o444, smaps_rollup, guarded=True),
     b"pagemap": _pagemap,
     b"map_files": _map_files,
-    b"cmdline": text(0o444, cmdline),
-    b"environ": text(0o400, environ, guarded=True),
-    b"auxv": text(0o400, auxv, guarded=True),
+    b"cmdline": text(0o444, cmdline, seeks=Seeks.GENERIC),
+    b"environ": text(0o400, environ, guarded=True, seeks=Seeks.GENERIC),
+    b"auxv": text(0o400, auxv, guarded=True, seeks=Seeks.GENERIC),
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from syscalls.abi.fs import MS_NOATIME, MS_NODEV, MS_NODIRATIME, MS_NOEXEC, MS_NOSUID, MS_RDONLY, MS_RELATIME
 from syscalls.fd import POLLERR, POLLIN, POLLPRI, POLLRDNORM, FileDescription
-from syscalls.fs.procfs import TaskFile, owner
+from syscalls.fs.procfs import TaskFile, owner, text
 from syscalls.fs.simple import TextDescription
 
 TYPE_CHECKING = False
@@ -119,5 +119,5 @@ def _file(mode: int, generate: Generator) -> Maker:
 MOUNT_ENTRIES: dict[bytes, Maker] = {
     b"mounts": _file(0o444, mounts),
     b"mountinfo": _file(0o444, mountinfo),
-    b"mountstats": _file(0o400, mountstats),
+    b"mountstats": text(0o400, mountstats),
 }

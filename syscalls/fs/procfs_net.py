@@ -6,7 +6,7 @@ from struct import unpack_from
 
 from syscalls.abi.errno import LinuxError
 from syscalls.abi.net import AF_INET, AF_INET6, AF_UNIX, SOCK_DGRAM, SOCK_STREAM
-from syscalls.fs.simple import PlainFile
+from syscalls.fs.simple import PlainFile, registered
 from translator.hosts.base import HostError
 
 TYPE_CHECKING = False
@@ -198,4 +198,4 @@ def net_nodes(filesystem: ProcFs) -> dict[bytes, Inode]:
     out: dict[bytes, Inode] = {name: PlainFile(filesystem, read) for name, read in readers.items()}
     for name, content in _FIXED.items():
         out[name] = PlainFile(filesystem, content)
-    return dict(sorted(out.items()))
+    return registered(dict(sorted(out.items())))

@@ -6,7 +6,7 @@ from __future__ import annotations
 from syscalls.abi.errno import EINVAL, EPERM, LinuxError
 from syscalls.fs.procfs_ipc import ipc_settings
 from syscalls.fs.procfs_keys import key_settings
-from syscalls.fs.simple import Node, SimpleDirectory, TextFile
+from syscalls.fs.simple import Node, Seeks, SimpleDirectory, TextFile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -229,4 +229,6 @@ def _insert(filesystem: ProcFs, directory: dict[bytes, Inode], parts: list[bytes
             child = directory[part] = SysctlDirectory(filesystem, {}, 0o555)
         assert isinstance(child, SimpleDirectory) and isinstance(child.children, dict)
         directory = child.children
+    assert isinstance(node, TextFile)
+    node.seeks, node.pollable = Seeks.DEFAULT, True
     directory[parts[-1]] = node

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from syscalls.abi.errno import EINVAL, EPERM, LinuxError
 from syscalls.fs.procfs_links import net_link
-from syscalls.fs.simple import PlainFile, SimpleDirectory, SymlinkNode, TextFile
+from syscalls.fs.simple import PlainFile, SimpleDirectory, SymlinkNode, TextFile, registered
 from syscalls.task import RUNNING
 
 TYPE_CHECKING = False
@@ -242,6 +242,7 @@ def system_nodes(filesystem: ProcFs) -> dict[bytes, Inode]:
     out[b"swaps"] = PlainFile(filesystem, b"Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n")
     out[b"sysrq-trigger"] = PlainFile(filesystem, None, sysrq)
     out[b"kmsg"] = PlainFile(filesystem, kmsg, mode=0o400)
+    registered(out)
     out[b"mounts"] = SymlinkNode(filesystem, b"self/mounts")
     out[b"net"] = net_link(filesystem)
     out[b"sys"] = sys_directory(filesystem)

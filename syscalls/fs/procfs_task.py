@@ -23,6 +23,7 @@ from syscalls.fs.procfs_numbers import (
     stripped,
     timerslack,
 )
+from syscalls.fs.simple import Seeks
 from syscalls.task import DEAD, RLIM_INFINITY, RLIMIT_RSS, RLIMIT_SIGPENDING, RUNNING, SLEEPING, STOPPED, TRACED, ZOMBIE
 
 TYPE_CHECKING = False
@@ -284,6 +285,11 @@ def syscall(target: Task, task: Task) -> bytes:
     return b"%d %s 0x%x 0x%x\n" % (target.call_number, words, stack, pc)
 
 
+def reset_sched(target: Task, task: Task, data: bytes) -> int | None:
+    """Whatever is written sets the numbers of schedstats to 0, which they are."""
+    return None
+
+
 def sched(target: Task, task: Task) -> bytes:
     from syscalls.accounting import task_cpu_ns
     group = target.group
@@ -311,6 +317,7 @@ def loginuid(target: Task, task: Task) -> bytes:
 
 
 def set_loginuid(target: Task, task: Task, data: bytes) -> int | None:
+    kernel_integer(data, 0, 0xFFFFFFFF, 10)
     raise LinuxError(EPERM)
 
 
@@ -369,7 +376,7 @@ def _attributes(filesystem: ProcFs, target: Task, number: int) -> Node:
         out: dict[bytes, Inode] = {}
         for index, (name, mode) in enumerate(names, 1):
             accept = _refuse_attribute if mode == 0o666 else None
-            out[name] = text(mode, attribute, accept)(filesystem, target, number + (index << 8))
+            out[name] = text(mode, attribute, accept, seeks=Seeks.GENERIC)(filesystem, target, number + (index << 8))
         return out
 
     return TaskSubdirectory(filesystem, target, make, 0o555, number)
@@ -423,7 +430,7 @@ TASK_ENTRIES: dict[bytes, Maker] = {
     b"status": text(0o444, status),
     b"personality": text(0o400, personality, guarded=True),
     b"limits": text(0o444, limits),
-    b"sched": text(0o644, sched),
+    b"sched": text(0o644, sched, reset_sched),
     b"autogroup": text(0o644, autogroup),
     b"timens_offsets": text(0o644, timens_offsets),
     b"comm": text(0o644, comm, set_comm),
@@ -438,11 +445,11 @@ TASK_ENTRIES: dict[bytes, Maker] = {
     b"cpuset": text(0o444, cpuset),
     b"cgroup": text(0o444, cgroup),
     b"oom_score": text(0o444, oom_score),
-    b"oom_adj": text(0o644, oom_adj, set_oom_adj),
-    b"oom_score_adj": text(0o644, oom_score_adj, set_oom_score_adj),
-    b"loginuid": text(0o644, loginuid, set_loginuid),
-    b"sessionid": text(0o444, loginuid),
-    b"coredump_filter": text(0o644, coredump_filter, set_coredump_filter),
+    b"oom_adj": text(0o644, oom_adj, set_oom_adj, seeks=Seeks.GENERIC),
+    b"oom_score_adj": text(0o644, oom_score_adj, set_oom_score_adj, seeks=Seeks.DEFAULT),
+    b"loginuid": text(0o644, loginuid, set_loginuid, seeks=Seeks.GENERIC),
+    b"sessionid": text(0o444, loginuid, seeks=Seeks.GENERIC),
+    b"coredump_filter": text(0o644, coredump_filter, set_coredump_filter, seeks=Seeks.GENERIC),
     b"io": text(0o400, io, guarded=True),
     b"uid_map": text(0o644, uid_map, set_map),
     b"gid_map": text(0o644, uid_map, set_map),
@@ -453,5 +460,5 @@ TASK_ENTRIES: dict[bytes, Maker] = {
     b"arch_status": text(0o444, arch_status),
     b"ksm_merging_pages": text(0o400, ksm_merging_pages),
     b"ksm_stat": text(0o400, ksm_stat),
-    b"clear_refs": text(0o200, clear_refs, set_clear_refs),
+    b"clear_refs": text(0o200, clear_refs, set_clear_refs, seeks=Seeks.NOWHERE),
 }

@@ -100,6 +100,8 @@ class RegularDescription(FileDescription):
         return data
 
     def write(self, task: Task, data: bytes) -> int:
+        if self.offset + len(data) > OFFSET_MAX:
+            raise LinuxError(EINVAL)
         if self.flags & O_APPEND:
             return self.append(task, data)
         done = self.pwrite(task, data, self.offset)

@@ -6,8 +6,22 @@ nodes; nodes made on the fly (those of /proc/PID) should be given a number of th
 
 from __future__ import annotations
 
-from syscalls.abi.errno import EACCES, EINVAL, EIO, EISDIR, ENOENT, EPERM, LinuxError
-from syscalls.abi.fs import O_ACCMODE, O_APPEND, O_RDONLY, PROC_SUPER_MAGIC, S_IALLUGO, SEEK_CUR, SEEK_END, SEEK_SET
+from enum import Enum
+
+from syscalls.abi.errno import EACCES, EINVAL, EIO, EISDIR, ENODEV, ENOENT, ENXIO, EPERM, LinuxError
+from syscalls.abi.fs import (
+    MAX_NON_LFS,
+    O_ACCMODE,
+    O_APPEND,
+    O_RDONLY,
+    PROC_SUPER_MAGIC,
+    S_IALLUGO,
+    SEEK_CUR,
+    SEEK_DATA,
+    SEEK_END,
+    SEEK_HOLE,
+    SEEK_SET,
+)
 from syscalls.fd import FileDescription
 from syscalls.fs.directory import OpenDirectory
 from syscalls.fs.inode import S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, FileSystem, Inode, Stat, not_found
@@ -18,6 +32,7 @@ if TYPE_CHECKING:
 
     from syscalls.fs.vfs import Location
     from syscalls.task import Task
+    from translator.machine import Backing
 
 PROC_BLOCK = 1024
 """s_blocksize of procfs, which st_blksize shows."""
@@ -47,7 +62,7 @@ class Node(Inode):
     ephemeral = False
     """Nothing can be mounted on it: it may be gone the next moment (proc's descriptors)."""
     fixed = False
-    """chmod, chown and utime are refused with EPERM, as /proc/PID does; not a chown that changes nothing."""
+    """chmod is refused with EPERM (proc_setattr); owner and times can be set."""
 
     def __init__(self, filesystem: SimpleFileSystem, mode: int, *, uid: int = 0, gid: int = 0,
                  number: int = 0) -> None:
@@ -76,19 +91,17 @@ class Node(Inode):
                     mtime_ns=mtime, ctime_ns=ctime, btime_ns=filesystem.birth_ns)
 
     def _changed(self, task: Task, atime_ns: int | None = None, mtime_ns: int | None = None) -> None:
-        if self.fixed:
-            raise LinuxError(EPERM)
         stat = self.stat(task)
         self.times = (stat.atime_ns if atime_ns is None else atime_ns,
                       stat.mtime_ns if mtime_ns is None else mtime_ns, task.kernel.clock.realtime())
 
     def chmod(self, task: Task, mode: int) -> None:
+        if self.fixed:
+            raise LinuxError(EPERM)
         self._changed(task)
         self.mode = self.mode & S_IFMT | mode & S_IALLUGO
 
     def chown(self, task: Task, uid: int, gid: int) -> None:
-        if self.fixed and uid == gid == -1:
-            return
         self._changed(task)
         if uid != -1:
             self.uid = uid
@@ -164,9 +177,22 @@ class SimpleDirectory(Node):
         return OpenDirectory(flags, location, self)
 
 
+class Seeks(Enum):
+    """How lseek works (llseek of file_operations)."""
+    SEQ = "seq_lseek: from the start and the current position; there is no pwrite either (seq_open)"
+    GENERIC = "generic_file_llseek: a file of size 0, up to s_maxbytes"
+    DEFAULT = "default_llseek: the same without a limit"
+    NOWHERE = "noop_llseek"
+
+
 class TextFile(Node):
     """A file whose content `read` makes when it is read from its start.  `write`, when given, gets the bytes of each
     write(2), and raises LinuxError to refuse them; it may return how many it took."""
+
+    seeks = Seeks.SEQ
+    pollable = False
+    unmappable = ENODEV
+    """What mmap fails with."""
 
     def __init__(self, filesystem: SimpleFileSystem, read: Callable[[Task], bytes] | bytes | None,
                  write: Callable[[Task, bytes], int | None] | None = None, mode: int = -1, *, uid: int = 0,
@@ -195,6 +221,15 @@ class TextFile(Node):
         return TextDescription(flags, location, self)
 
 
+def registered(nodes: dict[bytes, Inode]) -> dict[bytes, Inode]:
+    """The same nodes; the files among them as proc_create makes them: epoll takes them, and mmap asks in vain."""
+    for node in nodes.values():
+        if isinstance(node, TextFile):
+            node.pollable = True
+            node.unmappable = EIO
+    return nodes
+
+
 class PlainFile(TextFile):
     """One without read_iter and splice_read, as those of processes are."""
 
@@ -213,6 +248,12 @@ class TextDescription(FileDescription):
         super().__init__(flags, location, inode)
         self.node = inode
         self.content: bytes | None = None
+        self.has_pwrite = inode.seeks is not Seeks.SEQ
+        self.pollable = inode.pollable or self.pollable
+        self.has_mmap = inode.unmappable == EIO
+
+    def backing(self, task: Task, shared: bool, prot: int) -> Backing:
+        raise LinuxError(self.node.unmappable)
 
     def pread(self, task: Task, length: int, offset: int) -> bytes:
         if self.content is None or offset == 0:
@@ -240,16 +281,18 @@ class TextDescription(FileDescription):
         return done
 
     def seek(self, task: Task, offset: int, whence: int) -> int:
+        seeks = self.node.seeks
+        if seeks is Seeks.NOWHERE:
+            return self.offset
         if whence == SEEK_CUR:
             offset += self.offset
-        elif whence == SEEK_END:
-            # sysfs files have a size; for proc files this is seq_lseek, which refuses.
-            if not self.node.shown_size:
-                raise LinuxError(EINVAL)
+        elif whence == SEEK_END and (self.node.shown_size or seeks is not Seeks.SEQ):
             offset += self.node.shown_size
+        elif whence in (SEEK_DATA, SEEK_HOLE) and seeks is not Seeks.SEQ:
+            raise LinuxError(ENXIO)  # all of it lies behind the end
         elif whence != SEEK_SET:
             raise LinuxError(EINVAL)
-        if offset < 0:
+        if offset < 0 or (seeks is Seeks.GENERIC and offset > MAX_NON_LFS):
             raise LinuxError(EINVAL)
         self.offset = offset
         return offset

@@ -5,7 +5,7 @@ A file's bytes are kept by page; a page that was never written is a hole.
 
 from __future__ import annotations
 
-from syscalls.abi.errno import EEXIST, EFBIG, ENODATA, ENOSPC, ENOTEMPTY, ENXIO, EOPNOTSUPP, LinuxError
+from syscalls.abi.errno import EEXIST, EFBIG, ENODATA, ENOSPC, ENOTEMPTY, ENXIO, EOPNOTSUPP, EPERM, LinuxError
 from syscalls.abi.fs import (
     FALLOC_FL_KEEP_SIZE,
     FALLOC_FL_PUNCH_HOLE,
@@ -22,6 +22,7 @@ from syscalls.abi.fs import (
 from syscalls.fs.directory import OpenDirectory
 from syscalls.fs.fileattr import FS_APPEND_FL, FS_IMMUTABLE_FL, FS_NOATIME_FL, FS_NODUMP_FL
 from syscalls.fs.inode import (
+    ACL_NAMES,
     S_IFDIR,
     S_IFLNK,
     S_IFMT,
@@ -187,6 +188,12 @@ class MemoryNode(Inode):
 
     def setxattr(self, task: Task, name: bytes, value: bytes, flags: int) -> None:
         check_attribute_name(name)
+        if name in ACL_NAMES:
+            # What has no entry takes the list away, and there never is one: its rights would have to count.
+            self.removexattr(task, name)
+            if len(value) > 4:
+                raise LinuxError(EOPNOTSUPP)
+            return
         known = self.xattrs is not None and name in self.xattrs
         if flags & XATTR_CREATE and known:
             raise LinuxError(EEXIST)
@@ -202,6 +209,11 @@ class MemoryNode(Inode):
 
     def removexattr(self, task: Task, name: bytes) -> None:
         check_attribute_name(name)
+        if name in ACL_NAMES:
+            from syscalls.fs.permission import owner_or_capable
+            if not owner_or_capable(task, self):
+                raise LinuxError(EPERM)
+            return
         if not self.xattrs or name not in self.xattrs:
             raise LinuxError(ENODATA)
         del self.xattrs[name]
@@ -510,9 +522,9 @@ class MemoryFile(MemoryNode):
                 page[low:high] = bytes(high - low)
 
     def allocate(self, mode: int, offset: int, length: int) -> None:
+        """fallocate: FALLOC_FL_KEEP_SIZE and FALLOC_FL_PUNCH_HOLE are all that `mode` can have."""
         end = offset + length
-        operation = mode & ~FALLOC_FL_KEEP_SIZE
-        if operation == FALLOC_FL_PUNCH_HOLE:
+        if mode & FALLOC_FL_PUNCH_HOLE:
             if self.page_cache is not None:
                 self.page_cache.before_read(0, self.length)
             stop = min(end, self.length)
@@ -522,8 +534,6 @@ class MemoryFile(MemoryNode):
                     self.page_cache.written(offset, bytes(stop - offset))
             self.modified()
             return
-        if operation:
-            raise LinuxError(EOPNOTSUPP)
         fresh = [index for index in range(offset // PAGE, (end + PAGE - 1) // PAGE) if index not in self.pages]
         self.filesystem.take_pages(len(fresh))
         for index in fresh:

@@ -441,6 +441,7 @@ class Vfs:
         if kind == S_IFSOCK:
             raise LinuxError(ENXIO)
         if access & MAY_WRITE and kind == S_IFREG and self.running and inode.identity(task) in self.running:
+            permission(task, inode, access)  # which the host would have checked
             raise LinuxError(ETXTBSY)
         if self.leases and kind == S_IFREG and inode.identity(task) in self.leases:
             return self._open_leased(task, location, flags)

@@ -432,7 +432,7 @@ class Comparison:
         programs never meet.  And each side may have died of another one of the signals that one thread sent to another:
         those that dump core take effect when the other thread runs, others at once (complete_signal)."""
         left, right = (0 if side.timed_out else side.status & 0x7F for side in (self.left, self.right))
-        if left != right and {left, right} <= {0, SIGKILL, SIGXCPU} and self.limits_time():
+        if left != right and {left, right} & {SIGKILL, SIGXCPU} and self.limits_time():
             return True
         if left == right or not any(isinstance(item, Block) and item.kind == "thread"
                                     for item in walk(self.program.operations)):
