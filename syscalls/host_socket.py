@@ -7,7 +7,7 @@ edge.
 
 from __future__ import annotations
 
-from syscalls.abi.errno import EAGAIN, LinuxError
+from syscalls.abi.errno import EAGAIN, ENOTCONN, LinuxError
 from syscalls.abi.net import (
     MSG_CTRUNC,
     MSG_DONTWAIT,
@@ -16,6 +16,7 @@ from syscalls.abi.net import (
     MSG_OOB,
     MSG_PEEK,
     MSG_TRUNC,
+    RCV_SHUTDOWN,
     SHUT_RD,
     SHUT_RDWR,
 )
@@ -121,6 +122,8 @@ class HostBackedSocket(Socket):
             message = self.receive_host(length, flags & RECEIVE_FLAGS)
         except HostError as error:
             if error.errno == EAGAIN:
+                if self.shutdown_mask & RCV_SHUTDOWN and not self.stream and self.sleeps(flags):
+                    return Message(b"")  # what would sleep finds the end (__skb_wait_for_more_packets)
                 self.queue.rearm(POLLIN)
             raise
         if self.stream and length and not message.length and not flags & (MSG_OOB | MSG_ERRQUEUE):
@@ -166,7 +169,13 @@ class HostBackedSocket(Socket):
             self.pushed = data + self.pushed
 
     def shutdown(self, task: Task, how: int) -> None:
-        self.host.shutdown(how)
+        try:
+            self.host.shutdown(how)
+        except HostError as error:
+            if error.errno == ENOTCONN and not self.stream:
+                self.shutdown_mask |= how + 1  # it is shut down all the same (inet_shutdown)
+                self.queue.wake()
+            raise
         self.shutdown_mask |= how + 1
         if how in (SHUT_RD, SHUT_RDWR):
             self.ended = True

@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections import deque
 
 from syscalls.abi.errno import EAGAIN, EBUSY, EINVAL, ENOTTY, ENXIO, EPERM, EPIPE, LinuxError
-from syscalls.abi.fs import O_APPEND, O_LARGEFILE
 from syscalls.credentials import CAP_SYS_RESOURCE
 from syscalls.fd import (
     O_ACCMODE,
@@ -420,7 +419,7 @@ async def open_fifo(task: Task, inode: Inode, flags: int, location: Location) ->
         if not pipe.readers and not pipe.writers:
             kernel.fifos.pop(key, None)
         raise
-    end = PipeEnd(pipe, flags & (O_ACCMODE | STATUS_FLAGS | O_APPEND | O_LARGEFILE), inode, location, seen, key)
+    end = PipeEnd(pipe, flags, inode, location, seen, key)
     end.nowait = False
     end.kernel_fifos = kernel.fifos
     return end

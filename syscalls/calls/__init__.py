@@ -11,7 +11,7 @@ COMMON = (
 """What nearly every program calls: imported at start."""
 OTHERS = (
     "xattr", "sched", "net", "epoll", "transfer", "preadv", "eventfds", "storage", "lock", "pidfd", "mount", "inotify",
-    "shm", "ipc", "mqueue", "numa", "aio", "ptrace", "keys", "landlock", "refused",
+    "shm", "ipc", "mqueue", "numa", "aio", "ptrace", "keys", "landlock", "kcmp", "refused",
 )
 """The others, imported when a call is made that is not declared yet, the likely ones first: importing all at start
 would take a tenth of the start-up time."""

@@ -1,17 +1,15 @@
-"""prctl, arch_prctl, seccomp, kcmp: switches of a process."""
+"""prctl, arch_prctl, seccomp: switches of a process."""
 
 from __future__ import annotations
 
 import struct
 
 from syscalls.abi.errno import (
-    EBADF,
     EINVAL,
     ENODEV,
     ENXIO,
     EOPNOTSUPP,
     EPERM,
-    ESRCH,
     LinuxError,
 )
 from syscalls.abi.mm import (
@@ -19,7 +17,7 @@ from syscalls.abi.mm import (
     MDWE_REFUSE_EXEC_GAIN,
     VM_MERGEABLE,
 )
-from syscalls.credentials import CAP_LAST, CAP_SETPCAP, CAP_SYS_PTRACE, CAP_SYS_RESOURCE
+from syscalls.credentials import CAP_LAST, CAP_SETPCAP, CAP_SYS_RESOURCE
 from syscalls.table import PARTIAL, REFUSED, syscall
 from translator.machine import FS_BASE, GS_BASE, TASK_SIZE
 
@@ -27,7 +25,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from syscalls.table import S32, U32, U64, Addr, Pid
+    from syscalls.table import S32, U32, U64, Addr
     from syscalls.task import Task
 
     Option = Callable[[Task, int, int, int, int], int]
@@ -532,60 +530,3 @@ def arch_prctl(task: Task, code: S32, address: Addr) -> int:
     else:
         raise LinuxError(EINVAL)
     return 0
-
-
-# --- kcmp
-
-KCMP_FILE, KCMP_VM, KCMP_FILES, KCMP_FS, KCMP_SIGHAND, KCMP_IO, KCMP_SYSVSEM, KCMP_EPOLL_TFD = range(8)
-
-
-def _order(first: object, second: object) -> int:
-    if first is second:
-        return 0
-    return 1 if id(first) < id(second) else 2
-
-
-def _may_look(task: Task, target: Task) -> bool:
-    mine, theirs = task.cred, target.cred
-    if target.group is not task.group and mine.landlock is not None:
-        from syscalls.landlock import may_trace
-        if not may_trace(task, target):
-            return False
-    if target.group is task.group or mine.capable(CAP_SYS_PTRACE):
-        return True
-    return (mine.uid == theirs.euid == theirs.suid == theirs.uid
-            and mine.gid == theirs.egid == theirs.sgid == theirs.gid)
-
-
-def _living(task: Task, held: object) -> object:
-    """What a task has; none of it after its end."""
-    return None if task.dead else held
-
-
-@syscall(312, since="3.5", support=PARTIAL("KCMP_EPOLL_TFD: EOPNOTSUPP"), unsupported={"KCMP_EPOLL_TFD": 7})
-def kcmp(task: Task, pid1: Pid, pid2: Pid, kind: S32, index1: U64, index2: U64) -> int:
-    first, second = task.kernel.tasks.get(pid1), task.kernel.tasks.get(pid2)
-    if first is None or second is None:
-        raise LinuxError(ESRCH)
-    if not _may_look(task, first) or not _may_look(task, second):
-        raise LinuxError(EPERM)
-    if kind == KCMP_FILE:
-        file1, file2 = first.files.files.get(index1), second.files.files.get(index2)
-        if file1 is None or file2 is None:
-            raise LinuxError(EBADF)
-        return _order(file1, file2)
-    if kind == KCMP_VM:
-        return _order(_living(first, first.mm), _living(second, second.mm))
-    if kind == KCMP_FILES:
-        return _order(_living(first, first.files), _living(second, second.files))
-    if kind == KCMP_FS:
-        return _order(_living(first, first.fs), _living(second, second.fs))
-    if kind == KCMP_SIGHAND:
-        return _order(first.handlers, second.handlers)
-    if kind == KCMP_IO:
-        return 0
-    if kind == KCMP_SYSVSEM:
-        return _order(_living(first, first.group.sem_undo), _living(second, second.group.sem_undo))
-    if kind == KCMP_EPOLL_TFD:
-        raise LinuxError(EOPNOTSUPP)
-    raise LinuxError(EINVAL)

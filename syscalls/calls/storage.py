@@ -14,6 +14,7 @@ from syscalls.abi.errno import (
     ESPIPE,
     LinuxError,
 )
+from syscalls.abi.fs import MAX_NON_LFS, O_LARGEFILE
 from syscalls.fs.inode import S_IFBLK, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG
 from syscalls.table import FAKE, syscall
 from syscalls.task import RLIMIT_FSIZE
@@ -163,13 +164,16 @@ def ftruncate(task: Task, fd: Fd, length: S64) -> int:
     stat = file.stat(task)
     if (file.inner_type or stat.mode & S_IFMT) != S_IFREG or not file.writable:
         raise LinuxError(EINVAL)
+    if length > MAX_NON_LFS and not file.flags & O_LARGEFILE:
+        raise LinuxError(EINVAL)
     if file.inode is not None and file.inode.append_only:
         raise LinuxError(EPERM)
     if file.landlock is not None:
         from syscalls.landlock import TRUNCATE, denied
         if denied(file, TRUNCATE):
             raise LinuxError(EACCES)
-    check_size_limit(task, length, stat.size)
+    if not file.inner_type:  # what only looks like a file has no size
+        check_size_limit(task, length, stat.size)
     file.truncate(task, length)
     return 0
 
@@ -195,7 +199,7 @@ def fallocate(task: Task, fd: Fd, mode: Flags[FallocateFlags], offset: S64, leng
         raise LinuxError(ENODEV)
     if offset + length > S64_MAX:
         raise LinuxError(EFBIG)
-    if not mode & FALLOC_FL_KEEP_SIZE:
+    if not mode & FALLOC_FL_KEEP_SIZE and not file.inner_type:
         check_size_limit(task, offset + length, stat.size)
     file.allocate(task, mode, offset, length)
     return 0

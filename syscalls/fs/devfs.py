@@ -20,7 +20,7 @@ from syscalls.abi.errno import (
     EPERM,
     LinuxError,
 )
-from syscalls.abi.fs import O_ACCMODE, O_APPEND, O_LARGEFILE, O_NOCTTY, O_NONBLOCK
+from syscalls.abi.fs import O_ACCMODE, O_CLOEXEC, O_CREAT, O_EXCL, O_NOCTTY, O_TRUNC
 from syscalls.abi.ioctl import RNDADDENTROPY, RNDADDTOENTCNT, RNDCLEARPOOL, RNDGETENTCNT, RNDRESEEDCRNG, RNDZAPENTCNT
 from syscalls.abi.tty import TTYAUX_MAJOR, device_number
 from syscalls.credentials import CAP_SYS_ADMIN
@@ -48,7 +48,7 @@ ENTROPY_BITS = 256
 RANDOM_MAX = 32 << 20
 ZERO_MAX = 32 << 20
 """The most bytes one read returns, to bound what is copied at once."""
-KEPT_FLAGS = O_ACCMODE | O_APPEND | O_NONBLOCK | O_LARGEFILE
+KEPT_FLAGS = ~(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC)
 CAP_SYSLOG = 34
 
 

@@ -214,6 +214,8 @@ class FileSystem:
     """Whose permissions the host checks rightly, as far as is known (HostFs.trusts)."""
     by_path = False
     """The file system finds a path of many components at once: it is a HostFs."""
+    opens_direct = True
+    """Its regular files can be opened with O_DIRECT."""
     knows_map_sync = False
     """mmap with MAP_SYNC gets as far as to ask for memory that needs no page cache (FOP_MMAP_SYNC)."""
     sparse_positions = False

@@ -41,6 +41,8 @@ PROC_BLOCK = 1024
 class SimpleFileSystem(FileSystem):
     """A file system of nodes below.  Set `root` after making it; `time_ns` is what its nodes show as their times."""
 
+    opens_direct = False
+
     def __init__(self, device: int, name: str, magic: int, time_ns: int = 0) -> None:
         super().__init__(device)
         self.name = name

@@ -40,6 +40,7 @@ from syscalls.abi.fs import (
     O_APPEND,
     O_CLOEXEC,
     O_CREAT,
+    O_DIRECT,
     O_DIRECTORY,
     O_EXCL,
     O_LARGEFILE,
@@ -432,16 +433,16 @@ class Vfs:
             raise LinuxError(EROFS)
         if kind != S_IFREG or (inode.filesystem.trusted is not task.cred and not self.host_checks(task, inode)):
             permission(task, inode, access)
-        if access & MAY_WRITE and inode.append_only and (not flags & O_APPEND or flags & O_TRUNC):
-            raise LinuxError(EPERM)
-        if flags & O_NOATIME and not owner_or_capable(task, inode):
+        if (access & MAY_WRITE and inode.append_only and (not flags & O_APPEND or flags & O_TRUNC)) or (
+                flags & O_NOATIME and not owner_or_capable(task, inode)):
+            permission(task, inode, access)  # which the host would have checked
             raise LinuxError(EPERM)
         if kind == S_IFIFO and location.mount is not self.anonymous:
             return self._open_fifo(task, location, flags)
         if kind == S_IFSOCK:
             raise LinuxError(ENXIO)
         if access & MAY_WRITE and kind == S_IFREG and self.running and inode.identity(task) in self.running:
-            permission(task, inode, access)  # which the host would have checked
+            permission(task, inode, access)
             raise LinuxError(ETXTBSY)
         if self.leases and kind == S_IFREG and inode.identity(task) in self.leases:
             return self._open_leased(task, location, flags)
@@ -455,6 +456,8 @@ class Vfs:
     def _opened(self, task: Task, location: Location, flags: int) -> FileDescription:
         location.pin()
         inode = location.inode
+        if flags & O_DIRECT and (inode.mode & S_IFMT != S_IFREG or not inode.filesystem.opens_direct):
+            raise LinuxError(EINVAL)
         later = None if task.cred.landlock is None else self._landlock(task, location, flags)
         file = inode.open(task, flags & ~CREATION_FLAGS | flags & (O_TRUNC | O_NOCTTY), location)
         if later is not None:
@@ -492,6 +495,9 @@ class Vfs:
         if task.cred.landlock is not None:
             self._landlock(task, location, flags)
         file: FileDescription = await open_fifo(task, location.inode, flags & ~CREATION_FLAGS, location)
+        if flags & O_DIRECT:
+            file.retain().release()
+            raise LinuxError(EINVAL)
         file.fsnotify = self
         if self.notifier is not None:
             self.notify(location, IN_OPEN)

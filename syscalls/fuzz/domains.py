@@ -10,7 +10,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "files": ("attr", "dir", "stat", "path", "open", "xattr", "lock", "landlock"),
     "io": ("io", "descriptors", "fcntl", "storage", "transfer", "ioctl"),
     "memory": ("memory", "numa", "shm"),
-    "process": ("process", "ids", "limits", "misc", "prctl", "sched", "pidfd", "exec"),
+    "process": ("process", "ids", "limits", "misc", "prctl", "kcmp", "sched", "pidfd", "exec"),
     "signals": ("signal",),
     "time": ("time",),
     "poll": ("poll", "epoll", "eventfds", "inotify"),

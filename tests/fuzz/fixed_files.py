@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 from syscalls.fuzz.program import (
     DATA_ROOM,
     Arena,
+    Block,
     Call,
     Code,
     Const,
@@ -26,6 +29,20 @@ def names(*each: bytes) -> tuple[Store, ...]:
 
 
 FIXED_FILES = {
+    "whose descriptor it is for linkat": Program((
+        *names(b"f", b"l/", b"new", b""),
+        Call(1, "open", (Data(0x100), Const(0))), Call(2, "open", (Data(0x100), Const(1))),
+        Call(3, "linkat", (Const(99), Data(0x1C0), HERE, Data(0x180), Const(0x1000))),
+        Call(4, "linkat", (Result(1), Data(0x1C0), HERE, Data(0x180), Const(0x1000))),
+        Call(5, "linkat", (Result(2), Data(0x140), HERE, Data(0x180), Const(0x1000))),
+        Block(6, "fork", tuple(Call(7 + number, "linkat", (Result(1), Data(name), HERE, Data(0x180), Const(flags)))
+                               for number, (name, flags) in enumerate(product((0x140, 0x1C0), (0, 0x1000))))))),
+    "directories of /proc": Program((
+        *names(b"/proc/self"), Call(1, "open", (Data(0x100), Const(0))),
+        *(Call(2 + number, "lseek", (Result(1), Const(offset), Const(whence)))
+          for number, (offset, whence) in enumerate(product((0, 1 << 31, (1 << 31) - 1), (0, 1, 2, 3, 4)))),
+        Call(20, "utimensat", (Result(1), Const(0), Const(0), Const(0))),
+        Call(21, "fchown", (Result(1), Const(-1), Const(-1))), Call(22, "fchmod", (Result(1), Const(0o700))))),
     "half of O_SYNC": Program((
         Store(440, b"d/g\0"), Call(1, "openat", (HERE, Data(440), Const(0x100000), Const(0))),
         Call(2, "fcntl", (Result(1), Const(3))), Call(3, "open", (Data(440), Const(0x300000))),

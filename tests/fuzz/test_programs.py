@@ -32,11 +32,12 @@ from syscalls.fuzz.reproduce import c_source, python_source
 from syscalls.fuzz.sides import FuzzError
 from tests.fuzz.fixed import FIXED
 from tests.fuzz.fixed_files import FIXED_FILES
+from tests.fuzz.fixed_more import FIXED_MORE
 from tests.fuzz.fixed_tasks import FIXED_TASKS, SINCE
 
 USR1_ACTION = (Store(0x300, bytes(32)), StoreValue(0x300, 8, Code(0)), StoreValue(0x308, 8, Const(0x04000004)),
                StoreValue(0x310, 8, Code(1)), Call(1, "rt_sigaction", (Const(10), Data(0x300), Const(0), Const(8))))
-ALL_FIXED = FIXED | FIXED_FILES | FIXED_TASKS
+ALL_FIXED = FIXED | FIXED_FILES | FIXED_TASKS | FIXED_MORE
 PROGRAMS = {
     "files": Program((
         Store(64, b"f\0"), Call(1, "open", (Data(64), Const(2))), Call(2, "fstat", (Result(1), Data(256))),
