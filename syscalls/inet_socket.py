@@ -96,7 +96,7 @@ SOCKADDR_IN_SIZE, SOCKADDR_IN6_LEAST = 16, 24
 UNPRIVILEGED_PORT = 1024
 """Sysctl net.ipv4.ip_unprivileged_port_start."""
 TCP_ULP, TCP_REPAIR, TCP_ZEROCOPY_RECEIVE = 31, 19, 35
-ZEROCOPY_LEAST = 12
+SOL_UDPLITE = 136
 """Of struct tcp_zerocopy_receive, in bytes: address and length."""
 
 HOST_SETS = frozenset((
@@ -260,11 +260,14 @@ class InetSocket(HostBackedSocket):
             set_common(task, self, option, value)
             if option not in HOST_SETS:
                 return
+        elif (level == (IPPROTO_UDP if self.stream else IPPROTO_TCP)) or (
+                level == IPPROTO_IPV6 and self.family == AF_INET):
+            raise LinuxError(ENOPROTOOPT)
         elif level in (IPPROTO_IP, IPPROTO_IPV6) and option in (64, 65):
             # Packet filter tables: pointers inside, and not the guest's business.
+            if level == IPPROTO_IPV6 and isinstance(value, CutValue) and value.size:
+                raise LinuxError(EFAULT)
             raise LinuxError(EPERM)
-        elif (level == IPPROTO_TCP and not self.stream) or (level == IPPROTO_IPV6 and self.family == AF_INET):
-            raise LinuxError(ENOPROTOOPT)
         try:
             if isinstance(value, CutValue) and len(value) < 4:
                 self.set_unreadable(level, option, value)
@@ -309,6 +312,8 @@ class InetSocket(HostBackedSocket):
             probe(max(length, 1), flags & ~LOCAL_SEND_FLAGS, address)
 
     def check_level(self, level: int) -> None:
+        if level == SOL_UDPLITE and not self.stream:
+            return  # as the other kind's, which shares its code (udp_getsockopt)
         if level not in (SOL_SOCKET, IPPROTO_IP, self.protocol) and (level != IPPROTO_IPV6 or self.family == AF_INET):
             raise LinuxError(EOPNOTSUPP if self.family == AF_INET else ENOPROTOOPT)
 
@@ -327,7 +332,7 @@ class InetSocket(HostBackedSocket):
             from syscalls.socket_options import get_common
             return get_common(task, self, option, length)
         if level == IPPROTO_TCP and option == TCP_ZEROCOPY_RECEIVE and self.stream:
-            raise LinuxError(EINVAL if length < ZEROCOPY_LEAST else ENOPROTOOPT)
+            raise LinuxError(EINVAL)  # nothing is mapped that it could show something in
         try:
             return self.host.getsockopt(level, option, min(length, 65536))
         except HostError as error:

@@ -189,16 +189,19 @@ def _parts(mm: Mm, start: int, end: int) -> Iterator[tuple[Vma, int, int]]:
 
 
 def _populate(mm: Mm, start: int, end: int, access: int) -> int:
-    """Fault everything in, in order: ENOMEM for a hole, EINVAL for missing rights, EFAULT past the end of a file."""
-    done = mm.space.reach(start, end - start, access)
-    if start + done >= end:
-        return 0
-    area = mm.find(start + done)
-    if area is None:
-        raise LinuxError(ENOMEM)
-    if not area.prot & access:
-        raise LinuxError(EINVAL)
-    raise LinuxError(EFAULT)
+    """Fault everything in, in order: ENOMEM for a hole, EINVAL for missing rights (those of the area, whatever the
+    processor would let through), EFAULT past the end of a file."""
+    while start < end:
+        area = mm.find(start)
+        if area is None:
+            raise LinuxError(ENOMEM)
+        if not area.prot & access:
+            raise LinuxError(EINVAL)
+        stop = min(area.end, end)
+        if mm.space.reach(start, stop - start, access) < stop - start:
+            raise LinuxError(EFAULT)
+        start = stop
+    return 0
 
 
 def _remove(mm: Mm, area: Vma, low: int, high: int) -> None:
@@ -221,10 +224,12 @@ def _remove(mm: Mm, area: Vma, low: int, high: int) -> None:
         raise LinuxError(EOPNOTSUPP)
 
 
-def populate(mm: Mm, start: int, end: int) -> None:
-    """Fault pages in (mm_populate): failures do not matter."""
+def populate(mm: Mm, start: int, end: int) -> bool:
+    """Fault pages in (mm_populate); whether all came that may be used at all."""
+    whole = True
     for area in mm.areas.overlapping(start, end):
         if area.prot & (PROT_READ | PROT_WRITE | PROT_EXEC):
             low, high = max(area.start, start), min(area.end, end)
             write = area.prot & PROT_WRITE and not (area.flags & VM_SHARED and area.prot & PROT_READ)
-            mm.space.reach(low, high - low, PROT_WRITE if write else PROT_READ)
+            whole = mm.space.reach(low, high - low, PROT_WRITE if write else PROT_READ) == high - low and whole
+    return whole

@@ -13,6 +13,7 @@ from syscalls.abi.net import (
     MSG_OOB,
     MSG_PEEK,
     SCM_CREDENTIALS,
+    SCM_INQ,
     SCM_MAX_FD,
     SCM_PIDFD,
     SCM_RIGHTS,
@@ -197,12 +198,18 @@ def write_message(task: Task, socket: Socket, header: Header, message: Message,
             task.mem.put_u32(header.addr + 8, len(message.address))
         out = message.flags
         used = 0
+        reports_pending = socket.reports_pending and not flags & MSG_OOB
         if not header.control:
-            if message.rights or message.credentials is not None or message.options:
+            if message.rights or message.credentials is not None or message.options or reports_pending:
                 out |= MSG_CTRUNC
         else:
             used, cut = write_control(task, message, header.control, header.control_length, flags)
             out |= cut
+            if reports_pending:
+                step, cut = _put(task, header.control + used, header.control_length - used, SOL_SOCKET, SCM_INQ,
+                                 pack("<i", socket.pending(task)))
+                used += step
+                out |= cut
         task.mem.put_u64(header.addr + 40, used)
         task.mem.put_u32(header.addr + 48, out | flags & MSG_CMSG_CLOEXEC)
         return message.length

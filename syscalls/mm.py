@@ -211,15 +211,24 @@ class Mm:
 
     def futex_key(self, addr: int, private: bool) -> Hashable:
         """What a futex word is: equal keys are the same word.  A private one is never a shared one, not even of the
-        same memory (FUT_OFF_MMSHARED).  EFAULT when a shared one is not mapped."""
+        same memory (FUT_OFF_MMSHARED).  EFAULT when a shared one is not mapped, may not be read or written by way of
+        its area, or lies in private memory that does not change."""
         if private:
             return (id(self), addr)
         area = self.areas.find(addr)
         if area is None:
             raise LinuxError(EFAULT)
+        if not area.prot & (PROT_WRITE if area.backing is None else PROT_READ | PROT_WRITE):
+            raise LinuxError(EFAULT)
         if area.backing is not None and area.flags & VM_MAYSHARE:
             return (area.backing.key, area.offset + addr - area.start)
         return (id(self), addr, "shared")
+
+    def pins(self, addr: int) -> bool:
+        """Whether get_user_pages_fast finds the page for reading: where the area forbids it, only one that is there."""
+        area = self.areas.find(addr)
+        return area is not None and bool(area.prot & PROT_READ or (
+            area.prot and self.space.resident(addr & ~PAGE_MASK, PAGE_SIZE, True)[0]))
 
     # --- limits
 

@@ -60,6 +60,11 @@ DUMP_SIZE = 8192
 """The most bytes of a dump that come as one message; reading one makes the next."""
 
 
+ROUTE_GROUPS, OTHER_GROUPS = 39, 32
+"""How many multicast groups there are (RTNLGRP_MAX of Linux 6.18)."""
+CAP_AUDIT_READ = 37
+
+
 def make_netlink(task: Task, kind: int, protocol: int, flags: int) -> NetlinkSocket:
     if kind not in (SOCK_RAW, SOCK_DGRAM):
         raise LinuxError(ESOCKTNOSUPPORT)
@@ -288,8 +293,10 @@ class NetlinkSocket(Socket):
             number = int.from_bytes(first_bytes(value, 4), "little")
         if option in (NETLINK_ADD_MEMBERSHIP, NETLINK_DROP_MEMBERSHIP):
             self.has_groups = True
-            if not 0 < number <= 64:
+            if not 0 < number <= (ROUTE_GROUPS if self.protocol == NETLINK_ROUTE else OTHER_GROUPS):
                 raise LinuxError(EINVAL)
+            if self.protocol == NETLINK_AUDIT and not task.cred.capable(CAP_AUDIT_READ):
+                raise LinuxError(EPERM)
             if number in MROUTE_GROUPS and self.protocol == NETLINK_ROUTE and not task.cred.capable(CAP_NET_ADMIN):
                 raise LinuxError(EPERM)
             bit = 1 << (number - 1)

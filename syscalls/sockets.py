@@ -204,6 +204,8 @@ class Socket(FileDescription):
 
     kind = "socket"
     pollable = has_mmap = True
+    reports_pending = False
+    """Each message comes with how many bytes there are after it (SO_INQ)."""
     default_protocol = 0
 
     def __init__(self, task: Task, family: int, kind: int, protocol: int, flags: int = 0) -> None:

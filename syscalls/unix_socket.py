@@ -24,6 +24,7 @@ from syscalls.abi.net import (
     RCV_SHUTDOWN,
     SEND_SHUTDOWN,
     SHUT_RDWR,
+    SO_INQ,
     SO_PASSCRED,
     SO_PASSPIDFD,
     SO_PASSRIGHTS,
@@ -253,6 +254,15 @@ class UnixSocket(Socket):
     def setsockopt(self, task: Task, level: int, option: int, value: bytes) -> None:
         if level != SOL_SOCKET:
             raise LinuxError(EOPNOTSUPP)
+        if option == SO_INQ and self.type == SOCK_STREAM:
+            from syscalls.socket_options import first_bytes, whole_size
+            if whole_size(value) != 4:
+                raise LinuxError(EINVAL)
+            on = int.from_bytes(first_bytes(value, 4), "little")
+            if on > 1:
+                raise LinuxError(EINVAL)
+            self.reports_pending = bool(on)
+            return
         from syscalls.socket_options import set_common
         set_common(task, self, option, value)
         if option == SO_PASSCRED:

@@ -234,8 +234,7 @@ def _lock(task: Task, start: int, length: int, flags: int) -> int:
     _mark_locked(mm, start, end, flags)
     if not flags & VM_LOCKONFAULT:
         from syscalls.madvise import populate
-        populate(mm, start, end)
-        if any(not area.prot & 7 for area in mm.areas.overlapping(start, end)) or (
+        if not populate(mm, start, end) or any(not area.prot & 7 for area in mm.areas.overlapping(start, end)) or (
                 mm.guards is not None and any(mm.guards.within(start, end))):
             raise LinuxError(ENOMEM)  # they are marked, and cannot be brought in
     return 0

@@ -21,6 +21,7 @@ from syscalls.abi.mm import (
     MPOL_PREFERRED,
     MPOL_PREFERRED_MANY,
     MPOL_WEIGHTED,
+    PROT_READ,
 )
 from syscalls.mm import page_align
 from syscalls.mremap import has_pages
@@ -148,7 +149,7 @@ def get_mempolicy(task: Task, mode: Out[S32], mask: Out[NodeMask], maximum: U64,
         if area is None:
             raise LinuxError(EFAULT)
         kind, nodes, _ = area.policy or (MPOL_DEFAULT, 0, -1)
-        if flags & MPOL_F_NODE and not task.mm.space.reach(addr, 1, 1):
+        if flags & MPOL_F_NODE and not (task.mm.pins(addr) and task.mm.space.reach(addr, 1, PROT_READ)):
             raise LinuxError(EFAULT)
     elif addr:
         raise LinuxError(EINVAL)

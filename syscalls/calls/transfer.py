@@ -336,6 +336,8 @@ def _pages_to_pipe(task: Task, vector: list[tuple[int, int]], pipe: Pipe) -> int
                 return done
             fresh = _is_untouched(task, addr)
             try:
+                if not task.mm.pins(addr):
+                    raise LinuxError(EFAULT)
                 data = task.mem.read(addr, step)
             except LinuxError:
                 if done:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from syscalls.abi.errno import EACCES, EINVAL, EIO, LinuxError
 from syscalls.abi.fs import SEEK_CUR, SEEK_SET
-from syscalls.abi.mm import VM_GROWSDOWN, VM_LOCKED, VM_MAYSHARE
+from syscalls.abi.mm import PROT_WRITE, VM_GROWSDOWN, VM_LOCKED, VM_MAYSHARE
 from syscalls.fd import FileDescription
 from syscalls.fs.inode import S_IFREG
 from syscalls.fs.procfs import check_exists, may_access, owner, text
@@ -266,6 +266,9 @@ class MemDescription(FileDescription):
         while done < len(data):
             at = offset + done
             step = min(len(data) - done, 4096 - (at & 4095))
+            area = mm.find(at)
+            if area is not None and area.shared and not area.prot & PROT_WRITE:
+                break  # only what would be copied is written in spite of its protection (FOLL_FORCE)
             try:
                 mm.space.poke(at, bytes(data[done:done + step]))
             except GuestFault:

@@ -107,7 +107,7 @@ class Campaign:
 
     def shows(self, program: Program, side: Side, key: tuple[str, str]) -> bool:
         """Whether this very difference shows again, with time enough for a busy machine, and from every native run:
-        where those differ from one another (threads that race), any of them is right."""
+        where those differ from one another (threads that race, random numbers), any of them is right."""
         native, other = self.outcomes(program, [side], CONFIRM_LIMIT_MS)
         found = compare(program, native, other)
         if found is None or found.key != key:
@@ -120,6 +120,9 @@ class Campaign:
                 return True
             if compare(program, again, other) is None:
                 return False
+            between = compare(program, native, again)
+            if between is not None and between.key == key:
+                return False  # what was drawn at random is used
         return True
 
     def reduce(self, program: Program, side: Side, key: tuple[str, str], seconds: float = 60) -> Program:

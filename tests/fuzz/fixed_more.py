@@ -32,6 +32,12 @@ FIXED_MORE = {
         Call(2, "mlock", (Result(1), Const(8192))), *(
             Call(3 + number, "madvise", (Result(1), Const(8192), Const(advice)))
             for number, advice in enumerate((17, 19, 16, 18, 12, 4))))),
+    "memory that is only executed is not brought in to be read": Program((
+        Call(1, "mmap", (Const(0), Const(16384), Const(3), Const(0x22), Const(-1), Const(0))), *(
+            operation for number, prot in enumerate((4, 2, 6, 1, 0)) for operation in (
+                Call(3 * number + 2, "mprotect", (Result(1, 4096), Const(4096), Const(prot))),
+                Call(3 * number + 3, "madvise", (Result(1), Const(16384), Const(22))),
+                Call(3 * number + 4, "madvise", (Result(1), Const(16384), Const(23))))))),
     "what process_vm_readv may read": Program((
         Call(1, "getpid"), Call(2, "mmap", (Const(0), Const(16384), Const(3), Const(0x22), Const(-1), Const(0))),
         StoreValue(64, 8, Data(256)), StoreValue(72, 8, Const(64)), StoreValue(80, 8, Result(2)),
