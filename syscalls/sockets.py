@@ -13,6 +13,7 @@ from syscalls.abi.errno import (
     EAFNOSUPPORT,
     EINVAL,
     EOPNOTSUPP,
+    EPERM,
     EPIPE,
     ESOCKTNOSUPPORT,
     LinuxError,
@@ -49,6 +50,7 @@ WRITE_EVENTS = POLLOUT | POLLWRNORM | POLLWRBAND
 END_EVENTS = READ_EVENTS | WRITE_EVENTS | POLLHUP | POLLRDHUP | POLLERR
 
 
+AF_PACKET, AF_XDP, CAP_NET_RAW = 17, 44, 13
 PROTOCOL_NAME = b"system.sockprotoname"
 """The one extended attribute of a socket."""
 
@@ -397,6 +399,8 @@ def make_socket(task: Task, family: int, kind: int, protocol: int, flags: int) -
         from syscalls.netlink import make_netlink
         return make_netlink(task, kind, protocol, flags)
     task.kernel.gap(task, "socket family", family)
+    if family in (AF_PACKET, AF_XDP) and not task.cred.capable(CAP_NET_RAW):
+        raise LinuxError(EPERM)
     raise LinuxError(EAFNOSUPPORT)
 
 

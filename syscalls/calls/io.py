@@ -508,6 +508,8 @@ def positioned(task: Task, fd: int, pos: int, modes: tuple[int, int]) -> FileDes
 @syscall(17, needs=("files.positioned-io",))
 def pread64(task: Task, fd: Fd, buf: OutBuf, count: Size, pos: S64) -> int:
     file = positioned(task, fd, pos, READS)
+    if not file.can_read:
+        raise LinuxError(EINVAL)
     if buf + count > TASK_SIZE:
         raise LinuxError(EFAULT)
     check_end(pos, count)
@@ -517,6 +519,8 @@ def pread64(task: Task, fd: Fd, buf: OutBuf, count: Size, pos: S64) -> int:
 @syscall(18, needs=("files.positioned-io", "files.append"))
 def pwrite64(task: Task, fd: Fd, buf: Buf, count: Size, pos: S64) -> int:
     file = positioned(task, fd, pos, WRITES)
+    if not file.can_write:
+        raise LinuxError(EINVAL)
     if buf + count > TASK_SIZE:
         raise LinuxError(EFAULT)
     check_end(pos, count)

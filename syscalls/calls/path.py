@@ -8,6 +8,7 @@ from syscalls.credentials import CAP_DAC_READ_SEARCH
 from syscalls.fs import names
 from syscalls.fs.inode import S_IFMT
 from syscalls.table import PARTIAL, syscall
+from syscalls.usermem import readable_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def _link(task: Task, olddirfd: int, oldpath: bytes, newdirfd: int, newpath: byt
         raise LinuxError(EINVAL)
     vfs = task.kernel.vfs
     # The flag wants that capability, or the credentials that opened the descriptor, even when there is a path.
-    if (flags & AT_EMPTY_PATH and olddirfd != AT_FDCWD and not oldpath.startswith(b"/")
+    if (flags & AT_EMPTY_PATH and olddirfd != AT_FDCWD and not readable_name(oldpath).startswith(b"/")
             and not task.cred.capable(CAP_DAC_READ_SEARCH)
             and task.files.get_raw(olddirfd) in task.files.inherited):
         raise LinuxError(ENOENT)

@@ -48,6 +48,8 @@ def pidfd_send_signal(task: Task, fd: Fd, signo: Signal, info: In[SigInfoLayout]
             raise LinuxError(EPERM)
     else:
         details = user_info(task, signo, SI_TKILL if flags == PIDFD_SIGNAL_THREAD else 0)
+    if flags == PIDFD_SIGNAL_PROCESS_GROUP and group.pid not in task.kernel.process_groups:
+        raise LinuxError(ESRCH)  # it leads none
     if not 0 <= signo <= 64:
         raise LinuxError(EINVAL)
     if task.kernel.groups.get(group.pid) is not group:
@@ -58,7 +60,9 @@ def pidfd_send_signal(task: Task, fd: Fd, signo: Signal, info: In[SigInfoLayout]
     if flags == PIDFD_SIGNAL_THREAD:
         send_task(group.leader, details)
     elif flags == PIDFD_SIGNAL_PROCESS_GROUP:
-        send_pgrp(group.pgrp, details)
+        pgrp = task.kernel.process_groups.get(group.pid)
+        assert pgrp is not None
+        send_pgrp(pgrp, details)
     else:
         send_group(group, details)
     return 0

@@ -16,8 +16,8 @@ from syscalls.abi.errno import (
 )
 from syscalls.abi.fs import MAX_NON_LFS, O_LARGEFILE
 from syscalls.fs.inode import S_IFBLK, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG
+from syscalls.fs.regular import check_size_limit
 from syscalls.table import FAKE, syscall
-from syscalls.task import RLIMIT_FSIZE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 S64_MAX = (1 << 63) - 1
 IN_MODIFY = 2
-SIGXFSZ = 25
 MAY_WRITE = 2
 SYNC_FILE_RANGE_ALL = 7
 (FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, FALLOC_FL_NO_HIDE_STALE, FALLOC_FL_COLLAPSE_RANGE, FALLOC_FL_ZERO_RANGE,
@@ -109,15 +108,6 @@ def readahead(task: Task, fd: Fd, offset: S64, count: Size) -> int:
 
 
 # --- length
-
-def check_size_limit(task: Task, length: int, size: int) -> None:
-    """A file may not grow past RLIMIT_FSIZE: SIGXFSZ and EFBIG (inode_newsize_ok)."""
-    if length > size and length > task.group.soft_limit(RLIMIT_FSIZE):
-        from syscalls.siginfo import SigInfo
-        from syscalls.signals import send_task
-        send_task(task, SigInfo(SIGXFSZ, 0, task.group.pid, task.cred.uid))
-        raise LinuxError(EFBIG)
-
 
 @syscall(76, needs=("files.tree",))
 def truncate(task: Task, path: Path, length: S64) -> int | Awaitable[int]:
@@ -199,8 +189,6 @@ def fallocate(task: Task, fd: Fd, mode: Flags[FallocateFlags], offset: S64, leng
         raise LinuxError(ENODEV)
     if offset + length > S64_MAX:
         raise LinuxError(EFBIG)
-    if not mode & FALLOC_FL_KEEP_SIZE and not file.inner_type:
-        check_size_limit(task, offset + length, stat.size)
     file.allocate(task, mode, offset, length)
     return 0
 

@@ -172,7 +172,7 @@ async def sendfile(task: Task, out_fd: Fd, in_fd: Fd, offset: InOut[S64Value], c
                 sent += got
                 done += got
                 position += got if source.moves else 0
-                if not target.stream:
+                if not got or (not target.stream and target.kind != "file"):
                     break
             if sent < len(data):
                 break

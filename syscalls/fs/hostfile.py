@@ -230,11 +230,13 @@ class HostDescription(RegularDescription):
         return done
 
     def unreadable_data(self, task: Task, length: int) -> None:
-        if not self.flags & O_APPEND:
-            self.unreadable_at(task, length, self.offset)
+        self.unreadable_at(task, length, self.offset)
 
     def unreadable_at(self, task: Task, length: int, offset: int) -> None:
         """Behind the end it is the file system's affair whether the file grows up to there (ext4's does)."""
+        if self.flags & O_APPEND:
+            within_limit(task, self.size(), length)
+            return
         within_limit(task, offset, length)
         probe = getattr(self.file, "write_unreadable", None)
         if probe is not None and offset > self.size():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from syscalls.abi.errno import EINVAL, EOPNOTSUPP, EPERM, LinuxError
 from syscalls.abi.fs import FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, O_APPEND, OFFSET_MAX
 from syscalls.fs.fileattr import FS_NOATIME_FL
-from syscalls.fs.regular import RegularDescription, within_limit
+from syscalls.fs.regular import RegularDescription, check_size_limit, within_limit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -74,9 +74,14 @@ class MemoryDescription(RegularDescription):
     def _seek_data(self, offset: int, hole: bool) -> int:
         return self.inode.seek_data(offset, hole)
 
-    def _allocate(self, mode: int, offset: int, length: int) -> None:
+    def _check_allocation(self, task: Task, mode: int, end: int) -> None:
+        """shmem_fallocate: also where the size is kept."""
         if mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE):
             raise LinuxError(EOPNOTSUPP)
+        if not mode & FALLOC_FL_PUNCH_HOLE:
+            check_size_limit(task, end, self.inode.length)
+
+    def _allocate(self, mode: int, offset: int, length: int) -> None:
         sealed = self.inode.sealed
         if mode & FALLOC_FL_PUNCH_HOLE:
             if sealed & 24:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from syscalls.abi.errno import EFBIG, EINVAL, ENXIO, LinuxError
 from syscalls.abi.fs import (
+    FALLOC_FL_KEEP_SIZE,
     IN_MODIFY,
     O_APPEND,
     OFFSET_MAX,
@@ -41,6 +42,12 @@ def within_limit(task: Task, offset: int, length: int) -> int:
     if offset >= OFFSET_MAX:
         raise LinuxError(EFBIG)
     return min(length, OFFSET_MAX - offset)
+
+
+def check_size_limit(task: Task, length: int, size: int) -> None:
+    """A file may not grow past RLIMIT_FSIZE: SIGXFSZ and EFBIG (inode_newsize_ok)."""
+    if length > size and length > task.group.rlimits[RLIMIT_FSIZE][0]:
+        exceed_limit(task)
 
 
 def exceed_limit(task: Task) -> None:
@@ -164,7 +171,7 @@ class RegularDescription(FileDescription):
         return self.size() if hole else offset
 
     def truncate(self, task: Task, length: int) -> None:
-        """The caller has checked RLIMIT_FSIZE, here and in `allocate`."""
+        """The caller has checked RLIMIT_FSIZE."""
         if not self.writable or length < 0:
             raise LinuxError(EINVAL)
         self._remove_privileges(task)
@@ -173,10 +180,15 @@ class RegularDescription(FileDescription):
             self._modified()
 
     def allocate(self, task: Task, mode: int, offset: int, length: int) -> None:
+        self._check_allocation(task, mode, offset + length)
         self._remove_privileges(task)
         self._allocate(mode, offset, length)
         if self.vfs.notifier is not None:
             self._modified()
+
+    def _check_allocation(self, task: Task, mode: int, end: int) -> None:
+        if not mode & FALLOC_FL_KEEP_SIZE:
+            check_size_limit(task, end, self.size())
 
     def _allocate(self, mode: int, offset: int, length: int) -> None:
         raise NotImplementedError
