@@ -145,7 +145,7 @@ def test_refusals(world: World) -> None:
             ((AF_INET, SOCK_STREAM, 17), errno.EPROTONOSUPPORT), ((AF_INET, SOCK_DGRAM, 6), errno.EPROTONOSUPPORT),
             ((AF_INET, SOCK_RAW, 0), errno.EPROTONOSUPPORT), ((AF_INET, SOCK_RAW, 1), errno.EPERM),
             ((AF_INET, SOCK_DGRAM, 1), errno.EACCES), ((AF_INET, 5, 0), errno.ESOCKTNOSUPPORT),
-            ((AF_INET, 11, 0), errno.EINVAL), ((AF_INET, 1, 300), errno.EINVAL), ((17, 3, 0), errno.EAFNOSUPPORT),
+            ((AF_INET, 11, 0), errno.EINVAL), ((AF_INET, 1, 300), errno.EINVAL), ((17, 3, 0), errno.EPERM),
             ((0, 1, 0), errno.EAFNOSUPPORT), ((1, 1, 5), errno.EPROTONOSUPPORT), ((1, 4, 0), errno.ESOCKTNOSUPPORT),
             ((16, 3, 99), errno.EPROTONOSUPPORT), ((16, 1, 0), errno.ESOCKTNOSUPPORT)):
         assert errno_of(make_socket, task, *arguments, 0) == error, arguments
