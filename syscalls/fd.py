@@ -74,10 +74,6 @@ class FileDescription:
     """What is written is not even looked at: a bad buffer does no harm (null_write, write_full)."""
     nowait = True
     """RWF_NOWAIT works (FMODE_NOWAIT)."""
-    dontcache = False
-    """RWF_DONTCACHE is known (FOP_DONTCACHE)."""
-    writes_nowait = True
-    """Writing knows RWF_NOWAIT, too."""
     lock_table: LockTable | None = None
     """Where this description took a lock, for what is no regular file: those look there anyway."""
     can_read = can_write = False
@@ -134,6 +130,16 @@ class FileDescription:
     not restarted (sock_intr_errno)."""
     write_timeout_ns: int | None = None
     """The same for writing (SO_SNDTIMEO)."""
+
+    @property
+    def dontcache(self) -> bool:
+        """RWF_DONTCACHE is known (FOP_DONTCACHE)."""
+        return False
+
+    @property
+    def writes_nowait(self) -> bool:
+        """Writing knows RWF_NOWAIT, too."""
+        return True
 
     # --- life
 

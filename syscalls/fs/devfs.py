@@ -20,7 +20,7 @@ from syscalls.abi.errno import (
     EPERM,
     LinuxError,
 )
-from syscalls.abi.fs import O_ACCMODE, O_CLOEXEC, O_CREAT, O_EXCL, O_NOCTTY, O_TRUNC
+from syscalls.abi.fs import CREATION_FLAGS, O_ACCMODE, O_NOCTTY
 from syscalls.abi.ioctl import RNDADDENTROPY, RNDADDTOENTCNT, RNDCLEARPOOL, RNDGETENTCNT, RNDRESEEDCRNG, RNDZAPENTCNT
 from syscalls.abi.tty import TTYAUX_MAJOR, device_number
 from syscalls.credentials import CAP_SYS_ADMIN
@@ -48,7 +48,6 @@ ENTROPY_BITS = 256
 RANDOM_MAX = 32 << 20
 ZERO_MAX = 32 << 20
 """The most bytes one read returns, to bound what is copied at once."""
-KEPT_FLAGS = ~(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC)
 CAP_SYSLOG = 34
 
 
@@ -60,7 +59,7 @@ class Device(FileDescription):
     moves = False
 
     def __init__(self, task: Task, inode: Inode, flags: int, location: Location) -> None:
-        super().__init__(flags & KEPT_FLAGS, location, inode)
+        super().__init__(flags & ~CREATION_FLAGS, location, inode)
         self.kernel = task.kernel
 
     def seek(self, task: Task, offset: int, whence: int) -> int:
@@ -194,7 +193,7 @@ def _kmsg(task: Task, inode: Inode, flags: int, location: Location) -> FileDescr
 def open_tty(task: Task, tty: Tty, inode: Inode, flags: int, location: Location, *,
              may_control: bool = True) -> FileDescription:
     """Open a terminal by name; a session leader without one gets it, unless O_NOCTTY.  EIO, EBUSY."""
-    file = tty.open(task, flags & KEPT_FLAGS, inode, location)
+    file = tty.open(task, flags & ~CREATION_FLAGS, inode, location)
     if may_control and not flags & O_NOCTTY:
         from syscalls.ctty import open_sets_controlling
         open_sets_controlling(task, tty, file)
@@ -208,7 +207,7 @@ def _controlling(task: Task, inode: Inode, flags: int, location: Location) -> Fi
         raise LinuxError(ENXIO)
     if tty.other_closed:
         raise LinuxError(EIO)
-    return tty.open(task, flags & KEPT_FLAGS, inode, location)
+    return tty.open(task, flags & ~CREATION_FLAGS, inode, location)
 
 
 def _console(task: Task, inode: Inode, flags: int, location: Location) -> FileDescription:

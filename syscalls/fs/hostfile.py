@@ -197,11 +197,11 @@ class HostDescription(RegularDescription):
         self.key: tuple[int, int] | None = None
 
     @property
-    def dontcache(self) -> bool:  # type: ignore[override]
+    def dontcache(self) -> bool:
         return self.filesystem.name in ("ext2", "ext4", "xfs", "btrfs")
 
     @property
-    def writes_nowait(self) -> bool:  # type: ignore[override]
+    def writes_nowait(self) -> bool:
         return self.filesystem.name not in ("ext2", "ext4")  # ext4_buffered_write_iter
 
     def file_key(self) -> tuple[int, int]:

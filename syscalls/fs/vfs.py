@@ -24,6 +24,7 @@ from syscalls.abi.fs import (
     AT_EMPTY_PATH,
     AT_FDCWD,
     AT_SYMLINK_NOFOLLOW,
+    CREATION_FLAGS,
     IN_CREATE,
     IN_ISDIR,
     IN_MODIFY,
@@ -90,8 +91,6 @@ if TYPE_CHECKING:
 
 __all__ = ["FsContext", "Location", "Mount", "Vfs"]
 
-CREATION_FLAGS = O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC
-"""What open(2) acts on and forgets: F_GETFL does not show it (do_dentry_open)."""
 _ACCESS = (MAY_READ, MAY_WRITE, MAY_READ | MAY_WRITE, MAY_READ | MAY_WRITE)
 
 
