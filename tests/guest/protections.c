@@ -80,7 +80,7 @@ static long own_memory(char *p, int out) {
     X(futex(p + 8192, FUTEX_TRYLOCK_PI, 0)) X(madvise(p, SIZE, 22)) X(madvise(p, SIZE, 23)) X(madvise(p, SIZE, 8))     \
     X(madvise(p, SIZE, 4)) X(madvise(p, SIZE, 12)) X(madvise(p, SIZE, 18)) X(madvise(p + 4096, 4096, 102))             \
     X(msync(p, SIZE, MS_SYNC)) X(syscall(SYS_rt_sigaction, 10, p + 8192, NULL, 8))                                     \
-    X(syscall(SYS_clock_gettime, 1, p + 8192)) X(syscall(SYS_poll, p + 8192, 1, 0)) X(syscall(SYS_uname, p + 8192))
+    X(syscall(SYS_clock_gettime, 1, p + 8192)) X(syscall(SYS_uname, p + 8192))
 
 int main(void) {
     start();
